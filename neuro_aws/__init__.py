@@ -1,0 +1,33 @@
+"""neuro-aws: Adversarial Wake-Sleep learning in cortex, simulated.
+
+    from neuro_aws import Protocol, run, open_run
+
+Nothing heavy is imported until one of these is used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neuro_aws.protocol import Protocol
+    from neuro_aws.recording.reader import Run, open_run
+    from neuro_aws.runner import Options, resume, run
+
+_HOMES = {
+    "Protocol": "neuro_aws.protocol",
+    "Run": "neuro_aws.recording.reader",
+    "open_run": "neuro_aws.recording.reader",
+    "Options": "neuro_aws.runner",
+    "resume": "neuro_aws.runner",
+    "run": "neuro_aws.runner",
+}
+
+__all__ = ["Options", "Protocol", "Run", "open_run", "resume", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'neuro_aws' has no attribute {name!r}")

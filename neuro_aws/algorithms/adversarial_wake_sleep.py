@@ -1,0 +1,63 @@
+"""Adversarial Wake-Sleep (Algorithm 1; Eq. 2 for G, Eq. 3 for D and F)."""
+
+import torch
+from torch import Tensor
+
+from neuro_aws.algorithms.base import feedback_delta, flat, propagate
+from neuro_aws.algorithms.credit import CREDITS, ScalarCredit
+from neuro_aws.functional.noise import NoiseSource
+from neuro_aws.functional.plasticity import Density
+from neuro_aws.network import Gains, Network
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, WAKE, Phase
+from neuro_aws.state import AcetylcholineSignal, Delta, Deltas, NetworkState
+
+
+class AdversarialWakeSleep:
+    """Feedback predicts the soma in wake; D tells wake from REM; F descends D in wake, gated.
+
+    wake   dG_i = + < (h_i - d_i) psi'(.) h_{i+1}^T >       dD = + d<D> - d penalty
+           dF_i = - gate * < teach_{i+1} psi'(.) h_i^T >    (teach: see ``credit``)
+    REM    dD = - d<D> - d penalty
+    NREM   nothing
+    """
+
+    def __init__(
+        self,
+        credit: str = "layer",
+        density: Density = "gaussian",
+        kl: float = 1e-3,
+        running_baseline: bool = False,
+    ) -> None:
+        self.return_path = credit == "layer_random"
+        self.credit = ScalarCredit(running_baseline) if credit == "scalar" else CREDITS[credit]()
+        self.density: Density = density
+        self.kl = kl
+
+    def propagate(
+        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
+    ) -> NetworkState:
+        """Return the activity of one step."""
+        return propagate(network, stimulus, phase, noise, clamp)
+
+    def deltas(
+        self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
+    ) -> Deltas:
+        """Return dG, dF and dD in wake, dD in REM, nothing in NREM."""
+        if phase is NREM:
+            return {}
+        deltas: Deltas = {DISCRIMINATOR: Delta(network.acetylcholine.plasticity(state, ach))}
+        if phase is WAKE:
+            deltas[FEEDBACK] = Delta(feedback_delta(network, state, self.density))
+            deltas[FEEDFORWARD] = self._feedforward(network, state, ach)
+        return deltas
+
+    def _feedforward(
+        self, network: Network, state: NetworkState, ach: AcetylcholineSignal
+    ) -> Delta:
+        tensors = flat(self.credit(network, state, ach, self.kl))
+        if not isinstance(ach.gate, torch.Tensor):
+            return Delta(tensors, ach.gate)
+        mean = ach.gate.mean()
+        weight = (ach.gate - mean).unsqueeze(-1)
+        deviation = flat(self.credit(network, state, ach, self.kl, weight))
+        return Delta(tensors, float(mean), deviation)

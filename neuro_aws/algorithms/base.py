@@ -1,0 +1,60 @@
+"""What an algorithm is to the engine, and the two pieces that every theory here shares."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from neuro_aws.functional.noise import NoiseSource
+from neuro_aws.functional.plasticity import Density, WeightDelta, predictive_plasticity
+from neuro_aws.network import Gains, Network
+from neuro_aws.phase import WAKE, Phase
+from neuro_aws.state import AcetylcholineSignal, Deltas, NetworkState
+
+
+class Algorithm(Protocol):
+    """A theory of learning. A user's own class with these two methods may be named in a protocol.
+
+    It is built as ``Class(**options)`` with the protocol's ``algorithm.options``. ``return_path``
+    asks for fixed random weights on the way back from the discriminator.
+    """
+
+    return_path: bool
+
+    def propagate(
+        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
+    ) -> NetworkState:
+        """Return the activity of one step: ``stimulus`` is h_0 in wake, h_N in REM and NREM."""
+        ...
+
+    def deltas(
+        self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
+    ) -> Deltas:
+        """Return what each projection would change by; empty where nothing is learnt."""
+        ...
+
+
+def propagate(
+    network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource | None, clamp: Gains
+) -> NetworkState:
+    """Fire all layers as the drive switch says; dendrites predict in wake."""
+    if phase is WAKE:
+        return network.with_dendrites(network.recognise(stimulus, noise, clamp))
+    dreamt = network.dream(stimulus, noise, clamp)
+    return NetworkState(phase, dreamt.layers)
+
+
+def feedback_delta(network: Network, state: NetworkState, density: Density) -> list[Tensor]:
+    """Return dG_i = < (h_i - d_i) psi'(.) h_{i+1}^T > for every layer, from the bottom up."""
+    parts = []
+    for i, layer in enumerate(network.layers):
+        below, above = state.layers[i], state.layers[i + 1]
+        assert below.dendrite is not None
+        parts.append(
+            predictive_plasticity(below.soma, below.dendrite, layer.psi_below, above.soma, density)
+        )
+    return flat(parts)
+
+
+def flat(parts: list[WeightDelta]) -> list[Tensor]:
+    """Return weight and bias changes in the order of ``Network.parameters``."""
+    return [tensor for part in parts for tensor in part]

@@ -1,0 +1,36 @@
+"""A null: inference stays as it was born (or as it was at the branch); the rest learns."""
+
+from torch import Tensor
+
+from neuro_aws.algorithms.base import feedback_delta, propagate
+from neuro_aws.functional.noise import NoiseSource
+from neuro_aws.functional.plasticity import Density
+from neuro_aws.network import Gains, Network
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, NREM, WAKE, Phase
+from neuro_aws.state import AcetylcholineSignal, Delta, Deltas, NetworkState
+
+
+class Frozen:
+    """No feedforward learning: dF = 0; dG and dD as in Adversarial Wake-Sleep."""
+
+    return_path = False
+
+    def __init__(self, density: Density = "gaussian") -> None:
+        self.density: Density = density
+
+    def propagate(
+        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
+    ) -> NetworkState:
+        """Return the activity of one step."""
+        return propagate(network, stimulus, phase, noise, clamp)
+
+    def deltas(
+        self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
+    ) -> Deltas:
+        """Return dG and dD in wake, dD in REM."""
+        if phase is NREM:
+            return {}
+        deltas: Deltas = {DISCRIMINATOR: Delta(network.acetylcholine.plasticity(state, ach))}
+        if phase is WAKE:
+            deltas[FEEDBACK] = Delta(feedback_delta(network, state, self.density))
+        return deltas

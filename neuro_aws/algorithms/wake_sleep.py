@@ -1,0 +1,56 @@
+"""Classic Wake-Sleep: the first rival. ACh is there, watches, and has no part in it."""
+
+from torch import Tensor
+
+from neuro_aws.algorithms.base import feedback_delta, flat, propagate
+from neuro_aws.functional.noise import NoiseSource
+from neuro_aws.functional.plasticity import Density, predictive_plasticity
+from neuro_aws.network import Gains, Network
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, WAKE, Phase
+from neuro_aws.state import AcetylcholineSignal, Delta, Deltas, NetworkState
+
+
+class WakeSleep:
+    """Each direction learns to predict what the other one makes the somata fire.
+
+        wake   dG_i = + < (h_i - d_i) psi'(.) h_{i+1}^T >             (ascent on log p(h_i | h_{i+1}))
+        REM    dF_i = + < (h_{i+1} - psi(a_i)) psi'(a_i) h_i^T >      (ascent on log p(h_{i+1} | h_i))
+
+    ``density: laplacian`` puts the sign in place of both differences. D learns to tell wake from
+    REM, so that ACh can be read, but it teaches nobody and its gate gates nothing.
+    """
+
+    return_path = False
+
+    def __init__(self, density: Density = "gaussian") -> None:
+        self.density: Density = density
+
+    def propagate(
+        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
+    ) -> NetworkState:
+        """Return the activity of one step."""
+        return propagate(network, stimulus, phase, noise, clamp)
+
+    def deltas(
+        self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
+    ) -> Deltas:
+        """Return dG in wake, dF in REM, dD in both."""
+        if phase is NREM:
+            return {}
+        deltas: Deltas = {DISCRIMINATOR: Delta(network.acetylcholine.plasticity(state, ach))}
+        if phase is WAKE:
+            deltas[FEEDBACK] = Delta(feedback_delta(network, state, self.density))
+        else:
+            deltas[FEEDFORWARD] = Delta(self._recognition(network, state))
+        return deltas
+
+    def _recognition(self, network: Network, state: NetworkState) -> list[Tensor]:
+        parts = []
+        for i, layer in enumerate(network.layers):
+            below, above = state.layers[i].soma, state.layers[i + 1].soma
+            parts.append(
+                predictive_plasticity(
+                    above, layer.recognise(below), layer.psi_above, below, self.density
+                )
+            )
+        return flat(parts)

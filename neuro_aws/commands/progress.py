@@ -1,0 +1,58 @@
+"""Progress with time left, and tables, by rich."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from neuro_aws.protocol.estimate import Estimate
+from neuro_aws.sweep import Task
+
+
+class Bar:
+    """One bar for all animals and arms: steps lived, time left, segments finished."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.lived: dict[Task, int] = {}
+        self.steps: dict[Task, int] = {}
+        self.bar: Progress | None = None
+
+    def begin(self, run: Path, expected: Estimate, steps: dict[Task, int]) -> None:
+        """Say where the run lies and what it will cost; show the bar."""
+        self.steps = steps
+        self.console.print(f"run folder  {run}", highlight=False, soft_wrap=True)
+        self.console.print(f"expected    {expected}", highlight=False, soft_wrap=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self.bar.start()
+        self.row = self.bar.add_task(self._text(), total=sum(steps.values()))
+
+    def _text(self) -> str:
+        ended = sum(n >= self.steps[t] for t, n in self.lived.items())
+        return f"lives {ended}/{len(self.steps)}, steps"
+
+    def update(self, task: Task, steps: int) -> None:
+        """Move the bar."""
+        self.lived[task] = steps
+        assert self.bar is not None
+        self.bar.update(self.row, completed=sum(self.lived.values()), description=self._text())
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self.bar is not None:
+            self.bar.stop()

@@ -1,0 +1,98 @@
+"""The loop: schedule -> stimulus -> propagate -> ACh -> deltas -> changes -> observers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuro_aws.algorithms.base import Algorithm
+from neuro_aws.functional.noise import KeyedNoise
+from neuro_aws.network import Network
+from neuro_aws.perturbations import Slots
+from neuro_aws.phase import WAKE
+from neuro_aws.protocol.schedule import Schedule, StepSpec
+from neuro_aws.state import AcetylcholineSignal, Changes, Deltas, NetworkState
+from neuro_aws.stimuli import World
+from neuro_aws.updates import Updates
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All that happened in one step."""
+
+    spec: StepSpec
+    slots: Slots
+    state: NetworkState
+    ach: AcetylcholineSignal
+    deltas: Deltas
+    changes: Changes
+
+
+Observer = Callable[[Moment], None]
+
+
+class Streams:
+    """The random streams of one animal; each is keyed by step."""
+
+    def __init__(self, animal: int, dtype: torch.dtype, device: torch.device) -> None:
+        def stream(name: str) -> KeyedNoise:
+            return KeyedNoise(animal, name, dtype, device)
+
+        self.stimulus = stream("stimulus")
+        self.eyes = stream("eyes")
+        self.prior = stream("prior")
+        self.noise = stream("noise")
+        self.neuromodulator = stream("neuromodulator")
+
+
+class Engine:
+    """One network living through one schedule."""
+
+    def __init__(
+        self,
+        network: Network,
+        algorithm: Algorithm,
+        updates: Updates,
+        world: World,
+        schedule: Schedule,
+        streams: Streams,
+        batch: int,
+        slots: Callable[[StepSpec], Slots],
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.network = network
+        self.algorithm = algorithm
+        self.updates = updates
+        self.world = world
+        self.schedule = schedule
+        self.streams = streams
+        self.batch = batch
+        self.slots = slots
+        self.observers = observers
+
+    def step(self, step: int) -> Moment:
+        """Live one step: one batch in one phase."""
+        spec = self.schedule(step)
+        perturb = self.slots(spec)
+        stimulus, labels = self._stimulus(spec, perturb)
+        noise = self.streams.noise.at(step)
+        state = self.algorithm.propagate(self.network, stimulus, spec.phase, noise, perturb.gains)
+        signal = self.network.acetylcholine(state)
+        ach = perturb.neuromodulator(signal, labels, self.streams.neuromodulator.at(step))
+        deltas = self.algorithm.deltas(self.network, state, ach, spec.phase)
+        changes = self.updates(deltas, perturb.scales, spec.cycle_ends)
+        self.network.apply(changes)
+        self.network.acetylcholine.track(signal, state)
+        moment = Moment(spec, perturb, state, ach, deltas, changes)
+        for observe in self.observers:
+            observe(moment)
+        return moment
+
+    def _stimulus(self, spec: StepSpec, perturb: Slots) -> tuple[Tensor, Tensor | None]:
+        """Return h_0 with its labels in wake, h_N from the prior N(0, I) in sleep."""
+        if spec.phase is WAKE:
+            x, labels = self.world.sample(self.streams.stimulus.at(spec.step), self.batch)
+            return perturb.stimulus(x, self.streams.eyes.at(spec.step)), labels
+        shape = torch.Size((self.batch, self.network.top_units))
+        return self.streams.prior.at(spec.step).normal(shape), None

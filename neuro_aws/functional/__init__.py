@@ -1,0 +1,1 @@
+"""Pure tensor maths: no state, no files, no random seeds of its own."""

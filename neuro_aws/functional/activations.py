@@ -1,0 +1,80 @@
+"""Transfer functions phi(a), their slopes phi'(a), and a surrogate slope that is never zero."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LEAK = 0.1
+"""Slope of the leaky ReLU below threshold (dimensionless)."""
+
+SURROGATE_SHARPNESS = 4.0
+"""Steepness of the surrogate slope, per unit of potential: sigmoid(4 a) rises within +-0.5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A unit's transfer function.
+
+    ``value(a)`` is phi(a); ``slope(a)`` is phi'(a); ``surrogate(a)`` is what replaces the slope
+    under ``derivative: surrogate``, strictly positive so that a silent unit can learn its way back.
+    """
+
+    name: str
+    value: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor], Tensor]
+    surrogate: Callable[[Tensor], Tensor]
+
+
+def _step(a: Tensor) -> Tensor:
+    return (a > 0).to(a.dtype)
+
+
+def _leaky_slope(a: Tensor) -> Tensor:
+    return torch.where(a > 0, 1.0, LEAK).to(a.dtype)
+
+
+def _soft_step(a: Tensor) -> Tensor:
+    return torch.sigmoid(SURROGATE_SHARPNESS * a)
+
+
+def _tanh_slope(a: Tensor) -> Tensor:
+    return 1 - torch.tanh(a).square()
+
+
+def _sigmoid_slope(a: Tensor) -> Tensor:
+    s = torch.sigmoid(a)
+    return s * (1 - s)
+
+
+def _identity(a: Tensor) -> Tensor:
+    return a
+
+
+TRANSFERS: dict[str, Transfer] = {
+    t.name: t
+    for t in (
+        Transfer("relu", torch.relu, _step, _soft_step),
+        Transfer(
+            "leaky_relu",
+            lambda a: torch.nn.functional.leaky_relu(a, LEAK),
+            _leaky_slope,
+            lambda a: LEAK + (1 - LEAK) * _soft_step(a),
+        ),
+        Transfer("softplus", torch.nn.functional.softplus, torch.sigmoid, torch.sigmoid),
+        Transfer("tanh", torch.tanh, _tanh_slope, _tanh_slope),
+        Transfer("sigmoid", torch.sigmoid, _sigmoid_slope, _sigmoid_slope),
+        Transfer("linear", _identity, torch.ones_like, torch.ones_like),
+    )
+}
+"""Every transfer function by the name a protocol gives it."""
+
+
+def inverse_relu(rate: Tensor, uniform: Tensor, scale: float) -> Tensor:
+    """Replace the zeros of a rectified rate by negative exponential noise.
+
+    u = h where h > 0, else scale * log(U), U uniform on (0, 1): a sample of what the potential
+    may have been before the ReLU. ``rate`` and ``uniform`` have the same shape; units as the rate.
+    """
+    return torch.where(rate > 0, rate, scale * uniform.log())

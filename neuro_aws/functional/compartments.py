@@ -1,0 +1,112 @@
+"""psi: from the potential of the compartment that drives a soma to its firing rate, and back.
+
+    psi(a) = N(phi(a))      N divides by the pool of the layer's units (channels):
+    rms    N(v) = v / sqrt(mean_k v_k^2 + 1e-8)
+    l2     N(v) = v / sqrt(sum_k v_k^2 + 1e-8)
+    none   N(v) = v
+
+`normalise_first` gives psi(a) = phi(N(a)), the order in which the published code dreams.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from neuro_aws.functional.activations import Transfer
+
+POOL_EPSILON = 1e-8
+"""Keeps the pool of a silent layer from dividing by zero (squared rate)."""
+
+Normalisation = Literal["rms", "l2", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Psi:
+    """How a compartment's potential becomes a rate.
+
+    ``surrogate`` replaces phi' by a slope that is never zero wherever a rule reads it.
+    ``axis`` is the axis of the units that share a pool: -1 in dense layers.
+    """
+
+    transfer: Transfer
+    normalisation: Normalisation = "none"
+    normalise_first: bool = False
+    surrogate: bool = False
+    axis: int = -1
+
+    def slope(self, potential: Tensor) -> Tensor:
+        """Return phi'(a), or its surrogate."""
+        rule = self.transfer.surrogate if self.surrogate else self.transfer.slope
+        return rule(potential)
+
+
+class Fired(NamedTuple):
+    """A compartment that has fired: rate, the potential it came from, the layer's pool (or None).
+
+    ``gain`` is a factor that was put on the rate before normalisation (an optogenetic one), if any.
+    """
+
+    rate: Tensor
+    potential: Tensor
+    pool: Tensor | None = None
+    gain: Tensor | None = None
+
+
+def pool_of(values: Tensor, normalisation: Normalisation, axis: int) -> Tensor:
+    """Return the divisor of the normalisation: shape of ``values`` with ``axis`` of size 1."""
+    squares = values.square()
+    if normalisation == "rms":
+        total = squares.mean(axis, keepdim=True)
+    else:
+        total = squares.sum(axis, keepdim=True)
+    return torch.sqrt(total + POOL_EPSILON)
+
+
+def fire(psi: Psi, potential: Tensor, gain: Tensor | None = None) -> Fired:
+    """Return psi(a) for potentials a of shape (..., batch, units).
+
+    ``gain`` scales the rates before the normalisation (shape broadcastable to the potential).
+    """
+    if psi.normalise_first:
+        pool = (
+            None if psi.normalisation == "none" else pool_of(potential, psi.normalisation, psi.axis)
+        )
+        rate = psi.transfer.value(potential if pool is None else potential / pool)
+        return Fired(rate if gain is None else rate * gain, potential, pool, gain)
+    rate = psi.transfer.value(potential)
+    if gain is not None:
+        rate = rate * gain
+    if psi.normalisation == "none":
+        return Fired(rate, potential, None, gain)
+    pool = pool_of(rate, psi.normalisation, psi.axis)
+    return Fired(rate / pool, potential, pool, gain)
+
+
+def pull_back(psi: Psi, teach: Tensor, fired: Fired) -> Tensor:
+    """Return teach * psi'(a): the gradient at the potential, given the gradient at the rate.
+
+    With y = v / r and r the pool of n units, dy/dv = (I - y y^T / n) / r (``rms``; no 1/n for
+    ``l2``): besides its own signal a unit reads one scalar of its layer's pool, mean_k teach_k y_k.
+    """
+    if psi.normalise_first:
+        scaled = teach if fired.gain is None else teach * fired.gain
+        if fired.pool is None:
+            return scaled * psi.slope(fired.potential)
+        unit = fired.potential / fired.pool
+        return _through_pool(psi, scaled * psi.slope(unit), unit, fired.pool)
+    at_rate = teach if fired.pool is None else _through_pool(psi, teach, fired.rate, fired.pool)
+    if fired.gain is not None:
+        at_rate = at_rate * fired.gain
+    return at_rate * psi.slope(fired.potential)
+
+
+def _through_pool(psi: Psi, teach: Tensor, normalised: Tensor, pool: Tensor) -> Tensor:
+    product = teach * normalised
+    shared = (
+        product.mean(psi.axis, keepdim=True)
+        if psi.normalisation == "rms"
+        else product.sum(psi.axis, keepdim=True)
+    )
+    return (teach - normalised * shared) / pool

@@ -1,0 +1,101 @@
+"""Where a step's random numbers come from: a keyed stream, or numbers put in from outside."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from neuro_aws.functional.plasticity import Density
+from neuro_aws.seeding import stream_key
+
+
+class NoiseSource(Protocol):
+    """Unit-variance noise and uniform numbers, drawn in the order the layers fire."""
+
+    def normal(self, shape: torch.Size) -> Tensor:
+        """Return draws from N(0, 1)."""
+        ...
+
+    def uniform(self, shape: torch.Size) -> Tensor:
+        """Return draws from the uniform distribution on (0, 1)."""
+        ...
+
+
+class Draws:
+    """A noise source on one torch generator."""
+
+    def __init__(self, generator: torch.Generator, dtype: torch.dtype) -> None:
+        self.generator = generator
+        self.dtype = dtype
+
+    def normal(self, shape: torch.Size) -> Tensor:
+        """Return draws from N(0, 1)."""
+        return torch.randn(
+            shape, generator=self.generator, dtype=self.dtype, device=self.generator.device
+        )
+
+    def uniform(self, shape: torch.Size) -> Tensor:
+        """Return draws from U(1e-8, 1): never 0, so that the logarithm stays finite."""
+        numbers = torch.rand(
+            shape, generator=self.generator, dtype=self.dtype, device=self.generator.device
+        )
+        return numbers.clamp_(min=1e-8)
+
+    def integers(self, high: int, shape: tuple[int, ...]) -> Tensor:
+        """Return integers in [0, high)."""
+        return torch.randint(high, shape, generator=self.generator, device=self.generator.device)
+
+
+class KeyedNoise:
+    """Draws of one animal's stream; ``at(step)`` restarts it at the key of that step.
+
+    torch's CPU generator keeps the low 32 bits of a seed: two of some 10^5 steps may share
+    their numbers by chance, which couples two unrelated batches and nothing else.
+    """
+
+    def __init__(
+        self, animal: int, stream: str, dtype: torch.dtype, device: torch.device | str = "cpu"
+    ) -> None:
+        self.animal = animal
+        self.stream = stream
+        self._draws = Draws(torch.Generator(device), dtype)
+
+    def at(self, step: int) -> Draws:
+        """Return the draws of one step; the same whatever was drawn before."""
+        self._draws.generator.manual_seed(stream_key(self.animal, self.stream, step))
+        return self._draws
+
+
+class RecordedNoise:
+    """Plays back given numbers, in order: for golden vectors and for reading a step by hand."""
+
+    def __init__(self, normals: Iterable[Tensor] = (), uniforms: Iterable[Tensor] = ()) -> None:
+        self._normals = iter(list(normals))
+        self._uniforms = iter(list(uniforms))
+
+    def normal(self, shape: torch.Size) -> Tensor:
+        """Return the next recorded N(0, 1) draws."""
+        return _checked(next(self._normals), shape)
+
+    def uniform(self, shape: torch.Size) -> Tensor:
+        """Return the next recorded U(0, 1) draws."""
+        return _checked(next(self._uniforms), shape)
+
+
+def _checked(recorded: Tensor, shape: torch.Size) -> Tensor:
+    if recorded.shape != shape:
+        raise ValueError(f"recorded noise has shape {tuple(recorded.shape)}, not {tuple(shape)}")
+    return recorded
+
+
+def unit_noise(source: NoiseSource, shape: torch.Size, density: Density) -> Tensor:
+    """Return noise of mean 0 and variance 1 with the given density.
+
+    laplacian: inverse distribution function of a uniform number, scale 1 / sqrt(2).
+    """
+    if density == "gaussian":
+        return source.normal(shape)
+    centred = source.uniform(shape) - 0.5
+    magnitude = torch.log1p(-2 * centred.abs().clamp(max=0.5 - 1e-7))
+    return -centred.sign() * magnitude / 2**0.5

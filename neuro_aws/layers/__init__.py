@@ -1,0 +1,1 @@
+"""Two-compartment layers: each owns the feedforward and feedback weights of one pair of layers."""

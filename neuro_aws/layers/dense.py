@@ -1,0 +1,75 @@
+"""A dense connection between two layers of two-compartment units."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from neuro_aws.functional.compartments import Fired, Psi, fire
+
+
+class DenseLayer:
+    """Feedforward F_i and feedback G_i between h_i (n units below) and h_{i+1} (m units above).
+
+    F_i (m, n) and bias (m) drive the somata above; G_i (n, m) and bias (n) reach the dendrites
+    below. ``psi_above`` is the rate function of the units above, ``psi_below`` of those below.
+    """
+
+    def __init__(
+        self,
+        feedforward: list[Tensor],
+        feedback: list[Tensor],
+        psi_below: Psi,
+        psi_above: Psi,
+    ) -> None:
+        self.feedforward = feedforward
+        self.feedback = feedback
+        self.psi_below = psi_below
+        self.psi_above = psi_above
+
+    @classmethod
+    def born(
+        cls,
+        below: int,
+        above: int,
+        psi_below: Psi,
+        psi_above: Psi,
+        generator: torch.Generator,
+        dtype: torch.dtype,
+        feedback_scale: float = 0.5,
+    ) -> "DenseLayer":
+        """Return a layer at birth: weights N(0, 1 / fan_in), G scaled down, biases 0."""
+
+        def normal(post: int, pre: int, scale: float) -> Tensor:
+            draws = torch.randn(
+                post, pre, generator=generator, dtype=dtype, device=generator.device
+            )
+            return draws * (scale / math.sqrt(pre))
+
+        def zeros(units: int) -> Tensor:
+            return torch.zeros(units, dtype=dtype, device=generator.device)
+
+        return cls(
+            [normal(above, below, 1.0), zeros(above)],
+            [normal(below, above, feedback_scale), zeros(below)],
+            psi_below,
+            psi_above,
+        )
+
+    def feedforward_potential(self, below: Tensor) -> Tensor:
+        """Return F_i h_i + b, the noise-free drive of the somata above: (..., batch, m)."""
+        weight, bias = self.feedforward
+        return below @ weight.mT + bias.unsqueeze(-2)
+
+    def feedback_potential(self, above: Tensor) -> Tensor:
+        """Return G_i h_{i+1} + c, the drive of the dendrites below: (..., batch, n)."""
+        weight, bias = self.feedback
+        return above @ weight.mT + bias.unsqueeze(-2)
+
+    def recognise(self, below: Tensor) -> Fired:
+        """Return psi(F_i h_i): what feedforward input alone makes the units above fire."""
+        return fire(self.psi_above, self.feedforward_potential(below))
+
+    def predict(self, above: Tensor) -> Fired:
+        """Return d_i = psi(G_i h_{i+1}): what feedback predicts the units below to fire."""
+        return fire(self.psi_below, self.feedback_potential(above))

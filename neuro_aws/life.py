@@ -1,0 +1,255 @@
+"""One segment of one animal's life: the common life, or an arm from the branch on."""
+
+import contextlib
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neuro_aws import checkpoint
+from neuro_aws.build import build_animal
+from neuro_aws.engine import Engine, Moment, Streams
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.measuring import Measurer
+from neuro_aws.perturbations import Slots, slots
+from neuro_aws.phase import Phase, Projection
+from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
+from neuro_aws.protocol.perturb import Perturbation
+from neuro_aws.recording.parts import drop_after
+from neuro_aws.recording.recorder import Recorder
+from neuro_aws.targets_check import TargetCheck
+
+FLUSH_ROWS = 20_000
+FLUSH_BYTES = 32_000_000
+TICK_SECONDS = 0.3
+LOCK_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a segment keeps its files inside the run's folder."""
+
+    run: Path
+    animal: int
+    segment: str
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the recording's parts."""
+        return self.run / "parts" / f"s{self.animal}" / self.segment
+
+    @property
+    def rolling(self) -> Path:
+        """The state to resume from."""
+        return self.run / "checkpoints" / f"s{self.animal}" / f"{self.segment}.resume.pt"
+
+    @property
+    def final(self) -> Path:
+        """The state at the end of the segment; its presence says that it is finished."""
+        return self.run / "checkpoints" / f"s{self.animal}" / f"{self.segment}.pt"
+
+
+@contextlib.contextmanager
+def lock(path: Path, what: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold a file lock; wait a little for a process that is just ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + seconds
+    with path.open("w") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise NeuroAWSError(
+                        f"{what} is being run by another process",
+                        next_step="Wait for it, or stop it, then --resume",
+                    ) from error
+                time.sleep(0.1)
+        yield
+
+
+class Life:
+    """A segment that can be lived, stopped at any step, and taken up again to the same bits."""
+
+    def __init__(
+        self, protocol: Protocol, place: Place, device: torch.device, save_seconds: float = 20.0
+    ) -> None:
+        self.protocol = protocol
+        self.place = place
+        self.device = device
+        self.save_seconds = save_seconds
+        tree = protocol.tree
+        self.plan: ArmPlan | TrunkPlan
+        if place.segment in tree.arms:
+            arm = tree.arms[place.segment]
+            self.plan, self.perturb = arm, arm.perturb
+            self.start, self.stop = arm.branch, arm.schedule.steps
+        else:
+            trunk = tree.trunks[place.segment]
+            self.plan, self.perturb = trunk, ()
+            self.start, self.stop = 0, trunk.stop
+        spec = self.plan.spec
+        self.animal = build_animal(spec, place.animal, device)
+        self.measurer = Measurer(protocol, self.plan, place.animal, self.animal)
+        self.engine = Engine(
+            self.animal.network,
+            self.animal.algorithm,
+            self.animal.updates,
+            self.animal.world,
+            self.plan.schedule,
+            Streams(place.animal, self.animal.world.life.dtype, device),
+            spec.stimulus.batch,
+            self._slots,
+            (TargetCheck(protocol, self.plan, place.animal), self._record),
+        )
+        self._slots_of = lru_cache(maxsize=64)(self._make_slots)
+        self.step = self.start
+
+    def run(self, stopped: Callable[[], bool], report: Callable[[int], None]) -> bool:
+        """Live to the end, or until ``stopped()``; say whether the end was reached."""
+        if self.place.final.exists():
+            report(self.stop - self.start)
+            return True
+        self._take_up()
+        saved = ticked = time.monotonic()
+        finished = True
+        while self.step < self.stop:
+            moment = self.engine.step(self.step)
+            self.step += 1
+            if moment.spec.last:
+                self._cycle_lived(moment.spec)
+            now = time.monotonic()
+            if now - ticked > TICK_SECONDS:
+                ticked = now
+                report(self.step - self.start)
+                if stopped():
+                    finished = False
+                    break
+            full = self.recorder.rows >= FLUSH_ROWS or self.recorder.bytes >= FLUSH_BYTES
+            if self.step < self.stop and (full or now - saved > self.save_seconds):
+                saved = now
+                self._save(self.place.rolling)
+        self._save(self.place.final if finished else self.place.rolling)
+        if finished:
+            self.place.rolling.unlink(missing_ok=True)
+        report(self.step - self.start)
+        return finished
+
+    def _take_up(self) -> None:
+        """Load the state to go on from: this segment's own, the trunk's end, or birth."""
+        network = self.animal.network
+        own, trunk = self.place.rolling, None
+        if isinstance(self.plan, ArmPlan) and self.start > 0:
+            trunk = Place(self.place.run, self.place.animal, self.plan.trunk).final
+        parts = 0
+        if own.exists():
+            saved = checkpoint.load(own, self.device)
+            self.step, parts = int(saved["step"]), int(saved["parts"])
+            self._load(saved)
+        elif trunk is not None:
+            self._load(checkpoint.load(trunk, self.device))
+        self.recorder = Recorder(self.place.parts, self.plan.spec, network, parts)
+        drop_after(self.place.parts, parts, self.recorder.columns)
+        if self.step == self.start:
+            self.measurer.onset(self.recorder, self.step)
+            self.recorder.weights(self.step)
+
+    def _load(self, saved: dict[str, Any]) -> None:
+        self.animal.network.load_state_dict(saved["network"])
+        self.animal.updates.load_state_dict(saved["updates"])
+        self.measurer.memory = dict(saved["memory"])
+
+    def _save(self, path: Path) -> None:
+        self._finite()
+        self.recorder.flush()
+        checkpoint.save(
+            path,
+            {
+                "step": self.step,
+                "parts": self.recorder.next_part,
+                "network": self.animal.network.state_dict(),
+                "updates": self.animal.updates.state_dict(),
+                "memory": self.measurer.memory,
+            },
+        )
+
+    def _finite(self) -> None:
+        for projection in Projection:
+            for tensor in self.animal.network.parameters(projection):
+                if not bool(torch.isfinite(tensor).all()):
+                    raise NeuroAWSError(
+                        f"{projection} weights are no longer finite at step {self.step}",
+                        where=f"animal {self.place.animal}, {self.place.segment}",
+                        next_step="Lower that projection's rate; what was recorded is kept",
+                    )
+
+    def _record(self, moment: Moment) -> None:
+        spec, record = moment.spec, self.plan.spec.record
+        if spec.step % record.ach.every == 0:
+            self.recorder.signals(spec, moment.ach)
+        if spec.step % record.plasticity.every == 0:
+            self.recorder.plasticity(spec, moment.ach, moment.deltas, moment.changes)
+        if record.activity:
+            self.recorder.activity(spec, moment.state)
+        here, after = spec.step, spec.step + 1
+        self.recorder.interval("phases", here, after, str(spec.phase))
+        for label in self._labels(spec):
+            self.recorder.interval("perturbations", here, after, label)
+
+    def _labels(self, spec: StepSpec) -> list[str]:
+        """Return the perturbations whose window covers the step, whatever its phase."""
+        if not self.perturb:
+            return []
+        name = self.plan.schedule.stretches[spec.period].name
+        return [
+            describe(p)
+            for p in self.perturb
+            if name in p.periods
+            and p.cycles.start <= spec.cycle
+            and (p.cycles.until is None or spec.cycle < p.cycles.until)
+        ]
+
+    def _cycle_lived(self, spec: StepSpec) -> None:
+        cycles = spec.cycle + 1
+        stretch = self.plan.schedule.stretches[spec.period]
+        ends = cycles == stretch.cycles
+        self.measurer.cycle(self.recorder, self.step, spec.period, cycles, ends)
+        every = self.plan.spec.record.weights
+        if ends or (every and cycles % every == 0):
+            self.recorder.weights(self.step)
+
+    def _slots(self, spec: StepSpec) -> Slots:
+        active: tuple[Perturbation, ...] = ()
+        if self.perturb:
+            assert isinstance(self.plan, ArmPlan)
+            active = self.plan.active(spec.period, spec.cycle, spec.phase)
+        return self._slots_of(spec.period, spec.phase, tuple(map(self.perturb.index, active)))
+
+    def _make_slots(self, period: int, phase: Phase, active: tuple[int, ...]) -> Slots:
+        usual = self.plan.schedule.stretches[period].scales
+        chosen = [self.perturb[i] for i in active]
+        spec, world = self.plan.spec, self.animal.world
+        return slots(chosen, phase, usual, spec, world, self.place.animal)
+
+
+def describe(perturbation: Perturbation) -> str:
+    """Return a perturbation in a few words, as tables and figures name it."""
+    section = getattr(perturbation, perturbation.action)
+    settings = section.model_dump(mode="json", exclude_defaults=True)
+    words = " ".join(f"{key}={value}" for key, value in settings.items())
+    during = (
+        "" if len(perturbation.during) == len(Phase) else " in " + "+".join(perturbation.during)
+    )
+    return f"{perturbation.action} {words}{during}".replace("neuromodulator=", "")
+
+
+def segments(protocol: Protocol) -> list[str]:
+    """Return the segments of an animal's life, those that others grow from first."""
+    trunks = [name for name, trunk in protocol.tree.trunks.items() if trunk.stop > 0]
+    return trunks + list(protocol.tree.arms)

@@ -1,0 +1,94 @@
+"""When measures are taken, and what they are given to look at."""
+
+import torch
+
+from neuro_aws.build import Animal
+from neuro_aws.metrics import AGAINST_ONSET, MEASURES, Memory, Subject
+from neuro_aws.network import Gains
+from neuro_aws.perturbations.activity import gains
+from neuro_aws.phase import REM
+from neuro_aws.protocol import ArmPlan, Protocol, TrunkPlan
+from neuro_aws.protocol.schema import Measure
+from neuro_aws.protocol.targets import name_of
+from neuro_aws.recording.recorder import Recorder
+
+
+class Measurer:
+    """Takes the protocol's measures of one animal: at the onset, at ends of periods, and between."""
+
+    def __init__(
+        self, protocol: Protocol, plan: ArmPlan | TrunkPlan, animal: int, living: Animal
+    ) -> None:
+        self.protocol = protocol
+        self.plan = plan
+        self.animal = animal
+        self.living = living
+        self.memory: Memory = {}
+        self.targets = protocol.targets(animal)
+        self.dream_gains = dream_gains(protocol, animal, living.world.life)
+        self.branch = plan.branch if isinstance(plan, ArmPlan) else plan.stop
+
+    def onset(self, recorder: Recorder, step: int) -> None:
+        """Measure before the first step: everything at birth, else what onset is compared by."""
+        chosen = [m for m in self.protocol.spec.measure if step == 0 or m.measure in AGAINST_ONSET]
+        if isinstance(self.plan, ArmPlan):
+            self.memory = {}
+        elif step == 0:
+            chosen = [m for m in chosen if m.measure not in AGAINST_ONSET]
+        self._take(recorder, chosen, step, self.plan.schedule(step).period, 0)
+
+    def cycle(self, recorder: Recorder, step: int, period: int, cycles: int, ends: bool) -> None:
+        """Measure what is due after so many cycles of a period."""
+        in_arm = isinstance(self.plan, ArmPlan)
+        chosen = [
+            m
+            for m in self.protocol.spec.measure
+            if (in_arm or m.measure not in AGAINST_ONSET)
+            and (ends or (in_arm and m.every and cycles % m.every == 0))
+        ]
+        self._take(recorder, chosen, step, period, cycles)
+
+    def _take(
+        self, recorder: Recorder, chosen: list[Measure], step: int, period: int, cycles: int
+    ) -> None:
+        if not chosen:
+            return
+        name = self.plan.schedule.stretches[period].name
+        subject = self.subject(step)
+        for measure in chosen:
+            subject.repeats = measure.repeats
+            with torch.no_grad():
+                values = list(MEASURES[measure.measure](subject))
+            for value in values:
+                recorder.put("metrics/step", step)
+                recorder.put("metrics/period", name.encode())
+                recorder.put("metrics/cycle", cycles)
+                recorder.put("metrics/name", value.name.encode())
+                recorder.put("metrics/layer", value.layer)
+                recorder.put("metrics/group", value.group.encode())
+                recorder.put("metrics/value", value.value)
+
+    def subject(self, step: int) -> Subject:
+        """Return the animal as measures see it."""
+        return Subject(
+            self.living.network,
+            self.living.world,
+            self.animal,
+            step,
+            self.targets,
+            self.dream_gains,
+            self.memory,
+        )
+
+
+def dream_gains(protocol: Protocol, animal: int, like: torch.Tensor) -> dict[str, Gains]:
+    """Return the gains of every distinct perturbation of cells in REM, by name."""
+    found: dict[str, Gains] = {}
+    for arm in protocol.spec.arms.values():
+        for p in arm.perturb:
+            if p.cells is None or REM not in p.during:
+                continue
+            name = f"{name_of(p.cells, protocol.spec)}_x{p.factor:g}"
+            if name not in found:
+                found[name] = gains([p], protocol.spec, animal, like.dtype, like.device)
+    return found

@@ -1,0 +1,36 @@
+"""Measures, each a function from a subject to values; the table of all of them."""
+
+from neuro_aws.metrics.cells import target_cells
+from neuro_aws.metrics.distances import (
+    ach_gap,
+    diversity,
+    dream_match,
+    fresh_classifier,
+    sliced_distance,
+)
+from neuro_aws.metrics.representation import (
+    class_representation,
+    linear_probe,
+    ocular_dominance,
+    reconstruction,
+)
+from neuro_aws.metrics.subject import Measure, Memory, Subject, Value
+
+MEASURES: dict[str, Measure] = {
+    "target_cells": target_cells,
+    "dream_match": dream_match,
+    "ach_gap": ach_gap,
+    "fresh_classifier": fresh_classifier,
+    "linear_probe": linear_probe,
+    "reconstruction": reconstruction,
+    "sliced_distance": sliced_distance,
+    "diversity": diversity,
+    "ocular_dominance": ocular_dominance,
+    "class_representation": class_representation,
+}
+"""Every measure by the name a protocol gives it."""
+
+AGAINST_ONSET = ("target_cells", "dream_match")
+"""Measures that keep something at the onset of every arm."""
+
+__all__ = ["AGAINST_ONSET", "MEASURES", "Measure", "Memory", "Subject", "Value"]

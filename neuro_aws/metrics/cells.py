@@ -1,0 +1,69 @@
+"""Waking activity of target cells and of spared ones, against the onset of the arm."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from neuro_aws.metrics.subject import Subject, Value, ratio
+from neuro_aws.protocol.targets import Targets
+
+
+def target_cells(subject: Subject) -> Iterator[Value]:
+    """Follow every set of target cells; noise off, no perturbation in force, held-out stimuli.
+
+    target_activity            mean |soma| of the targets
+    target_activity_relative   the same over its value at the onset of the arm
+    spared_activity_relative   mean |soma| of the layer's other cells over its value at onset
+    target_spared_ratio        target over spared, each relative to onset
+    target_potential           mean potential of the compartment that drives them (F h + b)
+    target_never_active        share of targets silent for every stimulus
+    spared_never_active        share of spared cells silent for every stimulus
+    target_dendrite            mean |d|, what feedback predicts them to fire
+    target_feedforward         length of the feedforward weights into the targets over onset
+    """
+    state = subject.network.with_dendrites(
+        subject.network.recognise(subject.world.held_out[:2000], None)
+    )
+    for name, cells in subject.targets.items():
+        layer = state.layers[cells.layer]
+        mask = torch.zeros(layer.soma.shape[-1], dtype=torch.bool, device=layer.soma.device)
+        mask[list(cells.ids)] = True
+        target = _mean(layer.soma, mask)
+        spared = _mean(layer.soma, ~mask)
+        relative = ratio(target, _onset(subject, f"{name}/target", target))
+        spared_relative = ratio(spared, _onset(subject, f"{name}/spared", spared))
+        silent = (layer.soma == 0).all(0)
+        yield Value("target_activity", target, cells.layer, name)
+        yield Value("target_activity_relative", relative, cells.layer, name)
+        yield Value("spared_activity_relative", spared_relative, cells.layer, name)
+        yield Value("target_spared_ratio", ratio(relative, spared_relative), cells.layer, name)
+        yield Value("target_never_active", _share(silent, mask), cells.layer, name)
+        yield Value("spared_never_active", _share(silent, ~mask), cells.layer, name)
+        if layer.drive is not None:
+            potential = float(layer.drive.potential[:, mask].mean())
+            yield Value("target_potential", potential, cells.layer, name)
+            yield from _feedforward(subject, name, cells)
+        if layer.dendrite is not None:
+            dendrite = _mean(layer.dendrite.rate, mask)
+            yield Value("target_dendrite", dendrite, cells.layer, name)
+
+
+def _feedforward(subject: Subject, name: str, cells: Targets) -> Iterator[Value]:
+    weights = subject.network.layers[cells.layer - 1].feedforward[0][list(cells.ids)]
+    length = float(weights.norm())
+    relative = ratio(length, _onset(subject, f"{name}/feedforward", length))
+    yield Value("target_feedforward", relative, cells.layer, name)
+
+
+def _onset(subject: Subject, key: str, value: float) -> float:
+    memory = subject.memory.setdefault(f"onset/{key}", torch.tensor(value, dtype=torch.float64))
+    return float(memory)
+
+
+def _mean(rates: Tensor, mask: Tensor) -> float:
+    return float(rates[:, mask].abs().mean()) if bool(mask.any()) else float("nan")
+
+
+def _share(flags: Tensor, mask: Tensor) -> float:
+    return float(flags[mask].double().mean()) if bool(mask.any()) else float("nan")

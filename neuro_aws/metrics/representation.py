@@ -1,0 +1,102 @@
+"""What waking activity tells about the stimulus, and what each layer tells about the one below."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from neuro_aws.metrics.subject import MOST_STIMULI, Subject, Value, array, ratio
+
+FIT_SHARE = 0.9
+"""Share of the life's stimuli that each repeat of the probe is fitted on."""
+
+
+def linear_probe(subject: Subject) -> Iterator[Value]:
+    """Accuracy of a logistic regression of the labels on one layer's standardised somata.
+
+    Fitted on stimuli of the animal's life, tested on held-out ones; mean over ``repeats``
+    random, stratified nine tenths of the former. ``linear_probe``: noise off;
+    ``linear_probe_noisy``: with the waking noise, one draw a stimulus.
+    """
+    labels, held_out = subject.world.life_labels, subject.world.held_out_labels
+    assert labels is not None and held_out is not None
+    y, y_test = (t[:MOST_STIMULI].cpu().numpy() for t in (labels, held_out))
+    splits = StratifiedShuffleSplit(
+        subject.repeats, train_size=FIT_SHARE, random_state=subject.seed("probe")
+    )
+    chosen = [rows for rows, _ in splits.split(np.zeros(len(y)), y)]
+    for noisy, name in ((False, "linear_probe"), (True, "linear_probe_noisy")):
+        life, test = subject.waking_life(noisy), subject.waking(noisy)
+        for layer in range(1, len(life)):
+            x, x_test = array(life[layer]), array(test[layer])
+            scores = []
+            for rows in chosen:
+                probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+                scores.append(probe.fit(x[rows], y[rows]).score(x_test, y_test))
+            yield Value(name, float(np.mean(scores)), layer)
+
+
+def reconstruction(subject: Subject) -> Iterator[Value]:
+    """Unexplained variance of each layer given the layer above, noise off, held-out stimuli.
+
+    sum (h_i - d_i)^2 / sum (h_i - mean h_i)^2, over units and stimuli: 0 is perfect, 1 as good
+    as the mean (``reconstruction``, by layer).
+    """
+    somata = subject.waking()
+    for i, layer in enumerate(subject.network.layers):
+        h = somata[i]
+        error = (h - layer.predict(somata[i + 1]).rate).square().sum()
+        spread = (h - h.mean(0)).square().sum()
+        yield Value("reconstruction", ratio(float(error), float(spread)), i)
+
+
+def ocular_dominance(subject: Subject) -> Iterator[Value]:
+    """Dominance of the eyes over layer 1: (left - right) / (left + right), -1 to 1.
+
+    ``ocular_dominance``: of the summed |feedforward weights| from each eye;
+    ``ocular_dominance_response``: of the mean rate when that eye alone sees held-out stimuli.
+    A left eye that was closed and lost pulls the index below 0.
+    """
+    weights = subject.network.layers[0].feedforward[0].abs()
+    half = weights.shape[1] // 2
+    left, right = float(weights[:, :half].sum()), float(weights[:, half:].sum())
+    yield Value("ocular_dominance", ratio(left - right, left + right), 1)
+    rates = []
+    for closed in (slice(half, None), slice(0, half)):
+        seen = subject.world.held_out[:MOST_STIMULI].clone()
+        seen[:, closed] = 0
+        drive = subject.network.layers[0].feedforward_potential(seen)
+        rates.append(float(torch.relu(drive).mean()))
+    response = ratio(rates[0] - rates[1], rates[0] + rates[1])
+    yield Value("ocular_dominance_response", response, 1)
+
+
+def class_representation(subject: Subject) -> Iterator[Value]:
+    """How much of layer 1 stands for each label; noise off, held-out stimuli, group = label.
+
+    ``preferring_share``: share of the cells that ever fire whose mean rate is highest for the
+    label; ``class_response``: layer 1's mean rate for the label over that for all stimuli;
+    ``class_distance``: length of (the label's mean activity - the mean activity) over the
+    root of the summed variance: how far the class stands out.
+    """
+    labels = subject.world.held_out_labels
+    assert labels is not None
+    labels = labels[:MOST_STIMULI]
+    h = subject.waking()[1]
+    classes = torch.unique(labels)
+    means = torch.stack([h[labels == c].mean(0) for c in classes])
+    active = (h > 0).any(0)
+    preferred = means.argmax(0)[active]
+    total = float(h.mean())
+    spread = float(h.var(0).sum().sqrt())
+    for k, c in enumerate(classes.tolist()):
+        group = f"label{c}"
+        share = float((preferred == k).double().mean()) if len(preferred) else float("nan")
+        yield Value("preferring_share", share, 1, group)
+        yield Value("class_response", ratio(float(means[k].mean()), total), 1, group)
+        distance = float((means[k] - h.mean(0)).norm())
+        yield Value("class_distance", ratio(distance, spread), 1, group)

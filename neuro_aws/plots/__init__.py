@@ -1,0 +1,1 @@
+"""Figures. Functions take Axes and data, and return the Axes."""

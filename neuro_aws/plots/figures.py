@@ -1,0 +1,93 @@
+"""The figures every run draws: measures by arm, and ACh against plasticity."""
+
+import logging
+from pathlib import Path
+
+from neuro_aws.plots import outcomes, traces
+from neuro_aws.plots.style import Figure, figure, readable, save, styled
+from neuro_aws.recording.reader import Run
+
+DEFAULT_TRACES = ["ach", "gate", "teaching", "plasticity"]
+MOST_PANELS = 12
+log = logging.getLogger("neuro_aws")
+
+LEADING = (
+    "target_activity_relative",
+    "spared_activity_relative",
+    "target_never_active",
+    "move_to_perturbed",
+    "ocular_dominance",
+    "preferring_share",
+    "ach_gap",
+    "fresh_classifier",
+    "linear_probe",
+    "linear_probe_noisy",
+    "sliced_distance",
+    "diversity",
+    "reconstruction",
+)
+"""The measures that are drawn, the most telling first."""
+
+
+def outcome_figure(run: Run) -> Figure | None:
+    """Draw every leading measure by arm; None where nothing was measured."""
+    metrics = run.metrics
+    wanted = sorted(
+        (p for p in outcomes.panels(metrics) if p[0] in LEADING),
+        key=lambda p: (LEADING.index(p[0]), p[2], p[1]),
+    )[:MOST_PANELS]
+    if not wanted:
+        return None
+    columns = min(3, len(wanted))
+    rows = -(-len(wanted) // columns)
+    many = len(run.arms) > 5
+    drawn = figure(3.1 * columns + (1.6 if many else 0.3), 2.3 * rows + 0.8)
+    grid = drawn.subplots(rows, columns, squeeze=False)
+    start = outcomes.onset_step(run)
+    for axes, (name, layer, group) in zip(grid.flat, wanted, strict=False):
+        data = outcomes.chosen(metrics, name, layer, group)
+        arms = [arm for arm in run.arms if arm in set(data["arm"])]
+        if data[data["arm"].isin(arms)]["step"].nunique() > 2:
+            outcomes.over_time(axes, data, name, run.arms, start)
+            axes.set_xlabel("steps since the arms parted" if start else "steps lived")
+        else:
+            outcomes.at_end(axes, data, name, arms)
+        where = ", ".join(filter(None, [f"layer {layer}" if layer >= 0 else "", readable(group)]))
+        axes.set_title(where, loc="left")
+    for axes in list(grid.flat)[len(wanted) :]:
+        axes.set_visible(False)
+    handles, labels = next(
+        (a.get_legend_handles_labels() for a in grid.flat if a.get_legend_handles_labels()[0]),
+        ([], []),
+    )
+    if handles:
+        place = "outside right upper" if many else "outside lower center"
+        drawn.legend(handles, labels, loc=place, ncols=1 if many else len(labels))
+    n = len(run.animals)
+    drawn.suptitle(
+        f"{run.protocol.spec.name}: mean over {n} animal{'s' if n > 1 else ''}"
+        + (", band or bar: 95 % interval" if n > 1 else ""),
+        fontsize=9,
+    )
+    return drawn
+
+
+def traces_figure(run: Run, animal: int, arm: str, wanted: list[str]) -> Figure:
+    """Draw ACh against plasticity for one arm of one animal."""
+    with styled():
+        return traces.draw(run, animal, arm, wanted)
+
+
+def draw_run(run: Run) -> list[Path]:
+    """Draw the figures of a finished run; return where they are."""
+    folder = run.folder / "figures"
+    written = []
+    with styled():
+        outcome = outcome_figure(run)
+        if outcome is not None:
+            written.append(save(outcome, folder / "outcomes.png"))
+        animal = run.animals[0]
+        for arm in run.arms[:2]:
+            drawn = traces.draw(run, animal, arm, DEFAULT_TRACES)
+            written.append(save(drawn, folder / f"traces_{arm}.png"))
+    return written

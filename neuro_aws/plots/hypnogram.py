@@ -1,0 +1,42 @@
+"""The hypnogram: phases over time, and perturbations as shaded stretches."""
+
+import pandas as pd
+from matplotlib.patches import Patch
+
+from neuro_aws.plots.style import PHASE_COLOURS, Axes
+
+SHADE = "#D55E00"
+
+
+def hypnogram(axes: Axes, phases: pd.DataFrame, start: int, stop: int) -> Axes:
+    """Draw the phases between two steps as coloured bars, with a legend of those that occur."""
+    seen = phases[(phases["stop"] > start) & (phases["start"] < stop)]
+    for phase, colour in PHASE_COLOURS.items():
+        rows = seen[seen["label"] == phase]
+        spans = [(row.start, row.stop - row.start) for row in rows.itertuples()]
+        if spans:
+            axes.broken_barh(spans, (0, 1), color=colour, linewidth=0)
+    axes.set(xlim=(start, stop), ylim=(0, 1), yticks=[], ylabel="phase")
+    names = [p for p in PHASE_COLOURS if p in set(seen["label"])]
+    handles = [Patch(color=PHASE_COLOURS[p], label=p) for p in names]
+    axes.legend(handles=handles, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+    axes.spines["left"].set_visible(False)
+    return axes
+
+
+def life(axes: Axes, periods: list[tuple[str, int, int]], start: int, stop: int) -> Axes:
+    """Draw the periods of a life as labelled boxes: what a hypnogram is at this scale."""
+    for i, (name, first, last) in enumerate(periods):
+        axes.axvspan(first, last, color="#E8E8E8" if i % 2 == 0 else "#D3D3D3", linewidth=0)
+        middle = (max(first, start) + min(last, stop)) / 2
+        axes.text(middle, 0.5, name.replace("_", " "), ha="center", va="center", fontsize=7)
+    axes.set(xlim=(start, stop), ylim=(0, 1), yticks=[], ylabel="period")
+    axes.spines["left"].set_visible(False)
+    return axes
+
+
+def shade(axes: Axes, perturbations: pd.DataFrame) -> Axes:
+    """Shade the stretches in which something was perturbed."""
+    for row in perturbations.itertuples():
+        axes.axvspan(row.start, row.stop, color=SHADE, alpha=0.10, linewidth=0)
+    return axes

@@ -1,0 +1,70 @@
+"""One look for all figures: colours that colour-blind readers can tell apart, quiet axes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+PHASE_COLOURS = {"wake": "#F0C75E", "nrem": "#9AA5B1", "rem": "#5B7DB1"}
+ARM_COLOURS = (
+    "#3B3B3B",
+    "#D55E00",
+    "#0072B2",
+    "#56B4E9",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#8C564B",
+    "#7F7F7F",
+    "#BCBD22",
+)
+LINES = ("-", "--", ":", "-.")
+
+SETTINGS = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 130,
+    "savefig.dpi": 170,
+    "lines.linewidth": 1.2,
+}
+
+
+def arm_styles(arms: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return a colour and a line style for each arm, the same in every panel."""
+    n = len(ARM_COLOURS)
+    return {arm: (ARM_COLOURS[i % n], LINES[(i // n) % len(LINES)]) for i, arm in enumerate(arms)}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the house style; settings of the user's own session are left as they are."""
+    with matplotlib.rc_context(SETTINGS):
+        yield
+
+
+def figure(width: float, height: float) -> Figure:
+    """Return an empty figure, inches; it belongs to no window and to no global list."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(drawn: Figure, path: Path) -> Path:
+    """Write a figure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawn.savefig(path)
+    return path
+
+
+def readable(name: str) -> str:
+    """Return a name from a protocol as words."""
+    return name.replace("_", " ")
+
+
+__all__ = ["Axes", "Figure", "arm_styles", "figure", "readable", "save", "styled"]

@@ -1,0 +1,108 @@
+"""The tree of an experiment: lives that arms share, and the arms themselves."""
+
+import json
+from dataclasses import dataclass, field
+
+from neuro_aws.phase import Phase
+from neuro_aws.protocol.perturb import DepriveSleep, Perturbation
+from neuro_aws.protocol.schedule import Schedule
+from neuro_aws.protocol.schema import ProtocolSpec
+
+TRUNK = "common_life"
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """One arm, resolved.
+
+    ``birth`` holds the settings up to the branch, ``spec`` those after it; ``trunk`` names the
+    life it grows from; ``branch`` is the first step of its own.
+    """
+
+    name: str
+    trunk: str
+    birth: ProtocolSpec
+    spec: ProtocolSpec
+    schedule: Schedule
+    branch: int
+    perturb: tuple[Perturbation, ...]
+    reference: str
+
+    def active(self, period: int, cycle: int, phase: Phase) -> tuple[Perturbation, ...]:
+        """Return the perturbations in force in a phase of a cycle of a period, in order."""
+        name = self.schedule.stretches[period].name
+        return tuple(p for p in self.perturb if in_force(p, name, cycle, phase))
+
+
+@dataclass(frozen=True)
+class TrunkPlan:
+    """The common life of some arms: steps 0 to ``stop``, unperturbed."""
+
+    name: str
+    spec: ProtocolSpec
+    schedule: Schedule
+    stop: int
+
+
+@dataclass(frozen=True)
+class Tree:
+    """All lives of one animal."""
+
+    trunks: dict[str, TrunkPlan] = field(default_factory=dict)
+    arms: dict[str, ArmPlan] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """Steps one animal costs."""
+        trunks = sum(trunk.stop for trunk in self.trunks.values())
+        return trunks + sum(arm.schedule.steps - arm.branch for arm in self.arms.values())
+
+
+def in_force(perturbation: Perturbation, period: str, cycle: int, phase: Phase) -> bool:
+    """Say whether a perturbation acts in a phase of a cycle of a period."""
+    window = perturbation.cycles
+    return (
+        perturbation.deprive_sleep is None
+        and period in perturbation.periods
+        and phase in perturbation.during
+        and window.start <= cycle
+        and (window.until is None or cycle < window.until)
+    )
+
+
+def branch_index(spec: ProtocolSpec) -> int:
+    """Return the number of the period at whose start the arms part; 0 if none says so."""
+    return next((i for i, period in enumerate(spec.schedule) if period.branch), 0)
+
+
+def deprivations(perturb: tuple[Perturbation, ...]) -> dict[str, DepriveSleep]:
+    """Return the sleep deprivation of each period, by name."""
+    return {
+        period: p.deprive_sleep
+        for p in perturb
+        if p.deprive_sleep is not None
+        for period in p.periods
+    }
+
+
+def grow(
+    spec: ProtocolSpec, births: dict[str, ProtocolSpec], variants: dict[str, ProtocolSpec]
+) -> Tree:
+    """Return the tree; ``births`` and ``variants`` are each arm's settings before and after."""
+    tree = Tree()
+    keys: dict[str, str] = {}
+    default_reference = "control" if "control" in spec.arms else next(iter(spec.arms))
+    first = branch_index(spec)
+    for name, arm in spec.arms.items():
+        key = json.dumps(arm.birth, sort_keys=True)
+        trunk = keys.setdefault(key, TRUNK if not keys else f"{TRUNK}_{len(keys)}")
+        birth = births[name]
+        common = Schedule(birth.schedule)
+        stop = common.stretches[first].start
+        tree.trunks.setdefault(trunk, TrunkPlan(trunk, birth, common, stop))
+        schedule = Schedule(variants[name].schedule, deprivations(arm.perturb))
+        reference = arm.reference or default_reference
+        tree.arms[name] = ArmPlan(
+            name, trunk, birth, variants[name], schedule, stop, arm.perturb, reference
+        )
+    return tree

@@ -1,0 +1,223 @@
+"""What a schema cannot see: whether the parts of a protocol fit together. Refuses, never repairs."""
+
+from collections.abc import Iterator
+
+from neuro_aws.phase import Phase
+from neuro_aws.protocol.arms import branch_index, deprivations, in_force
+from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.faults import nearest
+from neuro_aws.protocol.perturb import Cells, Perturbation
+from neuro_aws.protocol.schedule import Schedule
+from neuro_aws.protocol.schema import MAX_STEPS, Arm, ProtocolSpec
+from neuro_aws.protocol.targets import named
+from neuro_aws.protocol.vocabulary import VALUES
+
+Found = Iterator[tuple[KeyPath, str]]
+
+NEEDS_LABELS = ("linear_probe", "class_representation")
+EYES = ("lid_suture", "inactivate_eye", "attenuate_eye")
+
+
+def check(spec: ProtocolSpec) -> Found:
+    """Yield every fault as (key path, message)."""
+    yield from _network(spec)
+    yield from _schedule(spec)
+    for name, cells in spec.targets.items():
+        yield from _cells(spec, cells, ("targets", name))
+    for name, arm in spec.arms.items():
+        yield from _arm(spec, name, arm)
+    for i, record in enumerate(spec.record.activity):
+        yield from _layer(spec, record.layer, ("record", "activity", i, "layer"))
+    yield from _measures(spec)
+    yield from _expectations(spec)
+
+
+def _network(spec: ProtocolSpec) -> Found:
+    pixels, source = spec.stimulus.pixels, spec.stimulus.source
+    if spec.network.layers[0] != pixels:
+        found = spec.network.layers[0]
+        message = f"layer 0 has {found} units, but {source} as set up here has {pixels} pixels"
+        yield ("network", "layers"), message
+    if spec.algorithm.credit == "scalar" and spec.network.noise.scale == 0:
+        message = "credit: scalar reads the units' own noise; give noise.scale above 0"
+        yield ("network", "noise", "scale"), message
+    if spec.stimulus.source == "patches" and spec.stimulus.eyes == "monocular":
+        changed = {"disparity", "correlation"} & spec.stimulus.model_fields_set
+        for key in sorted(changed):
+            yield ("stimulus", key), "has a meaning with `eyes: binocular` only"
+
+
+def _schedule(spec: ProtocolSpec) -> Found:
+    names = [period.name for period in spec.schedule]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            yield ("schedule", i, "name"), f"two periods are called {name!r}"
+    branches = [i for i, period in enumerate(spec.schedule) if period.branch]
+    for i in branches[1:]:
+        yield ("schedule", i, "branch"), "arms part once only; another period has `branch: true`"
+    steps = Schedule(spec.schedule).steps
+    if steps > MAX_STEPS:
+        yield ("schedule",), f"{steps} steps in a life; at most {MAX_STEPS} are allowed"
+
+
+def _layer(spec: ProtocolSpec, layer: int, path: KeyPath) -> Found:
+    top = len(spec.network.layers) - 1
+    if layer > top:
+        yield path, f"there is no layer {layer}; layers count from 0 (the stimulus) to {top}"
+
+
+def _cells(spec: ProtocolSpec, cells: Cells, path: KeyPath) -> Found:
+    if cells.targets is not None:
+        if cells.targets not in spec.targets:
+            hint = nearest(cells.targets, list(spec.targets))
+            known = ", ".join(spec.targets) or "none are defined"
+            yield (*path, "targets"), f"no set {cells.targets!r}{hint}. Sets: {known}"
+        elif path[0] == "targets":
+            yield path, "a set is defined by cells, not by another set"
+        return
+    assert cells.layer is not None
+    found = list(_layer(spec, cells.layer, (*path, "layer")))
+    yield from found
+    if not found and cells.ids is not None:
+        units = spec.network.layers[cells.layer]
+        for unit in cells.ids:
+            if unit >= units:
+                yield (*path, "ids"), f"layer {cells.layer} has units 0 to {units - 1}, not {unit}"
+
+
+def _arm(spec: ProtocolSpec, name: str, arm: Arm) -> Found:
+    path: KeyPath = ("arms", name)
+    if arm.reference is not None and arm.reference not in spec.arms:
+        hint = nearest(arm.reference, list(spec.arms))
+        yield (*path, "reference"), f"no arm {arm.reference!r}{hint}. Arms: {', '.join(spec.arms)}"
+    for i, perturbation in enumerate(arm.perturb):
+        yield from _perturbation(spec, perturbation, (*path, "perturb", i))
+    yield from _overlaps(spec, arm, path)
+    known = {p.name for p in spec.schedule}
+    if all(set(p.periods) <= known for p in arm.perturb):
+        try:
+            Schedule(spec.schedule, deprivations(arm.perturb))
+        except ValueError as error:
+            i = next(i for i, p in enumerate(arm.perturb) if p.deprive_sleep)
+            yield (*path, "perturb", i, "deprive_sleep"), str(error)
+
+
+def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
+    names = [period.name for period in spec.schedule]
+    common = names[: branch_index(spec)]
+    for period in p.periods:
+        if period not in names:
+            hint = nearest(period, names)
+            yield (*path, "in"), f"no period {period!r}{hint}. Periods: {', '.join(names)}"
+        elif period in common:
+            yield (*path, "in"), f"{period!r} lies before the branch, where all arms share one life"
+        else:
+            yield from _window(spec, p, period, path)
+    if p.cells is not None:
+        yield from _cells(spec, p.cells, (*path, p.action))
+    if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
+        yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
+    if p.action in EYES and not _binocular(spec):
+        yield (*path, p.action), "needs a stimulus with two eyes (patches, `eyes: binocular`)"
+    if p.pair is not None:
+        if not spec.stimulus.labels:
+            yield (*path, "pair"), f"{spec.stimulus.source} has no labels to choose stimuli by"
+        for label in p.pair.labels:
+            if spec.stimulus.labels and label >= spec.stimulus.labels:
+                top = spec.stimulus.labels - 1
+                yield (*path, "pair", "labels"), f"labels are 0 to {top}, not {label}"
+
+
+def _window(spec: ProtocolSpec, p: Perturbation, name: str, path: KeyPath) -> Found:
+    stretch = next(s for s in Schedule(spec.schedule).stretches if s.name == name)
+    stop = p.cycles.until if p.cycles.until is not None else stretch.cycles
+    if stop > stretch.cycles:
+        yield (*path, "cycles", "until"), f"{name!r} has {stretch.cycles} cycles, not {stop}"
+    if p.cycles.start >= stop:
+        yield (*path, "cycles"), f"empty window: from {p.cycles.start} until {stop}"
+    if not any(stretch.count(phase) for phase in p.during):
+        phases = ", ".join(p.during)
+        yield (*path, "during"), f"{name!r} has no {phases}, so this would never happen"
+
+
+def _overlaps(spec: ProtocolSpec, arm: Arm, path: KeyPath) -> Found:
+    for i, p in enumerate(arm.perturb):
+        for q in arm.perturb[:i]:
+            if _same_target(spec, p, q) and _same_time(spec, p, q):
+                message = f"overlaps another {q.action} of the same target at the same time"
+                yield (*path, "perturb", i), message
+                break
+
+
+def _same_target(spec: ProtocolSpec, p: Perturbation, q: Perturbation) -> bool:
+    if p.cells is not None and q.cells is not None:
+        known = all(c.targets is None or c.targets in spec.targets for c in (p.cells, q.cells))
+        if not known:
+            return False
+        a, b = named(p.cells, spec), named(q.cells, spec)
+        if a.layer != b.layer:
+            return False
+        if a.ids is not None and b.ids is not None:
+            return bool(set(a.ids) & set(b.ids))
+        return True
+    if p.action in EYES and q.action in EYES:
+        return bool(getattr(p, p.action).eye == getattr(q, q.action).eye)
+    return p.action == q.action
+
+
+def _same_time(spec: ProtocolSpec, p: Perturbation, q: Perturbation) -> bool:
+    if p.deprive_sleep and q.deprive_sleep:
+        return bool(set(p.periods) & set(q.periods))
+    shared = set(p.periods) & set(q.periods)
+    starts = (p.cycles.start, q.cycles.start)
+    return any(
+        in_force(p, period, cycle, phase) and in_force(q, period, cycle, phase)
+        for period in shared
+        for cycle in starts
+        for phase in set(p.during) & set(q.during)
+    )
+
+
+def measure_faults(spec: ProtocolSpec, name: str) -> Iterator[str]:
+    """Yield why a measure cannot be taken in this experiment."""
+    if name in NEEDS_LABELS and not spec.stimulus.labels:
+        yield f"{name} needs labelled stimuli; {spec.stimulus.source} has none"
+    if name == "ocular_dominance" and not _binocular(spec):
+        yield "ocular_dominance needs two eyes (patches, `eyes: binocular`)"
+    acted = [p for a in spec.arms.values() for p in a.perturb if p.cells]
+    if name == "target_cells" and not (spec.targets or acted):
+        yield "target_cells needs cells: define `targets`, or perturb some"
+    if name == "dream_match" and not any(Phase.REM in p.during for p in acted):
+        yield "dream_match needs an arm that silences or scales cells in REM"
+
+
+def _binocular(spec: ProtocolSpec) -> bool:
+    return spec.stimulus.source == "patches" and spec.stimulus.eyes == "binocular"
+
+
+def _measures(spec: ProtocolSpec) -> Found:
+    names = [m.measure for m in spec.measure]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            yield ("measure", i), f"{name} is listed twice"
+        for message in measure_faults(spec, name):
+            yield ("measure", i), message
+
+
+def _expectations(spec: ProtocolSpec) -> Found:
+    periods = {period.name: period for period in spec.schedule}
+    taken = {m.measure for m in spec.measure}
+    for i, expectation in enumerate(spec.expect):
+        path = ("expect", i)
+        if expectation.value not in VALUES:
+            hint = nearest(expectation.value, list(VALUES))
+            yield (*path, "value"), f"no value {expectation.value!r}{hint}"
+        elif VALUES[expectation.value] not in taken:
+            yield (*path, "value"), f"needs the measure {VALUES[expectation.value]!r}"
+        for key in ("arm", "relative_to"):
+            arm = getattr(expectation, key)
+            if arm is not None and arm not in spec.arms:
+                yield (*path, key), f"no arm {arm!r}{nearest(arm, list(spec.arms))}"
+        if expectation.period not in periods:
+            hint = nearest(expectation.period, list(periods))
+            yield (*path, "period"), f"no period {expectation.period!r}{hint}"

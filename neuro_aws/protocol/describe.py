@@ -1,0 +1,101 @@
+"""A protocol in plain lines: what will happen, when, and to which cells."""
+
+from collections.abc import Iterator
+
+from neuro_aws.phase import Phase
+from neuro_aws.protocol.load import Protocol
+from neuro_aws.protocol.perturb import Perturbation
+from neuro_aws.protocol.schedule import Schedule
+from neuro_aws.protocol.schema import Block
+from neuro_aws.protocol.targets import name_of
+
+
+def describe(protocol: Protocol, animals: list[int]) -> Iterator[str]:
+    """Yield the lines that `validate` prints."""
+    spec = protocol.spec
+    yield f"{spec.name}: {' '.join(spec.description.split())}".rstrip(": ")
+    layers = "-".join(map(str, spec.network.layers))
+    rule = spec.algorithm.name
+    if rule == "adversarial_wake_sleep":
+        rule += f", credit {spec.algorithm.credit}"
+    yield f"stimulus {spec.stimulus.source}, layers {layers}, batch {spec.stimulus.batch}; {rule}"
+    yield ""
+    yield "schedule (a step is one batch in one phase; all numbers count from 0)"
+    yield from _periods(protocol)
+    yield ""
+    yield "arms"
+    for name in spec.arms:
+        yield from _arm(protocol, name)
+    targets = {animal: protocol.targets(animal) for animal in animals}
+    if any(targets.values()):
+        yield ""
+        yield "targets"
+        for animal, sets in targets.items():
+            for label, cells in sets.items():
+                ids = " ".join(map(str, cells.ids))
+                yield f"  animal {animal}, {label}: layer {cells.layer}, {len(cells.ids)} cells: {ids}"
+
+
+def _periods(protocol: Protocol) -> Iterator[str]:
+    schedule = Schedule(protocol.spec.schedule)
+    for stretch, period in zip(schedule.stretches, protocol.spec.schedule, strict=True):
+        counts = ", ".join(
+            f"{stretch.count(phase) * stretch.cycles} {phase}"
+            for phase in Phase
+            if stretch.count(phase)
+        )
+        scales = [f"{p} plasticity x {s:g}" for p, s in stretch.scales.items() if s != 1.0]
+        branch = "; arms part here" if period.branch else ""
+        yield (
+            f"  {stretch.name}: steps {stretch.start} to {stretch.stop - 1}, {stretch.cycles} cycles "
+            f"of [{blocks(period.phases)}] = {counts}"
+            + "".join(f"; {scale}" for scale in scales)
+            + branch
+        )
+
+
+def blocks(phases: tuple[Block, ...]) -> str:
+    """Return a cycle in short: 25 x [1 wake, 1 rem], 2 nrem."""
+    words = []
+    for block in phases:
+        if block.repeat is not None and block.phases is not None:
+            words.append(f"{block.repeat} x [{blocks(block.phases)}]")
+        else:
+            words += [f"{n} {p}" for p in Phase if (n := getattr(block, p.value)) is not None]
+    return ", ".join(words)
+
+
+def _arm(protocol: Protocol, name: str) -> Iterator[str]:
+    plan, arm = protocol.tree.arms[name], protocol.spec.arms[name]
+    life = "" if plan.trunk == "common_life" else f" (grows from {plan.trunk})"
+    yield f"  {name}{life}: {arm.description}".rstrip(": ")
+    for kind, settings in (("from birth", arm.birth), ("from the branch", arm.set)):
+        for key, value in settings.items():
+            yield f"    {key} = {value} {kind}"
+    for perturbation in arm.perturb:
+        yield f"    {describe_perturbation(protocol, perturbation, plan.schedule)}"
+
+
+def describe_perturbation(
+    protocol: Protocol, perturbation: Perturbation, schedule: Schedule
+) -> str:
+    """Return one perturbation with its phases and steps."""
+    when = []
+    for name in perturbation.periods:
+        stretch = schedule.stretches[schedule.index(name)]
+        until = perturbation.cycles.until or stretch.cycles
+        first = stretch.start + perturbation.cycles.start * len(stretch.cycle)
+        last = stretch.start + until * len(stretch.cycle) - 1
+        when.append(f"{name}, steps {first} to {last}")
+    phases = "+".join(perturbation.during)
+    return f"{label(protocol, perturbation)}; during {phases}; in {'; '.join(when)}"
+
+
+def label(protocol: Protocol, perturbation: Perturbation) -> str:
+    """Return what a perturbation does, in a few words."""
+    if perturbation.cells is not None:
+        cells = name_of(perturbation.cells, protocol.spec)
+        return f"{perturbation.action} {cells} x {perturbation.factor:g}"
+    section = getattr(perturbation, perturbation.action)
+    settings = section.model_dump(mode="json", exclude_defaults=True)
+    return " ".join([perturbation.action, *(f"{k}={v}" for k, v in settings.items())])

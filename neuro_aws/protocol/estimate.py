@@ -1,0 +1,132 @@
+"""What a run will cost, told before it starts: steps, seconds and bytes. No torch in here."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuro_aws.protocol.load import Protocol
+from neuro_aws.protocol.schema import ProtocolSpec
+
+CALLS_PER_STEP = 150.0
+"""Small-array operations that cost as much time as one step's overhead."""
+
+MEASURE_SECONDS = {
+    "fresh_classifier": 1.6,
+    "linear_probe": 0.5,
+    "sliced_distance": 0.05,
+    "dream_match": 0.1,
+}
+"""Seconds of one repeat (trained measures) or one call, on the machine of benchmarks/README.md."""
+
+START_SECONDS = 4.0
+"""Starting the processes and finishing up."""
+
+REFERENCE_CALL = 2.6e-6
+"""Seconds of one small-array operation on that machine: the unit its speed is scaled by."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run is expected to take."""
+
+    steps: int
+    seconds: float
+    bytes: int
+
+    def __str__(self) -> str:
+        size = self.bytes / 1e6
+        return f"{self.steps:,} steps, about {duration(self.seconds)}, recording {size:.1f} MB"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def small_call_seconds() -> float:
+    """Measure one small-array operation here, now: the median of some hundred blocks."""
+    a = np.ones(64, np.float32)
+    blocks = []
+    for _ in range(200):
+        start = time.perf_counter()
+        for _ in range(20):
+            a = a * 1.0
+        blocks.append((time.perf_counter() - start) / 20)
+    return float(np.median(blocks))
+
+
+def matrix_rate() -> float:
+    """Measure floating-point operations a second of a matrix product of a layer's size."""
+    a = np.ones((256, 256), np.float32)
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    return 2 * 256**3 / max(float(np.median(times)), 1e-9)
+
+
+def flops_per_step(spec: ProtocolSpec) -> float:
+    """Return multiplications and additions of one average step: passes, rules, discriminator."""
+    sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
+    weights = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+    pairs = sum((a + b) * hidden for a, b in zip(sizes, sizes[1:], strict=False))
+    return 2.0 * spec.stimulus.batch * (3 * weights + 4 * pairs)
+
+
+def estimate(
+    protocol: Protocol, animals: int, arms: list[str] | None = None, jobs: int = 1
+) -> Estimate:
+    """Return what running these arms will take with so many processes."""
+    tree, spec = protocol.tree, protocol.spec
+    chosen = [tree.arms[a] for a in (arms or tree.arms)]
+    trunks = [tree.trunks[name] for name in {arm.trunk for arm in chosen}]
+    steps = sum(t.stop for t in trunks) + sum(a.schedule.steps - a.branch for a in chosen)
+    call = small_call_seconds()
+    per_step = CALLS_PER_STEP * call + flops_per_step(spec) / matrix_rate()
+    measuring = _measuring(protocol, chosen, trunks) * call / REFERENCE_CALL
+    spread = max(1, min(jobs, animals * len(chosen)))
+    one = steps * per_step + measuring
+    seconds = math.ceil(animals * 100 / spread) / 100 * one + START_SECONDS
+    return Estimate(animals * steps, seconds, animals * _bytes(spec, steps, len(chosen)))
+
+
+def _measuring(protocol: Protocol, arms: list, trunks: list) -> float:  # type: ignore[type-arg]
+    total = 0.0
+    for m in protocol.spec.measure:
+        once = MEASURE_SECONDS.get(m.measure, 0.01)
+        if m.measure in ("fresh_classifier", "linear_probe"):
+            once *= m.repeats
+        moments = sum(len(protocol.spec.schedule) for t in trunks if t.stop) * 0.5
+        for arm in arms:
+            for stretch in arm.schedule.stretches:
+                if stretch.start >= arm.branch:
+                    moments += 1 + (stretch.cycles // m.every if m.every else 0)
+        total += once * moments
+    return total
+
+
+def _bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
+    layers = len(spec.network.layers)
+    per_step = 8 + 1 + 4 * 4 + 8 + 4 * (7 * (layers - 1))
+    activity = sum(
+        steps / r.every * 8 * min(r.units or 10**9, spec.network.layers[r.layer])
+        for r in spec.record.activity
+    )
+    sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
+    weights = sum(
+        2 * a * b + (a + b) * (hidden + 1) + 2 * hidden
+        for a, b in zip(sizes, sizes[1:], strict=False)
+    )
+    kept = (arms + 1) * len(spec.schedule)
+    if spec.record.weights:
+        kept += arms * sum(p.cycles for p in spec.schedule) // spec.record.weights
+    return int(
+        steps * per_step / spec.record.ach.every + activity + 4 * weights * kept + 2e5 * arms
+    )

@@ -1,0 +1,129 @@
+"""pydantic's errors, said in a user's words: key path, value, what is allowed, nearest name."""
+
+import difflib
+import types
+from collections.abc import Iterator
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from neuro_aws.protocol.document import Document, KeyPath, kind
+from neuro_aws.protocol.schema import ProtocolSpec
+
+SPURIOUS = {"too_short"}
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """Return a hint at the nearest valid name, or nothing."""
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def faults(error: ValidationError, document: Document) -> list[str]:
+    """Return one line for each error."""
+    details = error.errors(include_url=False)
+    real = [d for d in details if not _spurious(d)]
+    return list(dict.fromkeys(_fault(d, document) for d in real or details))
+
+
+def _spurious(detail: ErrorDetails) -> bool:
+    value = detail.get("input")
+    return detail["type"] in SPURIOUS and isinstance(value, list) and len(value) > 0
+
+
+def _fault(detail: ErrorDetails, document: Document) -> str:
+    path, models = _resolve(detail["loc"], document.data)
+    return document.fault(path, _message(detail, path, models))
+
+
+def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]]) -> str:
+    value, context = detail.get("input"), detail.get("ctx", {})
+    shown = repr(value) if isinstance(value, str | int | float) else kind(value)
+    names = sorted({field.alias or key for m in models for key, field in m.model_fields.items()})
+    match detail["type"]:
+        case "extra_forbidden":
+            key = str(path[-1])
+            return f"unknown key{nearest(key, names)} Allowed: {', '.join(names)}".replace(
+                "key Allowed", "key. Allowed"
+            )
+        case "missing":
+            return "required key is missing"
+        case "literal_error" | "enum":
+            expected = str(context["expected"])
+            options = [o.strip("' ") for o in expected.replace(" or ", ", ").split(",")]
+            return f"{shown} is not allowed{nearest(str(value), options)} Allowed: {expected}"
+        case "union_tag_invalid":
+            options = [o.strip("' ") for o in str(context["expected_tags"]).split(",")]
+            hint = nearest(str(context["tag"]), options)
+            return f"source {context['tag']!r} is unknown{hint} Allowed: {', '.join(options)}"
+        case "union_tag_not_found":
+            return "say the source (source: digits, patches, images or mnist)"
+        case "value_error":
+            text = detail["msg"].removeprefix("Value error, ")
+            if text.startswith("one "):
+                options = [
+                    o.strip() for o in text.replace(" or more of", " of").split("of")[-1].split(",")
+                ]
+                return f"{shown} is not allowed{nearest(str(value), options)} Allowed: {text}"
+            return text
+        case _:
+            wanted = detail["msg"].replace("Input should be", "must be").replace("Tuple", "list")
+            wanted = wanted.replace("must be a valid array", "must be a list")
+            wanted = wanted.replace("must be an object", "must be a mapping of keys")
+            return f"{shown} is refused: {wanted[0].lower() + wanted[1:]}"
+
+
+def _resolve(location: tuple[int | str, ...], data: Any) -> tuple[KeyPath, list[type[BaseModel]]]:
+    """Drop pydantic's union tags from a location; return the models whose key comes last."""
+    path: list[int | str] = []
+    annotations: list[Any] = [ProtocolSpec]
+    for position, part in enumerate(location):
+        last = position == len(location) - 1
+        inside = (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and part < len(data)
+        )
+        if not inside and not last:
+            tagged = [m for a in annotations for m in _models(a) if _tag(m) == part]
+            annotations = list(tagged) or annotations
+            continue
+        path.append(part)
+        owners = [m for a in annotations for m in _models(a)]
+        if last:
+            return tuple(path), owners
+        data = data[part]
+        annotations = [a for owner in annotations for a in _inside(owner, part)]
+    return tuple(path), []
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("source")
+    arguments = get_args(field.annotation) if field else ()
+    return arguments[0] if arguments else None
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for option in get_args(annotation):
+            yield from _models(option)
+    elif hasattr(annotation, "__metadata__"):
+        yield from _models(annotation.__origin__)
+
+
+def _inside(annotation: Any, part: int | str) -> Iterator[Any]:
+    for model in _models(annotation):
+        for key, field in model.model_fields.items():
+            if (field.alias or key) == part:
+                yield field.annotation
+    if hasattr(annotation, "__metadata__"):
+        yield from _inside(annotation.__origin__, part)
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for option in get_args(annotation):
+            if not (isinstance(option, type) and issubclass(option, BaseModel)):
+                yield from _inside(option, part)
+    elif get_origin(annotation) is tuple and isinstance(part, int):
+        yield get_args(annotation)[0]
+    elif get_origin(annotation) is dict and isinstance(part, str):
+        yield get_args(annotation)[1]

@@ -1,0 +1,131 @@
+"""schedule(step): the phase of every step of a life, and where it stands in it."""
+
+import bisect
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase, Projection
+from neuro_aws.protocol.perturb import DepriveSleep
+from neuro_aws.protocol.schema import Block, Period
+
+Beat = tuple[Phase, bool]
+"""The phase of one step, and whether the innermost repeat ends with it."""
+
+
+class StepSpec(NamedTuple):
+    """One step: batch number ``step`` of the life, in one phase of one cycle of one period.
+
+    ``cycle_ends`` ends the innermost repeat (when once-a-cycle changes are made); ``last`` ends
+    the period's own cycle (when measures may be taken).
+    """
+
+    step: int
+    period: int
+    cycle: int
+    phase: Phase
+    cycle_ends: bool
+    last: bool
+
+
+def beats(blocks: tuple[Block, ...]) -> list[Beat]:
+    """Return the steps of one cycle; the last one ends the cycle."""
+    flat: list[Beat] = []
+    for block in blocks:
+        if block.repeat is not None:
+            assert block.phases is not None
+            flat += beats(block.phases) * block.repeat
+            continue
+        for phase in Phase:
+            flat += [(phase, False)] * (getattr(block, phase.value) or 0)
+    flat[-1] = (flat[-1][0], True)
+    return flat
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A period ready to be lived: its first step, its cycle, and how often."""
+
+    name: str
+    start: int
+    cycles: int
+    cycle: tuple[Beat, ...]
+    scales: dict[Projection, float]
+
+    @property
+    def steps(self) -> int:
+        """Steps in the whole period."""
+        return self.cycles * len(self.cycle)
+
+    @property
+    def stop(self) -> int:
+        """First step after the period."""
+        return self.start + self.steps
+
+    def count(self, phase: Phase) -> int:
+        """Steps of a phase in one cycle."""
+        return sum(beat[0] is phase for beat in self.cycle)
+
+
+class Schedule:
+    """A whole life, period after period, without gaps."""
+
+    def __init__(
+        self, periods: tuple[Period, ...], deprived: dict[str, DepriveSleep] | None = None
+    ) -> None:
+        self.stretches: list[Stretch] = []
+        start = 0
+        for period in periods:
+            cycle, cycles = beats(period.phases), period.cycles
+            if deprived and period.name in deprived:
+                cycle, cycles = deprive(period, deprived[period.name])
+            scales = {
+                FEEDFORWARD: period.feedforward_plasticity,
+                FEEDBACK: period.feedback_plasticity,
+                DISCRIMINATOR: period.discriminator_plasticity,
+            }
+            stretch = Stretch(period.name, start, cycles, tuple(cycle), scales)
+            self.stretches.append(stretch)
+            start = stretch.stop
+        self.steps = start
+        self._starts = [stretch.start for stretch in self.stretches]
+
+    def __call__(self, step: int) -> StepSpec:
+        """Return what happens at a step, counted from 0."""
+        index = bisect.bisect_right(self._starts, step) - 1
+        stretch = self.stretches[index]
+        cycle, position = divmod(step - stretch.start, len(stretch.cycle))
+        phase, ends = stretch.cycle[position]
+        return StepSpec(step, index, cycle, phase, ends, position == len(stretch.cycle) - 1)
+
+    def index(self, name: str) -> int:
+        """Return the number of a period."""
+        return [s.name for s in self.stretches].index(name)
+
+
+def deprive(period: Period, rule: DepriveSleep) -> tuple[list[Beat], int]:
+    """Return the cycle of a period with longer wake blocks, and how often it fits.
+
+    rebound: every wake block is followed by all the sleep it owes, NREM first, so the totals
+    stay. No rebound: by the usual cycle's sleep only, so wake gains what sleep loses.
+    """
+    usual = beats(period.phases)
+    wake, nrem, rem = (sum(b[0] is p for b in usual) for p in (WAKE, NREM, REM))
+    total = period.cycles * len(usual)
+    if not wake:
+        raise ValueError("the period has no wake to prolong")
+    if rule.rebound:
+        if nrem * rule.wake_block % wake or rem * rule.wake_block % wake:
+            raise ValueError(
+                f"{rule.wake_block} wake steps owe a broken number of sleep steps "
+                f"({nrem} NREM and {rem} REM to {wake} wake); choose a multiple of {wake}"
+            )
+        nrem, rem = nrem * rule.wake_block // wake, rem * rule.wake_block // wake
+    length = rule.wake_block + nrem + rem
+    if total % length:
+        raise ValueError(
+            f"{total} steps do not divide into blocks of {length}; choose wake_block so that "
+            f"wake_block plus its sleep divides {total}"
+        )
+    cycle = [(WAKE, False)] * rule.wake_block + [(NREM, False)] * nrem + [(REM, False)] * rem
+    cycle[-1] = (cycle[-1][0], True)
+    return cycle, total // length

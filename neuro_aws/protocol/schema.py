@@ -1,0 +1,164 @@
+"""The whole protocol: one experiment as a tree of arms over a common life."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+
+from neuro_aws.protocol.base import Section
+from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
+from neuro_aws.protocol.perturb import Cells, Perturbation
+from neuro_aws.protocol.stimulus import Stimulus
+from neuro_aws.protocol.vocabulary import MEASURES
+
+SCHEMA_VERSION = 1
+MAX_STEPS = 10_000_000
+
+
+def _slug(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name):
+        raise ValueError("a letter, then letters, digits, _ or - (64 at most)")
+    return name
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+
+
+class Block(Section):
+    """Some steps of one phase, or a repeat of blocks (a micro-cycle)."""
+
+    wake: int | None = Field(None, ge=1)
+    nrem: int | None = Field(None, ge=1)
+    rem: int | None = Field(None, ge=1)
+    repeat: int | None = Field(None, ge=1)
+    phases: Annotated[tuple["Block", ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        phases = [n for n in ("wake", "nrem", "rem") if getattr(self, n) is not None]
+        if (self.repeat is None) != (self.phases is None):
+            raise ValueError("`repeat: N` and `phases: [...]` go together")
+        if len(phases) + (self.repeat is not None) != 1:
+            raise ValueError("one entry is one of wake, nrem, rem, or repeat with phases")
+        return self
+
+
+class Period(Section):
+    """A named stretch of life."""
+
+    name: Slug
+    cycles: int = Field(ge=1, le=10_000_000)
+    phases: Annotated[tuple[Block, ...], Field(min_length=1)]
+    """One cycle, in order."""
+    branch: bool = False
+    """The arms part at the start of this period."""
+    feedforward_plasticity: float = Field(1.0, ge=0, le=100)
+    feedback_plasticity: float = Field(1.0, ge=0, le=100)
+    discriminator_plasticity: float = Field(1.0, ge=0, le=100)
+    """Factors on the weight changes, after the optimiser."""
+
+
+class Arm(Section):
+    """One branch of the experiment."""
+
+    description: str = ""
+    birth: dict[str, JsonValue] = {}
+    """Settings (key.path: value) that differ from birth on; arms with equal ones share a life."""
+    set: dict[str, JsonValue] = {}
+    """Settings that differ from the branch on (algorithm.*, network.derivative, network.noise)."""
+    perturb: tuple[Perturbation, ...] = ()
+    reference: str | None = None
+    """The arm this one is compared with; default: control, else the first arm."""
+
+
+class Every(Section):
+    """How often something is recorded."""
+
+    every: int = Field(1, ge=1)
+
+
+class ActivityRecord(Section):
+    """Batch means of soma and dendrite, by unit."""
+
+    layer: int = Field(ge=0)
+    every: int = Field(50, ge=1)
+    """Steps."""
+    units: int | None = Field(None, ge=1)
+    """The first so many units; default all."""
+
+
+class Record(Section):
+    """What goes into recording.h5."""
+
+    ach: Every = Every()
+    """ACh, release, gate: every so many steps."""
+    plasticity: Every = Every()
+    """Teaching signal, raw and applied changes by layer: every so many steps."""
+    activity: tuple[ActivityRecord, ...] = ()
+    weights: int = Field(0, ge=0)
+    """All weights every so many cycles; 0: at the ends of periods only."""
+
+
+def _measure(name: str) -> str:
+    if name in MEASURES:
+        return name
+    raise ValueError("one of " + ", ".join(MEASURES))
+
+
+class Measure(Section):
+    """One measure and when it is taken: at the branch, at the ends of periods, and `every`."""
+
+    measure: Annotated[str, AfterValidator(_measure)]
+    every: int = Field(0, ge=0)
+    """Also every so many cycles after the branch; 0: not."""
+    repeats: int = Field(3, ge=1, le=100)
+    """Splits or starts that a trained measure is averaged over."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, data: object) -> object:
+        return {"measure": data} if isinstance(data, str) else data
+
+
+class Expectation(Section):
+    """A number the protocol is expected to give: the mean over animals lies between the two."""
+
+    arm: str
+    value: str
+    """Column of the table of results, e.g. target_activity_relative."""
+    period: str
+    """At the end of this period."""
+    cycle: int | None = Field(None, ge=0)
+    """Or at this cycle of it, the nearest measured one at or before."""
+    layer: int | None = None
+    targets: str | None = None
+    relative_to: str | None = None
+    """Another arm: the difference to it, animal by animal, is meant."""
+    between: tuple[float, float]
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.between[0] > self.between[1]:
+            raise ValueError("between: [low, high]")
+        return self
+
+
+class ProtocolSpec(Section):
+    """A protocol file."""
+
+    schema_version: Literal[1]
+    name: Slug
+    description: str = ""
+    seeds: int = Field(1, ge=1, le=10_000)
+    """Animals."""
+    stimulus: Stimulus
+    network: NetworkSection = NetworkSection()
+    algorithm: AlgorithmSection = AlgorithmSection()
+    schedule: Annotated[tuple[Period, ...], Field(min_length=1)]
+    targets: dict[Slug, Cells] = {}
+    """Named sets of cells; every set is followed in every arm."""
+    arms: Annotated[dict[Slug, Arm], Field(min_length=1)] = {"control": Arm()}
+    record: Record = Record()
+    measure: tuple[Measure, ...] = ()
+    expect: tuple[Expectation, ...] = ()

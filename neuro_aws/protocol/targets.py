@@ -1,0 +1,70 @@
+"""Which cells a selection means, in one animal. numpy only: `validate` prints what `run` uses."""
+
+from typing import NamedTuple
+
+from neuro_aws.protocol.perturb import Cells
+from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.seeding import numpy_generator
+
+
+class Targets(NamedTuple):
+    """Cells of one layer, ids ascending; both counted from 0."""
+
+    layer: int
+    ids: tuple[int, ...]
+
+
+def named(cells: Cells, spec: ProtocolSpec) -> Cells:
+    """Return the selection behind a reference to the protocol's `targets`."""
+    return spec.targets[cells.targets] if cells.targets is not None else cells
+
+
+def name_of(cells: Cells, spec: ProtocolSpec) -> str:
+    """Return the name under which a selection is followed."""
+    if cells.targets is not None:
+        return cells.targets
+    plain = Cells(**{k: getattr(cells, k) for k in Cells.model_fields})
+    for name, known in spec.targets.items():
+        if known == plain:
+            return name
+    if plain.fraction is not None:
+        draw = f"_draw{plain.draw}" if plain.draw else ""
+        return f"layer{plain.layer}_{100 * plain.fraction:g}pct{draw}"
+    if plain.all:
+        return f"layer{plain.layer}_all"
+    assert plain.ids is not None
+    return (
+        f"layer{plain.layer}_ids"
+        + "_".join(map(str, plain.ids[:6]))
+        + (f"_and{len(plain.ids) - 6}" if len(plain.ids) > 6 else "")
+    )
+
+
+def resolve(cells: Cells, spec: ProtocolSpec, animal: int) -> Targets:
+    """Return the cells of one animal.
+
+    A fraction takes the head of one random order of the layer per animal and ``draw``: larger
+    fractions contain smaller ones, and every arm of the animal gets the same cells.
+    """
+    cells = named(cells, spec)
+    assert cells.layer is not None
+    units = spec.network.layers[cells.layer]
+    if cells.ids is not None:
+        return Targets(cells.layer, tuple(sorted(cells.ids)))
+    if cells.all:
+        return Targets(cells.layer, tuple(range(units)))
+    assert cells.fraction is not None
+    order = numpy_generator(animal, f"targets/{cells.layer}/{cells.draw}").permutation(units)
+    count = max(1, round(cells.fraction * units))
+    return Targets(cells.layer, tuple(sorted(int(i) for i in order[:count])))
+
+
+def followed(spec: ProtocolSpec) -> dict[str, Cells]:
+    """Return every set of cells the experiment names or perturbs, by name."""
+    sets = dict(spec.targets)
+    for arm in spec.arms.values():
+        for perturbation in arm.perturb:
+            if perturbation.cells is not None:
+                cells = perturbation.cells
+                sets.setdefault(name_of(cells, spec), named(cells, spec))
+    return sets

@@ -1,0 +1,82 @@
+"""The names a protocol may use, with one line about each. No torch in here.
+
+The modules that own the things (algorithms, metrics, ...) hold the tables behind these names; a
+test keeps both in step.
+"""
+
+ALGORITHMS: dict[str, str] = {
+    "adversarial_wake_sleep": "the theory: feedforward learning driven by ACh, in wake",
+    "wake_sleep": "classic Wake-Sleep: feedforward learns in REM, ACh only watches",
+    "frozen": "a null: no feedforward learning at all",
+}
+
+CREDITS: dict[str, str] = {
+    "layer": "dD/dh of each unit, from the sub-discriminators that read it (default)",
+    "layer_random": "the same through fixed random weights: control for weight transport",
+    "backprop": "the gradient of D through all of F: the published experiment",
+    "scalar": "a three-factor rule: one global number per sample",
+    "none": "0: only the KL of the top layer is left (KL only)",
+}
+
+STIMULI: dict[str, str] = {
+    "digits": "scikit-learn's 1,797 digits, 8 x 8, embedded",
+    "patches": "whitened patches of natural photographs, one eye or two, embedded or your own",
+    "images": "a folder of your own images, whole, grey, resized",
+    "mnist": "MNIST in idx format from a folder, checked by md5",
+}
+
+PERTURBATIONS: dict[str, str] = {
+    "silence": "put the somatic rate of chosen cells to 0",
+    "scale": "multiply the somatic rate of chosen cells (0.5 partial silencing, 2 activation)",
+    "clamp": "hold released ACh constant: nothing is taught; D goes on (or is held)",
+    "block": "block the effect of ACh: gate 0, D intact",
+    "pair": "multiply the gate for stimuli of chosen labels",
+    "yoke": "replace the teaching signal by another sample's, or by random numbers of its size",
+    "plasticity": "multiply the weight changes of a projection (0: frozen)",
+    "lid_suture": "one eye sees noise of its own instead of the scene",
+    "inactivate_eye": "one eye is silent",
+    "attenuate_eye": "one eye's input is scaled down",
+    "deprive_sleep": "longer wake blocks, with or without rebound sleep",
+}
+
+MEASURES: dict[str, str] = {
+    "target_cells": "waking activity of the target cells and of the spared ones, against onset",
+    "dream_match": "distance of waking activity to the perturbed and the unperturbed dreams",
+    "ach_gap": "mean D in wake minus mean D in REM",
+    "fresh_classifier": "a new perceptron told wake from REM: accuracy, 0.5 is perfect matching",
+    "linear_probe": "logistic regression of the labels on each layer's waking activity",
+    "reconstruction": "unexplained variance of each layer given the layer above",
+    "sliced_distance": "sliced Wasserstein distance of dreamt stimuli to held-out ones",
+    "diversity": "spread of dreams over the spread of the data (1: as varied; 0: collapsed)",
+    "ocular_dominance": "(left - right) / (left + right) of the first layer's weights",
+    "class_representation": "share of the cells that prefer each label, and their response",
+}
+
+VALUES: dict[str, str] = {
+    "target_activity": "target_cells",
+    "target_activity_relative": "target_cells",
+    "spared_activity_relative": "target_cells",
+    "target_spared_ratio": "target_cells",
+    "target_potential": "target_cells",
+    "target_never_active": "target_cells",
+    "spared_never_active": "target_cells",
+    "target_dendrite": "target_cells",
+    "target_feedforward": "target_cells",
+    "wake_to_plain_dreams": "dream_match",
+    "wake_to_perturbed_dreams": "dream_match",
+    "move_to_perturbed": "dream_match",
+    "ach_gap": "ach_gap",
+    "fresh_classifier": "fresh_classifier",
+    "linear_probe": "linear_probe",
+    "linear_probe_noisy": "linear_probe",
+    "reconstruction": "reconstruction",
+    "sliced_distance": "sliced_distance",
+    "sliced_distance_real": "sliced_distance",
+    "diversity": "diversity",
+    "ocular_dominance": "ocular_dominance",
+    "ocular_dominance_response": "ocular_dominance",
+    "preferring_share": "class_representation",
+    "class_response": "class_representation",
+    "class_distance": "class_representation",
+}
+"""Every value in a table of results, with the measure that gives it."""

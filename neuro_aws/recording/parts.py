@@ -1,0 +1,162 @@
+"""A recording as a row of small finished files, so that a kill at any moment leaves all readable.
+
+A flush writes part k whole (temporary file, then rename) and then the master, whose virtual
+datasets show all parts as one. A checkpoint names how many parts belong to it; on resumption the
+later ones are dropped. When the run ends, everything moves into one plain recording.h5.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro_aws.recording.layout import CHUNK_BYTES, FORMAT_VERSION, Column
+
+Rows = dict[str, NDArray[Any]]
+
+
+def part_path(folder: Path, index: int) -> Path:
+    """Return where part ``index`` of a segment lies."""
+    return folder / f"part_{index:05d}.h5"
+
+
+def parts(folder: Path) -> list[Path]:
+    """Return the finished parts of a segment, in order."""
+    return sorted(folder.glob("part_*.h5"))
+
+
+def replace_file(temporary: Path, path: Path) -> None:
+    """Put a finished file in its place, durably and in one step."""
+    with temporary.open("rb") as handle:
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+
+
+def create(group: h5py.Group, column: Column, rows: NDArray[Any]) -> None:
+    """Write one dataset with its units and description; extendable, chunks of about 1 MB."""
+    per_chunk = max(1, min(CHUNK_BYTES // max(1, column.row_bytes), 65536))
+    dataset = group.create_dataset(
+        column.path,
+        data=rows.astype(column.dtype, copy=False).reshape(len(rows), *column.shape),
+        maxshape=(None, *column.shape),
+        chunks=(min(per_chunk, max(1, len(rows))), *column.shape),
+    )
+    describe(dataset, column)
+
+
+def describe(dataset: h5py.Dataset, column: Column) -> None:
+    """Put units and description on a dataset."""
+    dataset.attrs["units"] = column.units
+    dataset.attrs["description"] = column.description
+
+
+def write_part(folder: Path, index: int, columns: Sequence[Column], rows: Rows) -> None:
+    """Write one part and bring the master up to date."""
+    path = part_path(folder, index)
+    temporary = path.with_suffix(".tmp")
+    with h5py.File(temporary, "w") as file:
+        file.attrs["format_version"] = FORMAT_VERSION
+        for column in columns:
+            create(file, column, rows[column.path])
+    replace_file(temporary, path)
+    write_master(folder, columns)
+
+
+def drop_after(folder: Path, count: int, columns: Sequence[Column]) -> None:
+    """Forget parts that were written after the checkpoint that knows of ``count``."""
+    for path in parts(folder)[count:]:
+        path.unlink()
+    write_master(folder, columns)
+
+
+def write_master(folder: Path, columns: Sequence[Column]) -> None:
+    """Write master.h5: every dataset as one virtual dataset over all parts."""
+    found = parts(folder)
+    lengths = []
+    for path in found:
+        with h5py.File(path, "r") as file:
+            lengths.append({column.path: len(file[column.path]) for column in columns})
+    temporary = folder / "master.tmp"
+    with h5py.File(temporary, "w", libver="latest") as file:
+        file.attrs["format_version"] = FORMAT_VERSION
+        for column in columns:
+            total = sum(length[column.path] for length in lengths)
+            virtual = h5py.VirtualLayout((total, *column.shape), dtype=column.dtype)
+            start = 0
+            for path, length in zip(found, lengths, strict=True):
+                n = length[column.path]
+                if n:
+                    virtual[start : start + n] = h5py.VirtualSource(
+                        path.name, column.path, (n, *column.shape)
+                    )
+                start += n
+            describe(file.create_virtual_dataset(column.path, virtual), column)
+    replace_file(temporary, folder / "master.h5")
+
+
+def gather(folder: Path, columns: Sequence[Column]) -> Rows:
+    """Return all rows of a segment's parts."""
+    collected: dict[str, list[NDArray[Any]]] = {column.path: [] for column in columns}
+    for path in parts(folder):
+        with h5py.File(path, "r") as file:
+            for column in columns:
+                collected[column.path].append(file[column.path][...])
+    return {
+        column.path: np.concatenate(collected[column.path])
+        if collected[column.path]
+        else np.zeros((0, *column.shape), column.dtype)
+        for column in columns
+    }
+
+
+def write_index(path: Path, segments: dict[str, Path]) -> None:
+    """Write recording.h5 of a run under way: a link to the master of every segment."""
+    temporary = path.with_suffix(".tmp")
+    with h5py.File(temporary, "w") as file:
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["complete"] = False
+        for name, folder in segments.items():
+            target = os.path.relpath(folder / "master.h5", path.parent)
+            file[name] = h5py.ExternalLink(target, "/")
+    replace_file(temporary, path)
+
+
+def consolidate(
+    path: Path, segments: dict[str, tuple[Path, Sequence[Column]]], attributes: dict[str, str]
+) -> None:
+    """Write the finished recording.h5: every segment as a plain group of its own."""
+    temporary = path.with_suffix(".tmp")
+    with h5py.File(temporary, "w") as file:
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["complete"] = True
+        for key, value in attributes.items():
+            file.attrs[key] = value
+        for name, (folder, columns) in segments.items():
+            group = file.create_group(name)
+            rows = gather(folder, columns)
+            for table in ("phases", "perturbations"):
+                merge_intervals(rows, f"intervals/{table}")
+            for column in columns:
+                create(group, column, rows[column.path])
+    replace_file(temporary, path)
+
+
+def merge_intervals(rows: Rows, table: str) -> None:
+    """Join intervals that a flush cut in two."""
+    start, stop, label = (rows[f"{table}/{key}"] for key in ("start", "stop", "label"))
+    kept: list[tuple[int, int, bytes]] = []
+    last: dict[bytes, int] = {}
+    for a, b, name in zip(start.tolist(), stop.tolist(), label.tolist(), strict=True):
+        k = last.get(name)
+        if k is not None and kept[k][1] == a:
+            kept[k] = (kept[k][0], b, name)
+        else:
+            last[name] = len(kept)
+            kept.append((a, b, name))
+    rows[f"{table}/start"] = np.array([k[0] for k in kept], "i8")
+    rows[f"{table}/stop"] = np.array([k[1] for k in kept], "i8")
+    rows[f"{table}/label"] = np.array([k[2] for k in kept], label.dtype)

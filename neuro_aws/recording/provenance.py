@@ -1,0 +1,93 @@
+"""provenance.json: what made a run, and how it ended."""
+
+import json
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.recording.parts import replace_file
+
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "h5py", "pydantic", "matplotlib")
+
+
+def version() -> str:
+    """Return the version of neuro-aws that is running."""
+    try:
+        return metadata.version("neuro-aws")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def now() -> str:
+    """Return the time as ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git() -> dict[str, Any]:
+    """Return commit and cleanness of the checkout this package lies in, if it lies in one."""
+    here = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if not (here / ".git").exists():
+        return {"commit": None, "dirty": None}
+    status = git("status", "--porcelain", "--untracked-files=no")
+    return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
+
+
+def _library(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def provenance(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return everything about a run that is about to start."""
+    return {
+        "neuro_aws": version(),
+        "git": _git(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: _library(name) for name in LIBRARIES},
+        "command": sys.argv,
+        "threads": 1,
+        "started": now(),
+        "outcome": "running",
+        **settings,
+    }
+
+
+def write(folder: Path, data: dict[str, Any]) -> None:
+    """Write provenance.json in one step."""
+    temporary = folder / "provenance.tmp"
+    temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    replace_file(temporary, folder / "provenance.json")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read provenance.json of a run folder."""
+    path = folder / "provenance.json"
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NeuroAWSError(
+            "is not a run folder (no provenance.json)",
+            where=str(folder),
+            next_step="Give runs/<name>/<timestamp>-s<seed>",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise NeuroAWSError("cannot be read", where=str(path)) from error
+    return data

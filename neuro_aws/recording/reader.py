@@ -1,0 +1,198 @@
+"""Reading a run back: labelled arrays (xarray) and tables (pandas)."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol import Protocol
+from neuro_aws.recording import provenance
+from neuro_aws.recording.layout import PHASE_CODES
+
+STEP_GROUPS = ("neuromodulators", "plasticity")
+UNIT_DIMS = ("unit", "pre")
+
+
+def segment_name(animal: int, segment: str) -> str:
+    """Return the group of one segment in recording.h5."""
+    return f"s{animal}/{segment}"
+
+
+class Run:
+    """A run folder, finished or not.
+
+    ``traces(animal, arm)`` gives ACh, release, gate and plasticity as an ``xarray.Dataset`` over
+    the whole life of an arm (common life first); ``metrics`` is a table of all measures.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.provenance = provenance.read(self.folder)
+        text = (self.folder / "protocol.yaml").read_text(encoding="utf-8")
+        self.protocol = Protocol.from_text(
+            text, str(self.folder / "protocol.yaml"), self.provenance["overrides"]
+        )
+        self.animals: list[int] = self.provenance["animals"]
+        self.arms: list[str] = self.provenance["arms"]
+
+    def __repr__(self) -> str:
+        return (
+            f"Run({str(self.folder)!r}: {len(self.animals)} animals, arms {', '.join(self.arms)})"
+        )
+
+    def _file(self) -> h5py.File:
+        path = self.folder / "recording.h5"
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            raise NeuroAWSError(f"cannot be read ({error})", where=str(path)) from error
+
+    def segments(self, animal: int, arm: str) -> list[str]:
+        """Return the segments that make up an arm's life, in order."""
+        if arm in self.protocol.tree.trunks:
+            return [arm]
+        if arm not in self.protocol.tree.arms:
+            raise NeuroAWSError(f"no arm {arm!r}", next_step="Arms: " + ", ".join(self.arms))
+        plan = self.protocol.tree.arms[arm]
+        return [plan.trunk, arm] if plan.branch > 0 else [arm]
+
+    def read(self, animal: int, arm: str, path: str) -> np.ndarray[Any, Any]:
+        """Return one dataset over the whole life of an arm."""
+        if animal not in self.animals:
+            raise NeuroAWSError(
+                f"no animal {animal}", next_step="Animals: " + ", ".join(map(str, self.animals))
+            )
+        found = []
+        with self._file() as file:
+            for segment in self.segments(animal, arm):
+                name = f"{segment_name(animal, segment)}/{path}"
+                try:
+                    found.append(file[name][...])
+                except (KeyError, OSError):
+                    continue
+        if not found:
+            raise NeuroAWSError(f"holds no {path}", where=f"{self.folder}, s{animal}, {arm}")
+        return np.concatenate(found)
+
+    def traces(self, animal: int, arm: str) -> xr.Dataset:
+        """Return everything that was recorded per step: one variable a signal, dimension step."""
+        parts = []
+        for group in STEP_GROUPS:
+            steps = self.read(animal, arm, f"{group}/step")
+            variables = {}
+            for path, units, description in self._datasets(animal, arm, group):
+                name = path.removeprefix(f"{group}/").replace("/", "_")
+                attributes = {"units": units, "description": description}
+                values = self.read(animal, arm, path)
+                variables[name] = (("step",), values, attributes)
+            parts.append(xr.Dataset(variables, coords={"step": steps}))
+        return xr.merge(parts, join="outer")
+
+    def activity(self, animal: int, arm: str, layer: int) -> xr.Dataset:
+        """Return soma and dendrite of a layer's recorded units: dimensions step, unit."""
+        here = f"activity/layer{layer}"
+        steps = self.read(animal, arm, f"{here}/step")
+        data = {
+            name: (("step", "unit"), self.read(animal, arm, f"{here}/{name}"))
+            for name in ("soma", "dendrite")
+        }
+        return xr.Dataset(data, coords={"step": steps})
+
+    def weights(self, animal: int, arm: str) -> xr.Dataset:
+        """Return the weights at the moments they were kept: dimension step first."""
+        steps = self.read(animal, arm, "weights/step")
+        variables = {}
+        for path, _, description in self._datasets(animal, arm, "weights"):
+            name = path.removeprefix("weights/")
+            values = self.read(animal, arm, path)
+            dims = ("step", *(f"{name}_{d}" for d in ("post", "pre")[: values.ndim - 1]))
+            variables[name] = (dims, values, {"description": description})
+        return xr.Dataset(variables, coords={"step": steps})
+
+    def intervals(self, animal: int, arm: str, table: str) -> pd.DataFrame:
+        """Return ``phases`` or ``perturbations`` of an arm's life: start, stop, label."""
+        here = f"intervals/{table}"
+        columns = {key: self.read(animal, arm, f"{here}/{key}") for key in ("start", "stop")}
+        labels = [b.decode() for b in self.read(animal, arm, f"{here}/label").tolist()]
+        return pd.DataFrame({**columns, "label": labels})
+
+    def _datasets(self, animal: int, arm: str, group: str) -> list[tuple[str, str, str]]:
+        found: list[tuple[str, str, str]] = []
+        with self._file() as file:
+            for segment in self.segments(animal, arm):
+                try:
+                    root = file[f"{segment_name(animal, segment)}/{group}"]
+                except (KeyError, OSError):
+                    continue
+
+                def note(name: str, item: object) -> None:
+                    if isinstance(item, h5py.Dataset) and name != "step":
+                        units, text = item.attrs["units"], item.attrs["description"]
+                        found.append((f"{group}/{name}", str(units), str(text)))
+
+                root.visititems(note)
+                break
+        return found
+
+    def held(self, animal: int, segment: str) -> tuple[int, list[str]]:
+        """Return how many steps of a segment are recorded, and a line about each dataset."""
+        lines: list[str] = []
+
+        def note(name: str, item: object) -> None:
+            if isinstance(item, h5py.Dataset):
+                lines.append(f"{name} {item.shape} {item.dtype} [{item.attrs['units']}]")
+
+        with self._file() as file:
+            try:
+                group = file[segment_name(animal, segment)]
+            except (KeyError, OSError):
+                return 0, []
+            group.visititems(note)
+            return len(group["neuromodulators/step"]), lines
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Return every measured value: animal, arm, period, cycle, step, name, layer, group, value.
+
+        Values of the common life stand under its own name (``common_life``).
+        """
+        tables = []
+        with self._file() as file:
+            for animal in self.animals:
+                for segment in [*self.protocol.tree.trunks, *self.arms]:
+                    try:
+                        group = file[f"{segment_name(animal, segment)}/metrics"]
+                    except (KeyError, OSError):
+                        continue
+                    if len(group["step"]):
+                        tables.append(_metrics_table(group, animal, segment))
+        if not tables:
+            return pd.DataFrame(columns=["animal", "arm", *METRIC_COLUMNS])
+        return pd.concat(tables, ignore_index=True)
+
+    def phase_codes(self) -> dict[int, str]:
+        """Return the phase behind each code of the ``phase`` trace."""
+        return {code: str(phase) for phase, code in PHASE_CODES.items()}
+
+
+METRIC_COLUMNS = ("period", "cycle", "step", "name", "layer", "group", "value")
+
+
+def _metrics_table(group: h5py.Group, animal: int, arm: str) -> pd.DataFrame:
+    columns: dict[str, Any] = {}
+    for key in METRIC_COLUMNS:
+        values = group[key][...]
+        columns[key] = [v.decode() for v in values.tolist()] if values.dtype.kind == "S" else values
+    table = pd.DataFrame(columns)
+    table.insert(0, "arm", arm)
+    table.insert(0, "animal", animal)
+    return table
+
+
+def open_run(folder: str | Path) -> Run:
+    """Open a run folder."""
+    return Run(folder)

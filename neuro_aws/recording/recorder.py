@@ -1,0 +1,151 @@
+"""Gathers rows step by step; flushes them as parts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuro_aws.network import Network
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, Projection
+from neuro_aws.protocol.schedule import StepSpec
+from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.recording.layout import PHASE_CODES, Column, layout, weight_shapes
+from neuro_aws.recording.parts import Rows, write_part
+from neuro_aws.state import AcetylcholineSignal, Changes, Deltas, NetworkState
+
+PER_LAYER = {FEEDFORWARD: 2, FEEDBACK: 2, DISCRIMINATOR: 4}
+"""Tensors of each projection that belong to one layer (weight and bias; or one pair's four)."""
+
+
+class Recorder:
+    """The recording of one segment of one animal's life."""
+
+    def __init__(self, folder: Path, spec: ProtocolSpec, network: Network, first_part: int) -> None:
+        self.folder = folder
+        self.spec = spec
+        self.network = network
+        self.columns: Sequence[Column] = layout(spec)
+        self.next_part = first_part
+        self.bytes = 0
+        self._rows: dict[str, list[Any]] = {column.path: [] for column in self.columns}
+        self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
+        self._weights = list(weight_shapes(spec))
+        self._names = self._plasticity_names()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _plasticity_names(self) -> dict[Projection, list[str]]:
+        pairs = range(self.network.depth)
+        return {
+            FEEDFORWARD: [f"plasticity/layer{i + 1}/feedforward" for i in pairs],
+            FEEDBACK: [f"plasticity/layer{i}/feedback" for i in pairs],
+            DISCRIMINATOR: [f"plasticity/layer{i}/discriminator" for i in pairs],
+        }
+
+    def put(self, path: str, value: Any) -> None:
+        """Append one row to a dataset."""
+        self._rows[path].append(value)
+
+    def signals(self, spec: StepSpec, ach: AcetylcholineSignal) -> None:
+        """Record ACh, its release and its gate."""
+        here = "neuromodulators"
+        spread, mean = torch.std_mean(ach.reading.level)
+        gate = ach.gate if isinstance(ach.gate, float) else float(ach.gate.mean())
+        self.put(f"{here}/step", spec.step)
+        self.put(f"{here}/phase", PHASE_CODES[spec.phase])
+        self.put(f"{here}/ach", mean.item())
+        self.put(f"{here}/ach_spread", spread.item())
+        self.put(f"{here}/release", ach.release.mean().item())
+        self.put(f"{here}/gate", gate)
+
+    def plasticity(
+        self, spec: StepSpec, ach: AcetylcholineSignal, deltas: Deltas, changes: Changes
+    ) -> None:
+        """Record the teaching signal's size, and raw and applied changes by layer."""
+        self.put("plasticity/step", spec.step)
+        teaching = ach.teaching[1:]
+        lengths = torch.stack(torch._foreach_norm(teaching)).tolist()
+        root = teaching[0].shape[0] ** 0.5
+        for layer, length in enumerate(lengths, start=1):
+            self.put(f"plasticity/layer{layer}/teaching", length / root)
+        for projection, names in self._names.items():
+            delta = deltas.get(projection)
+            self._sizes(names, "raw", projection, delta.tensors if delta else None)
+            self._sizes(names, "applied", projection, changes.get(projection))
+
+    def _sizes(
+        self, names: list[str], kind: str, projection: Projection, tensors: list[Tensor] | None
+    ) -> None:
+        if tensors is None:
+            for name in names:
+                self._rows[f"{name}_{kind}"].append(0.0)
+            return
+        squares = [x * x for x in torch.stack(torch._foreach_norm(tensors)).tolist()]
+        size = PER_LAYER[projection]
+        for i, name in enumerate(names):
+            self._rows[f"{name}_{kind}"].append(sum(squares[size * i : size * (i + 1)]) ** 0.5)
+
+    def activity(self, spec: StepSpec, state: NetworkState) -> None:
+        """Record batch means of somata and dendrites of the chosen layers."""
+        for record in self.spec.record.activity:
+            if spec.step % record.every:
+                continue
+            here, layer = f"activity/layer{record.layer}", state.layers[record.layer]
+            soma = layer.soma.mean(0)[: record.units]
+            self.put(f"{here}/step", spec.step)
+            self.put(f"{here}/soma", soma.cpu().numpy())
+            self.put(f"{here}/dendrite", self._dendrite(state, record.layer, record.units))
+
+    def _dendrite(self, state: NetworkState, layer: int, units: int | None) -> Any:
+        if layer == self.network.depth:
+            return np.full(min(units or 10**9, self.network.top_units), np.nan, "f4")
+        predicted = state.layers[layer].dendrite
+        if predicted is None:
+            predicted = self.network.layers[layer].predict(state.layers[layer + 1].soma)
+        return predicted.rate.mean(0)[:units].cpu().numpy()
+
+    def weights(self, step: int) -> None:
+        """Record all weights."""
+        tensors = [t for p in Projection for t in self.network.parameters(p)]
+        self.put("weights/step", step)
+        for name, tensor in zip(self._weights, tensors, strict=True):
+            kept = tensor.detach().cpu().numpy().astype("f4")
+            self.bytes += kept.nbytes
+            self.put(f"weights/{name}", kept)
+
+    def interval(self, table: str, start: int, stop: int, label: str) -> None:
+        """Record that something lasted from ``start`` up to, not including, ``stop``."""
+        open_ = self._open[table]
+        if label in open_ and open_[label][1] == start:
+            open_[label] = (open_[label][0], stop)
+            return
+        self._close(table, label)
+        open_[label] = (start, stop)
+
+    def _close(self, table: str, label: str) -> None:
+        interval = self._open[table].pop(label, None)
+        if interval is not None:
+            self.put(f"intervals/{table}/start", interval[0])
+            self.put(f"intervals/{table}/stop", interval[1])
+            self.put(f"intervals/{table}/label", label.encode()[:120])
+
+    def flush(self) -> None:
+        """Write all rows gathered so far as one part; what lasts is cut here, and joined later."""
+        for table, lasting in self._open.items():
+            for label in list(lasting):
+                self._close(table, label)
+        rows: Rows = {
+            c.path: np.asarray(self._rows[c.path], dtype=c.dtype).reshape(-1, *c.shape)
+            for c in self.columns
+        }
+        write_part(self.folder, self.next_part, self.columns, rows)
+        self.next_part += 1
+        self.bytes = 0
+        self._rows = {column.path: [] for column in self.columns}
+
+    @property
+    def rows(self) -> int:
+        """Rows of the fastest dataset that wait to be written."""
+        return len(self._rows["neuromodulators/step"])

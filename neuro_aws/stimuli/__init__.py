@@ -1,0 +1,22 @@
+"""Sources of stimuli, and the table of all of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from neuro_aws.stimuli.digits import digits
+from neuro_aws.stimuli.images import images
+from neuro_aws.stimuli.mnist import mnist
+from neuro_aws.stimuli.patches import patches
+from neuro_aws.stimuli.world import World
+
+SOURCES: dict[str, Callable[[Any, int, torch.dtype], World]] = {
+    "digits": digits,
+    "patches": patches,
+    "images": images,
+    "mnist": mnist,
+}
+"""Every source by the name a protocol gives it: (section, animal, dtype) -> World."""
+
+__all__ = ["SOURCES", "World"]

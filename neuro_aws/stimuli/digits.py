@@ -1,0 +1,25 @@
+"""scikit-learn's 8 x 8 digits: 1,797 real images that come with the library."""
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor
+
+from neuro_aws.protocol.stimulus import Digits
+from neuro_aws.seeding import numpy_generator
+from neuro_aws.stimuli.world import World
+
+GREY_LEVELS = 8.0
+"""Pixels are 0 ... 16; x / 8 - 1 puts them in [-1, 1]."""
+
+
+def digits(section: Digits, animal: int, dtype: torch.dtype) -> World:
+    """Return the digits, split at random for each animal into its life and the held-out ones."""
+    images, labels = load_digits(return_X_y=True)
+    order = numpy_generator(animal, "world").permutation(len(images))
+    pixels = np.asarray(images)[order] / GREY_LEVELS - 1
+    classes = np.asarray(labels)[order].astype(np.int64)
+    x: Tensor = torch.from_numpy(pixels).to(dtype)
+    y: Tensor = torch.from_numpy(classes)
+    n = section.held_out
+    return World(x[n:], y[n:], x[:n], y[:n], (8, 8))

@@ -1,0 +1,29 @@
+"""What an animal can see: stimuli of its life, and held-out ones for measuring."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from neuro_aws.functional.noise import Draws
+
+
+@dataclass(frozen=True)
+class World:
+    """Stimuli as rows in [-1, 1]; labels are 0-based, or None where there are none.
+
+    ``shape`` is one eye's picture (height, width); ``eyes`` pictures stand in a row one after
+    the other.
+    """
+
+    life: Tensor
+    life_labels: Tensor | None
+    held_out: Tensor
+    held_out_labels: Tensor | None
+    shape: tuple[int, int]
+    eyes: int = 1
+
+    def sample(self, draws: Draws, batch: int) -> tuple[Tensor, Tensor | None]:
+        """Return a batch (batch, pixels) with its labels, drawn with replacement."""
+        chosen = draws.integers(len(self.life), (batch,))
+        labels = None if self.life_labels is None else self.life_labels[chosen]
+        return self.life[chosen], labels
