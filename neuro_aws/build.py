@@ -42,9 +42,11 @@ def _generator(animal: int, stream: str, device: torch.device) -> torch.Generato
     return torch.Generator(device).manual_seed(stream_key(animal, stream))
 
 
-def build_network(spec: ProtocolSpec, animal: int, device: torch.device) -> Network:
+def build_network(
+    section: NetworkSection, algorithm: AlgorithmSection, animal: int, device: torch.device
+) -> Network:
     """Return the animal's network at birth."""
-    section, dtype = spec.network, dtype_of(spec.network)
+    dtype = dtype_of(section)
     psis = _psis(section)
     generator = _generator(animal, "birth", device)
     sizes = list(section.layers)
@@ -63,7 +65,7 @@ def build_network(spec: ProtocolSpec, animal: int, device: torch.device) -> Netw
     hidden = section.discriminator.hidden
     pairs = born_pairs(sizes, hidden, _generator(animal, "birth/ach", device), dtype)
     return_path = None
-    if spec.algorithm.credit == "layer_random":
+    if algorithm.credit == "layer_random":
         return_path = born_pairs(sizes, hidden, _generator(animal, "return_path", device), dtype)
     ach = Acetylcholine(
         pairs, section.discriminator.penalty, section.discriminator.baseline_rate, return_path
@@ -172,7 +174,7 @@ class Animal:
 
 def build_animal(spec: ProtocolSpec, animal: int, device: torch.device) -> Animal:
     """Return one animal at birth."""
-    network = build_network(spec, animal, device)
+    network = build_network(spec.network, spec.algorithm, animal, device)
     return Animal(
         network,
         build_algorithm(spec.algorithm),

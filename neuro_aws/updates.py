@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -80,7 +80,7 @@ class Updates:
                 changes[projection] = change
         return changes
 
-    def state_dict(self) -> dict[str, object]:
+    def state_dict(self) -> dict[str, Any]:
         """Return moments and unapplied sums."""
         return {
             str(projection): {
@@ -95,17 +95,25 @@ class Updates:
             for projection, rule in self.plasticity.items()
         }
 
-    def load_state_dict(self, saved: Mapping[str, Mapping[str, object]]) -> None:
-        """Take up moments and unapplied sums where ``state_dict`` left them."""
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take up moments and unapplied sums where ``state_dict`` left them.
+
+        An optimiser that keeps a moment the saved one did not starts it at 0.
+        """
         for projection, rule in self.plasticity.items():
             s = saved[str(projection)]
-            rule.moments = Moments(s["count"], list(s["first"]), list(s["second"]))  # type: ignore[arg-type, call-overload]
-            rule.pending = Pending(
-                list(s["pending"]),  # type: ignore[call-overload]
-                list(s["deviation"]),  # type: ignore[call-overload]
-                s["factor"],  # type: ignore[arg-type]
-                s["pending_count"],  # type: ignore[arg-type]
+            first = _copy(s["first"]) if rule.moments.first else []
+            second = _copy(s["second"]) if rule.moments.second else []
+            rule.moments = Moments(
+                s["count"], first or rule.moments.first, second or rule.moments.second
             )
+            rule.pending = Pending(
+                _copy(s["pending"]), _copy(s["deviation"]), s["factor"], s["pending_count"]
+            )
+
+
+def _copy(tensors: list[Tensor]) -> list[Tensor]:
+    return [tensor.clone() for tensor in tensors]
 
 
 def _sum(total: list[Tensor], part: list[Tensor]) -> list[Tensor]:

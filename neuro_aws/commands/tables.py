@@ -16,17 +16,17 @@ def console() -> Console:
 
 
 def number(mean: float, low: float, high: float) -> str:
-    """Return a mean with its interval."""
+    """Return a mean with half its interval: mean +-half."""
     if math.isnan(mean):
         return "-"
     if math.isnan(low):
         return f"{mean:.3g}"
-    return f"{mean:.3g} [{low:.3g}, {high:.3g}]"
+    return f"{mean:.3g} ±{high - mean:.2g}"
 
 
 def results(table: pd.DataFrame, arms: list[str], animals: int) -> Table:
-    """Return the last measures of every arm side by side: mean [95 % interval] over animals."""
-    drawn = Table(title=f"end of each arm, mean [95 % interval] over {animals} animals")
+    """Return the last measures of every arm side by side."""
+    drawn = Table(title=f"end of each arm, mean ± 95 % interval over {animals} animals")
     drawn.add_column("measure")
     for arm in arms:
         drawn.add_column(arm.replace("_", " "), justify="right")

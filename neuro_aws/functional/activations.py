@@ -32,7 +32,7 @@ def _step(a: Tensor) -> Tensor:
 
 
 def _leaky_slope(a: Tensor) -> Tensor:
-    return torch.where(a > 0, 1.0, LEAK).to(a.dtype)
+    return LEAK + (1 - LEAK) * _step(a)
 
 
 def _soft_step(a: Tensor) -> Tensor:

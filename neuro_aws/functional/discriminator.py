@@ -50,7 +50,7 @@ def read(pairs: Sequence[Pair], states: Sequence[Tensor]) -> Reading:
         part = (rate @ pair.readout.unsqueeze(-1)).squeeze(-1)
         level = part if level is None else level + part
         hidden.append(rate)
-        slopes.append(torch.where(potential > 0, 1.0, SLOPE).to(rate.dtype))
+        slopes.append(SLOPE + (1 - SLOPE) * (potential > 0).to(rate.dtype))
     assert level is not None
     return Reading(level, hidden, slopes)
 

@@ -55,12 +55,19 @@ def diversity(subject: Subject) -> Iterator[Value]:
 
 
 def ach_gap(subject: Subject) -> Iterator[Value]:
-    """Mean D on held-out stimuli in wake minus mean D in REM, no perturbation (``ach_gap``)."""
+    """Mean D on held-out stimuli in wake minus mean D in REM (``ach_gap``), nothing perturbed.
+
+    ``ach_gap_perturbed`` is the same with REM under each perturbation of cells, by group: the
+    gap that D lives with in an arm that perturbs them.
+    """
     waking = subject.waking(noisy=True)
-    dreams = subject.dreams(len(waking[0]))
+    count = len(waking[0])
     pairs = subject.network.acetylcholine.pairs
-    wake, rem = (read(pairs, states).level.mean() for states in (waking, dreams))
-    yield Value("ach_gap", float(wake - rem))
+    wake = float(read(pairs, waking).level.mean())
+    yield Value("ach_gap", wake - float(read(pairs, subject.dreams(count)).level.mean()))
+    for name, gains in subject.dream_gains.items():
+        rem = read(pairs, subject.dreams(count, "dreams", gains)).level.mean()
+        yield Value("ach_gap_perturbed", wake - float(rem), -1, name)
 
 
 def fresh_classifier(subject: Subject) -> Iterator[Value]:

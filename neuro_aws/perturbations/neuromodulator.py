@@ -47,7 +47,7 @@ def pair(rule: Pair) -> Act:
         if labels is None:
             return signal
         chosen = torch.isin(labels, torch.tensor(rule.labels, device=labels.device))
-        gain = torch.where(chosen, rule.gain, 1.0).to(signal.level.dtype)
+        gain = 1 + (rule.gain - 1) * chosen.to(signal.level.dtype)
         return replace(signal, gate=signal.gate * gain)
 
     return act

@@ -71,7 +71,7 @@ def _cells(spec: ProtocolSpec, cells: Cells, path: KeyPath) -> Found:
         if cells.targets not in spec.targets:
             hint = nearest(cells.targets, list(spec.targets))
             known = ", ".join(spec.targets) or "none are defined"
-            yield (*path, "targets"), f"no set {cells.targets!r}{hint}. Sets: {known}"
+            yield (*path, "targets"), f"no set {cells.targets!r}{hint} Sets: {known}"
         elif path[0] == "targets":
             yield path, "a set is defined by cells, not by another set"
         return
@@ -89,7 +89,7 @@ def _arm(spec: ProtocolSpec, name: str, arm: Arm) -> Found:
     path: KeyPath = ("arms", name)
     if arm.reference is not None and arm.reference not in spec.arms:
         hint = nearest(arm.reference, list(spec.arms))
-        yield (*path, "reference"), f"no arm {arm.reference!r}{hint}. Arms: {', '.join(spec.arms)}"
+        yield (*path, "reference"), f"no arm {arm.reference!r}{hint} Arms: {', '.join(spec.arms)}"
     for i, perturbation in enumerate(arm.perturb):
         yield from _perturbation(spec, perturbation, (*path, "perturb", i))
     yield from _overlaps(spec, arm, path)
@@ -108,7 +108,7 @@ def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
     for period in p.periods:
         if period not in names:
             hint = nearest(period, names)
-            yield (*path, "in"), f"no period {period!r}{hint}. Periods: {', '.join(names)}"
+            yield (*path, "in"), f"no period {period!r}{hint} Periods: {', '.join(names)}"
         elif period in common:
             yield (*path, "in"), f"{period!r} lies before the branch, where all arms share one life"
         else:

@@ -1,5 +1,6 @@
 """A YAML document with the line of every key: what faults point at."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,17 @@ import yaml
 from neuro_aws.errors import ProtocolError
 
 KeyPath = tuple[str | int, ...]
+
+
+class Loader(yaml.SafeLoader):
+    """The safe loader, which also takes 5e-5 for a number, as YAML 1.2 and everybody does."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
 
 
 @dataclass
@@ -43,8 +55,8 @@ def dotted(path: Iterable[str | int]) -> str:
 def parse(text: str, source: str) -> Document:
     """Return the document, or refuse broken YAML, repeated keys and tags."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=Loader)
+        data = yaml.load(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = " ".join(str(error.problem or error.context).split())
@@ -111,7 +123,7 @@ def override(document: Document, assignment: str) -> None:
         raise ProtocolError([f"--set {assignment}: write key.path=value"])
     path = tuple(int(p) if p.isdigit() else p for p in key.strip().split("."))
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
         raise ProtocolError([f"--set {assignment}: the value is not valid YAML"]) from error
     assign(document.data, path, value, f"--set {assignment}")

@@ -15,9 +15,9 @@ SPURIOUS = {"too_short"}
 
 
 def nearest(name: str, names: list[str]) -> str:
-    """Return a hint at the nearest valid name, or nothing."""
+    """Return what ends a sentence about a wrong name: a hint at the nearest valid one, if any."""
     found = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f"; did you mean {found[0]!r}?" if found else "."
 
 
 def faults(error: ValidationError, document: Document) -> list[str]:
@@ -44,9 +44,7 @@ def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]])
     match detail["type"]:
         case "extra_forbidden":
             key = str(path[-1])
-            return f"unknown key{nearest(key, names)} Allowed: {', '.join(names)}".replace(
-                "key Allowed", "key. Allowed"
-            )
+            return f"unknown key{nearest(key, names)} Allowed: {', '.join(names)}"
         case "missing":
             return "required key is missing"
         case "literal_error" | "enum":

@@ -66,6 +66,7 @@ VALUES: dict[str, str] = {
     "wake_to_perturbed_dreams": "dream_match",
     "move_to_perturbed": "dream_match",
     "ach_gap": "ach_gap",
+    "ach_gap_perturbed": "ach_gap",
     "fresh_classifier": "fresh_classifier",
     "linear_probe": "linear_probe",
     "linear_probe_noisy": "linear_probe",

@@ -104,12 +104,13 @@ def _weights(spec: ProtocolSpec) -> list[Column]:
 
 def _tables() -> list[Column]:
     columns = []
-    for table, what in (("phases", "phase"), ("perturbations", "perturbation")):
+    tables = (("phases", "phase", "S8"), ("perturbations", "perturbation", "S120"))
+    for table, what, text in tables:
         here = f"intervals/{table}"
         columns += [
             Column(f"{here}/start", "step", f"first step of the {what}", dtype="i8"),
             Column(f"{here}/stop", "step", f"first step after the {what}", dtype="i8"),
-            Column(f"{here}/label", "text", f"name of the {what}", dtype="S120"),
+            Column(f"{here}/label", "text", f"name of the {what}", dtype=text),
         ]
     return [
         *columns,

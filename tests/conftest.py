@@ -1,0 +1,62 @@
+"""What many tests share: small protocols and small networks."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from neuro_aws.build import Animal, build_animal
+from neuro_aws.protocol import Protocol
+
+ROOT = Path(__file__).parents[1]
+
+TINY = """
+schema_version: 1
+name: tiny
+seeds: 1
+stimulus: {source: digits, batch: 16}
+network: {layers: [64, 20, 6], discriminator: {hidden: 8}}
+targets:
+  cells: {layer: 1, fraction: 0.3}
+schedule:
+  - {name: infancy, cycles: 6, phases: [{repeat: 3, phases: [{wake: 1}, {rem: 1}]}, {nrem: 1}]}
+  - {name: critical_period, cycles: 4, branch: true, phases: [{repeat: 3, phases: [{wake: 1}, {rem: 1}]}, {nrem: 1}]}
+arms:
+  control: {}
+  rem_silenced: {perturb: [{silence: {targets: cells}, during: rem, in: critical_period}]}
+record:
+  activity: [{layer: 1, every: 3}]
+measure:
+  - {measure: target_cells, every: 2}
+  - ach_gap
+"""
+
+
+@pytest.fixture
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def tiny() -> Protocol:
+    return Protocol.from_text(TINY, "tiny.yaml")
+
+
+@pytest.fixture
+def tiny_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def animal() -> Callable[..., Animal]:
+    """Return a maker of small animals in float64: animal(**settings as key.path=value)."""
+
+    def make(*overrides: str, seed: int = 0) -> Animal:
+        settings = ("network.precision=float64", *overrides)
+        protocol = Protocol.from_text(TINY, "tiny.yaml", settings)
+        return build_animal(protocol.spec, seed, torch.device("cpu"))
+
+    return make

@@ -1,0 +1,118 @@
+"""Optimisers, gates, scales, and when changes are made."""
+
+import pytest
+import torch
+
+from neuro_aws.functional.optimisers import SGD, Adam
+from neuro_aws.phase import DISCRIMINATOR, FEEDFORWARD
+from neuro_aws.state import Delta
+from neuro_aws.updates import Plasticity, Updates
+
+OPTIMISERS = [SGD(0.01), Adam(0.01), Adam(0.01, (0.64, 0.999))]
+
+
+def draws(seed: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((3, 2), (3,))]
+
+
+def updates(optimiser, when="step") -> Updates:
+    moments = optimiser.start([torch.zeros_like(t) for t in draws(0)])
+    return Updates({FEEDFORWARD: Plasticity(optimiser, moments, when)})
+
+
+def step(rule: Updates, seed: int, gate=1.0, scale=1.0, ends=True, deviation=None):
+    delta = Delta(draws(seed), gate, deviation)
+    return rule({FEEDFORWARD: delta}, {FEEDFORWARD: scale}, ends).get(FEEDFORWARD)
+
+
+@pytest.mark.parametrize("betas", [(0.0, 0.9), (0.64, 0.999), (0.9, 0.99)])
+def test_adam_equals_torch(betas):
+    ours = [torch.zeros_like(t) for t in draws(0)]
+    theirs = [t.clone().requires_grad_() for t in ours]
+    reference = torch.optim.Adam(theirs, lr=0.01, betas=betas, eps=1e-8)
+    rule = updates(Adam(0.01, betas))
+    for seed in range(20):
+        for leaf, delta in zip(theirs, draws(seed), strict=True):
+            leaf.grad = -delta
+        reference.step()
+        for weight, change in zip(ours, step(rule, seed), strict=True):
+            weight += change
+    for found, wanted in zip(ours, theirs, strict=True):
+        assert torch.allclose(found, wanted.detach(), rtol=1e-12, atol=1e-14)
+
+
+def test_sgd_is_rate_times_delta():
+    for change, delta in zip(step(updates(SGD(0.01)), 1), draws(1), strict=True):
+        assert torch.allclose(change, 0.01 * delta)
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("by", [{"scale": 0.05}, {"gate": 0.05}])
+def test_a_factor_acts_after_the_optimiser(optimiser, by):
+    plain, scaled = updates(optimiser), updates(optimiser)
+    for seed in range(5):
+        whole, part = step(plain, seed), step(scaled, seed, **by)
+        for a, b in zip(whole, part, strict=True):
+            assert torch.allclose(0.05 * a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("by", [{"scale": 0.0}, {"gate": 0.0}])
+def test_zero_moves_nothing_and_leaves_the_moments(optimiser, by):
+    rule, undisturbed = updates(optimiser), updates(optimiser)
+    step(rule, 0), step(undisturbed, 0)
+    before = [m.clone() for m in rule.plasticity[FEEDFORWARD].moments.second]
+    assert step(rule, 1, **by) is None
+    for a, b in zip(before, rule.plasticity[FEEDFORWARD].moments.second, strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(step(rule, 2), step(undisturbed, 2), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_once_a_cycle_applies_the_sum_at_its_end():
+    rule = updates(SGD(1.0), "cycle")
+    assert step(rule, 0, ends=False) is None
+    assert step(rule, 1, ends=False) is None
+    change = step(rule, 2, ends=True)
+    for found, *parts in zip(change, draws(0), draws(1), draws(2), strict=True):
+        assert torch.allclose(found, sum(parts))
+    assert rule({}, {}, True) == {}
+
+
+def test_a_cycle_leaves_out_the_steps_that_were_gated_off():
+    rule = updates(SGD(1.0), "cycle")
+    step(rule, 0, ends=False)
+    step(rule, 1, ends=False, scale=0.0)
+    change = rule({}, {}, True)[FEEDFORWARD]
+    for found, wanted in zip(change, draws(0), strict=True):
+        assert torch.allclose(found, wanted)
+
+
+@pytest.mark.parametrize("optimiser", [SGD(0.01), Adam(0.01)])
+def test_gates_that_differ_by_sample_weigh_the_samples(optimiser):
+    """Two samples, gates 1 and 3: the change is (d1 + 3 d2) / 2 under the same preconditioner."""
+    one, two = draws(1), draws(2)
+    mean = [(a + b) / 2 for a, b in zip(one, two, strict=True)]
+    deviation = [(-1 * a + 1 * b) / 2 for a, b in zip(one, two, strict=True)]
+    plain, paired = updates(optimiser), updates(optimiser)
+    whole = plain({FEEDFORWARD: Delta(mean)}, {}, True)[FEEDFORWARD]
+    found = paired({FEEDFORWARD: Delta(mean, 2.0, deviation)}, {}, True)[FEEDFORWARD]
+    for change, base, a, b in zip(found, whole, one, two, strict=True):
+        ratio = base / ((a + b) / 2)  # eta over the root of the second moment, by weight
+        assert torch.allclose(change, ratio * (a + 3 * b) / 2, rtol=1e-9)
+
+
+def test_saved_state_goes_on_where_it_stopped():
+    rule = updates(Adam(0.01, (0.5, 0.9)), "cycle")
+    step(rule, 0), step(rule, 1, ends=False)
+    saved = rule.state_dict()
+    other = updates(Adam(0.01, (0.5, 0.9)), "cycle")
+    other.load_state_dict(saved)
+    for a, b in zip(step(other, 2), step(rule, 2), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_projections_do_not_mix():
+    rule = updates(SGD(1.0))
+    assert rule({DISCRIMINATOR: Delta(draws(0))}, {}, True) == {}
