@@ -194,7 +194,6 @@ def _live(
         jobs = 1
     expected = estimate(protocol, len(animals), arms, jobs)
     log.info("%d animals, arms %s, %d jobs", len(animals), ", ".join(arms), jobs)
-    progress.begin(folder, expected, steps)
     job = Job(
         folder.resolve(),
         protocol.text,
@@ -214,6 +213,7 @@ def _live(
 
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
+        progress.begin(folder, expected, steps)
         if jobs == 1:
             return run_here(job, tasks, stop, report)
         return run_spread(job, tasks, jobs, stop, report)

@@ -131,11 +131,18 @@ class Recorder:
             self.put(f"intervals/{table}/stop", interval[1])
             self.put(f"intervals/{table}/label", label.encode()[:120])
 
+    def _sort(self, table: str) -> None:
+        columns = [f"intervals/{table}/{key}" for key in ("start", "stop", "label")]
+        rows = sorted(zip(*(self._rows[c] for c in columns), strict=True))
+        for k, column in enumerate(columns):
+            self._rows[column] = [row[k] for row in rows]
+
     def flush(self) -> None:
         """Write all rows gathered so far as one part; what lasts is cut here, and joined later."""
         for table, lasting in self._open.items():
             for label in list(lasting):
                 self._close(table, label)
+            self._sort(table)
         rows: Rows = {
             c.path: np.asarray(self._rows[c.path], dtype=c.dtype).reshape(-1, *c.shape)
             for c in self.columns

@@ -54,18 +54,21 @@ def patches(section: Patches, animal: int, dtype: torch.dtype) -> World:
     whitened = [whiten(p) for p in pictures]
     rng = numpy_generator(animal, "world")
     total = section.count + section.held_out
-    rows = np.stack([_patch(section, whitened, rng) for _ in range(total)])
+    spread = float(np.sqrt(np.mean([w.var() for w in whitened])))
+    rows = np.stack([_patch(section, whitened, spread, rng) for _ in range(total)])
     x = torch.from_numpy(rows).to(dtype)
     n = section.held_out
     eyes = 2 if section.eyes == "binocular" else 1
     return World(x[n:], None, x[:n], None, (section.size, section.size), eyes)
 
 
-def _patch(section: Patches, pictures: list[Picture], rng: np.random.Generator) -> Picture:
+def _patch(
+    section: Patches, pictures: list[Picture], spread: float, rng: np.random.Generator
+) -> Picture:
     """Return one row: left eye, right eye shifted by a disparity, each with noise of its own.
 
-    Each eye sees sqrt(c) * scene + sqrt(1 - c) * noise, so that c is their correlation at
-    disparity 0.
+    Each eye sees sqrt(c) * scene + sqrt(1 - c) * noise of the scenes' own ``spread``, so that c
+    is their correlation at disparity 0.
     """
     picture = pictures[rng.integers(len(pictures))]
     size = section.size
@@ -77,5 +80,5 @@ def _patch(section: Patches, pictures: list[Picture], rng: np.random.Generator) 
     shift = rng.integers(-section.disparity, section.disparity + 1)
     scene, own = math.sqrt(section.correlation), math.sqrt(1 - section.correlation)
     views = [picture[y : y + size, at : at + size].ravel() for at in (x, x + shift)]
-    noise = rng.standard_normal((2, size * size)) * SPREAD
+    noise = rng.standard_normal((2, size * size)) * spread
     return np.concatenate([scene * view + own * n for view, n in zip(views, noise, strict=True)])

@@ -1,0 +1,131 @@
+"""Stimuli: real, split without overlap, the animal's own; broken files are named."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.stimulus import Digits, Images, Mnist, Patches
+from neuro_aws.stimuli.digits import digits
+from neuro_aws.stimuli.images import images
+from neuro_aws.stimuli.mnist import MD5, mnist, read_idx
+from neuro_aws.stimuli.patches import patches, whiten
+from tests.conftest import ROOT
+
+DATA = ROOT.parent / "shared" / "data"
+F64 = torch.float64
+
+
+def test_digits_are_split_per_animal_without_overlap():
+    a, b = (digits(Digits(source="digits"), s, F64) for s in (0, 1))
+    assert a.life.shape == (1200, 64)
+    assert a.held_out.shape == (597, 64)
+    assert float(a.life.min()) == -1
+    assert float(a.life.max()) == 1
+    assert not torch.equal(a.life, b.life)
+    rows = {tuple(r) for r in a.life.tolist()} & {tuple(r) for r in a.held_out.tolist()}
+    assert len(rows) < 5  # the data set itself repeats a few images
+    assert torch.equal(torch.unique(a.life_labels), torch.arange(10))
+
+
+def test_labels_belong_to_their_images():
+    """A one's mean image is darker at the sides than a zero's: labels follow the shuffle."""
+    world = digits(Digits(source="digits"), 5, F64)
+    means = [world.life[world.life_labels == c].mean(0).reshape(8, 8) for c in (0, 1)]
+    assert float(means[0][3:5, 3:5].mean()) < float(means[1][3:5, 3:5].mean())
+
+
+def test_whitening_flattens_the_spectrum():
+    rng = np.random.default_rng(0)
+    f = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.fftfreq(128)[None])
+    f[0, 0] = 1
+    scene = np.fft.ifft2(np.fft.fft2(rng.standard_normal((128, 128))) / f).real
+    picture = np.exp((scene - scene.mean()) / scene.std() * 0.3)  # the filter takes the logarithm
+
+    def slope(image):
+        power = np.abs(np.fft.fft2(image - image.mean())) ** 2
+        bands = [power[(f > a) & (f < 2 * a)].mean() for a in (0.02, 0.16)]
+        return np.log(bands[1] / bands[0]) / np.log(8)
+
+    assert slope(picture) < -1.5
+    assert abs(slope(whiten(picture))) < 0.4
+    assert np.abs(whiten(picture)).max() <= 1
+
+
+def test_two_eyes_see_shifted_correlated_patches():
+    same = patches(Patches(source="patches", eyes="binocular", disparity=0, correlation=1.0, count=500), 0, F64)
+    assert torch.equal(same.life[:, :64], same.life[:, 64:])
+    noisy = patches(Patches(source="patches", eyes="binocular", disparity=0, correlation=0.5, count=3000), 0, F64)
+    both = torch.stack([noisy.life[:, :64].ravel(), noisy.life[:, 64:].ravel()])
+    assert float(torch.corrcoef(both)[0, 1]) == pytest.approx(0.5, abs=0.08)
+    apart = patches(Patches(source="patches", eyes="binocular", disparity=3, correlation=1.0, count=3000), 0, F64)
+    both = torch.stack([apart.life[:, :64].ravel(), apart.life[:, 64:].ravel()])
+    assert float(torch.corrcoef(both)[0, 1]) < 0.8
+    assert (same.eyes, patches(Patches(source="patches"), 0, F64).eyes) == (2, 1)
+
+
+def test_a_folder_of_images_and_one_image(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 255, (40, 30), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    world = images(Images(source="images", folder=str(tmp_path), side=8, held_out=4), 0, F64)
+    assert (world.life.shape, world.held_out.shape) == ((8, 64), (4, 64))
+    own = Patches(source="patches", folder=str(tmp_path / "0.png"), size=4, count=200, held_out=50)
+    assert patches(own, 0, F64).life.shape == (200, 16)
+    with pytest.raises(NeuroAWSError, match="smaller than a patch"):
+        patches(Patches(source="patches", folder=str(tmp_path), size=35), 0, F64)
+    with pytest.raises(NeuroAWSError, match="held out"):
+        images(Images(source="images", folder=str(tmp_path), held_out=40), 0, F64)
+
+
+@pytest.mark.parametrize(("make", "says"), [
+    (lambda p: None, "no such image or folder"),
+    (lambda p: p.mkdir(), "no images"),
+    (lambda p: (p.mkdir(), (p / "x.png").write_text("no image")), "not a readable image"),
+])
+def test_image_folders_that_do_not_serve_are_named(tmp_path, make, says):
+    folder = tmp_path / "pictures"
+    make(folder)
+    with pytest.raises(NeuroAWSError, match=says):
+        patches(Patches(source="patches", folder=str(folder)), 0, F64)
+
+
+def idx(array: np.ndarray) -> bytes:
+    return b"\x00\x00\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def test_idx_files_are_read_and_broken_ones_refused():
+    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    assert np.array_equal(read_idx(idx(array), "x"), array)
+    for broken in (idx(array)[:-1], idx(array) + b"x", b"", b"\x00\x00\x0d\x01", b"PNG" * 9):
+        with pytest.raises(NeuroAWSError):
+            read_idx(broken, "x")
+
+
+def test_mnist_says_which_file_is_missing_wrong_or_broken(tmp_path, monkeypatch):
+    monkeypatch.delenv("NEURO_AWS_DATA", raising=False)
+    with pytest.raises(NeuroAWSError, match="NEURO_AWS_DATA"):
+        mnist(Mnist(source="mnist"), 0, F64)
+    section = Mnist(source="mnist", folder=str(tmp_path))
+    with pytest.raises(NeuroAWSError, match=r"train-images-idx3-ubyte\(.gz\) is missing"):
+        mnist(section, 0, F64)
+    name = next(iter(MD5))
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(np.zeros((1, 28, 28), np.uint8))))
+    with pytest.raises(NeuroAWSError, match="md5 differs"):
+        mnist(section, 0, F64)
+    (tmp_path / f"{name}.gz").write_bytes(b"\x1f\x8b broken")
+    with pytest.raises(NeuroAWSError, match="cannot be read"):
+        mnist(section, 0, F64)
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the folder of real data is not beside the project")
+def test_mnist_itself():
+    world = mnist(Mnist(source="mnist", folder=str(DATA / "mnist"), side=14, held_out=1000), 0, F64)
+    assert world.life.shape == (60000, 196)
+    assert torch.bincount(world.life_labels).tolist()[:2] == [5923, 6742]
+    assert world.held_out_labels[:5].tolist() == [7, 2, 1, 0, 4]
