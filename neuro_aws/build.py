@@ -135,7 +135,7 @@ def build_updates(section: AlgorithmSection, network: Network) -> Updates:
         (DISCRIMINATOR, section.discriminator),
     ):
         optimiser = _optimiser(learning)
-        moments = optimiser.start(network.parameters(projection))
+        moments = optimiser.start(network.flat(projection))
         plasticity[projection] = Plasticity(optimiser, moments, learning.apply)
     return Updates(plasticity)
 

@@ -57,7 +57,11 @@ def _differing(a: h5py.Group, b: h5py.Group) -> Iterator[str]:
     names: list[str] = []
     a.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
     for name in names:
-        if name not in b or a[name].shape != b[name].shape or not np.array_equal(a[name][...].view("u1"), b[name][...].view("u1")):
+        if (
+            name not in b
+            or a[name].shape != b[name].shape
+            or not np.array_equal(a[name][...].view("u1"), b[name][...].view("u1"))
+        ):
             yield name
 
 

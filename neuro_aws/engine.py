@@ -72,7 +72,14 @@ class Engine:
         self.observers = observers
 
     def step(self, step: int) -> Moment:
-        """Live one step: one batch in one phase."""
+        """Live one step: one batch in one phase.
+
+        Nothing in it needs a graph, so torch keeps no track, unless the algorithm asks for it.
+        """
+        with torch.inference_mode(not getattr(self.algorithm, "uses_autograd", False)):
+            return self._step(step)
+
+    def _step(self, step: int) -> Moment:
         spec = self.schedule(step)
         perturb = self.slots(spec)
         stimulus, labels = self._stimulus(spec, perturb)

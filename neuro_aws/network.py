@@ -7,6 +7,7 @@ from torch import Tensor
 
 from neuro_aws.functional.activations import inverse_relu
 from neuro_aws.functional.compartments import Fired, Psi, fire
+from neuro_aws.functional.discriminator import Pair
 from neuro_aws.functional.noise import NoiseSource, unit_noise
 from neuro_aws.functional.plasticity import Density
 from neuro_aws.layers.dense import DenseLayer
@@ -40,6 +41,7 @@ class Network:
     ) -> None:
         self.layers = layers
         self.acetylcholine = acetylcholine
+        self._flat = {projection: self._gather(projection) for projection in Projection}
         self.sigma = sigma
         self.density: Density = density
         self.inverse_relu_scale = inverse_relu_scale
@@ -110,7 +112,24 @@ class Network:
     def apply(self, changes: Changes) -> None:
         """Add the changes to the weights, in place."""
         for projection, change in changes.items():
-            torch._foreach_add_(self.parameters(projection), change)
+            self._flat[projection].add_(change)
+
+    def flat(self, projection: Projection) -> Tensor:
+        """Return the weights of one projection as one vector; ``parameters`` are views of it."""
+        return self._flat[projection]
+
+    def _gather(self, projection: Projection) -> Tensor:
+        """Lay the weights of a projection end to end in memory, and give the layers views."""
+        parts = self.parameters(projection)
+        vector = torch.cat([part.reshape(-1) for part in parts])
+        pieces = torch.split(vector, [part.numel() for part in parts])
+        views = [piece.view_as(part) for piece, part in zip(pieces, parts, strict=True)]
+        if projection is DISCRIMINATOR:
+            self.acetylcholine.pairs = [Pair(*views[k : k + 3]) for k in range(0, len(views), 3)]
+        else:
+            for i, layer in enumerate(self.layers):
+                setattr(layer, projection.value, views[2 * i : 2 * i + 2])
+        return vector
 
     def _fire(
         self, psi: Psi, potential: Tensor, noise: NoiseSource | None, gain: Tensor | None

@@ -54,7 +54,7 @@ class AcetylcholineSignal:
     teaching   dD/dh_j for j = 0 ... N as sent back to the layers; 0 under a clamp
     gate       effect of released ACh on feedforward plasticity: a number, or one per sample
     reading    the discriminator's own hidden activity, for its own learning (never perturbed)
-    gradients  dD/dh_j through the discriminator's true weights, for its own learning
+    gradient   dD/dh through the discriminator's true weights, side by side, for its own learning
     constant   whether a clamp holds ACh, so that it can teach nothing
     """
 
@@ -63,7 +63,7 @@ class AcetylcholineSignal:
     teaching: "list[Tensor]"
     gate: "float | Tensor"
     reading: "Reading"
-    gradients: "list[Tensor]"
+    gradient: "Tensor"
     constant: bool = False
 
 
@@ -82,4 +82,5 @@ class Delta:
 
 
 Deltas = dict[Projection, Delta]
-Changes = dict[Projection, "list[Tensor]"]
+Changes = dict[Projection, "Tensor"]
+"""What each projection changes by, as one vector in the order of the network's weights."""

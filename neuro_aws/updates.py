@@ -18,16 +18,16 @@ When = Literal["step", "cycle"]
 class Pending:
     """The sum of a projection's Deltas since it last changed, with the factors they came under."""
 
-    tensors: list[Tensor] = field(default_factory=list)
-    deviation: list[Tensor] = field(default_factory=list)
+    total: Tensor | None = None
+    deviation: Tensor | None = None
     factor: float = 0.0
     count: int = 0
 
     def add(self, delta: Delta, scale: float) -> None:
         """Take in one step's Delta."""
-        self.tensors = _sum(self.tensors, delta.tensors)
+        self.total = _sum(self.total, flat(delta.tensors))
         if delta.deviation is not None:
-            self.deviation = _sum(self.deviation, [scale * d for d in delta.deviation])
+            self.deviation = _sum(self.deviation, scale * flat(delta.deviation))
         self.factor += delta.gate * scale
         self.count += 1
 
@@ -41,7 +41,7 @@ class Plasticity:
     when: When
     pending: Pending = field(default_factory=Pending)
 
-    def collect(self, delta: Delta | None, scale: float, cycle_ends: bool) -> list[Tensor] | None:
+    def collect(self, delta: Delta | None, scale: float, cycle_ends: bool) -> Tensor | None:
         """Return the change to make now, or None.
 
         A step whose gate or scale is 0 leaves no trace: neither in the weights, nor in the
@@ -49,16 +49,16 @@ class Plasticity:
         """
         if delta is not None and scale != 0 and (delta.gate != 0 or delta.deviation is not None):
             self.pending.add(delta, scale)
-        if self.pending.count == 0 or (self.when == "cycle" and not cycle_ends):
+        if self.pending.total is None or (self.when == "cycle" and not cycle_ends):
             return None
         due, self.pending = self.pending, Pending()
-        change = self.optimiser.step(due.tensors, self.moments)
+        assert due.total is not None
+        change = self.optimiser.step(due.total, self.moments)
         factor = due.factor / due.count
         if factor != 1.0:
-            change = [factor * c for c in change]
-        if due.deviation:
-            extra = self.optimiser.share(due.deviation, self.moments)
-            change = [c + e for c, e in zip(change, extra, strict=True)]
+            change = change.mul_(factor)
+        if due.deviation is not None:
+            change = change + self.optimiser.share(due.deviation, self.moments)
         return change
 
 
@@ -87,7 +87,7 @@ class Updates:
                 "count": rule.moments.count,
                 "first": rule.moments.first,
                 "second": rule.moments.second,
-                "pending": rule.pending.tensors,
+                "pending": rule.pending.total,
                 "deviation": rule.pending.deviation,
                 "factor": rule.pending.factor,
                 "pending_count": rule.pending.count,
@@ -102,19 +102,27 @@ class Updates:
         """
         for projection, rule in self.plasticity.items():
             s = saved[str(projection)]
-            first = _copy(s["first"]) if rule.moments.first else []
-            second = _copy(s["second"]) if rule.moments.second else []
+            now = rule.moments
+            first = s["first"] if now.first is not None else None
+            second = s["second"] if now.second is not None else None
             rule.moments = Moments(
-                s["count"], first or rule.moments.first, second or rule.moments.second
+                s["count"],
+                now.first if first is None else first.clone(),
+                now.second if second is None else second.clone(),
             )
             rule.pending = Pending(
                 _copy(s["pending"]), _copy(s["deviation"]), s["factor"], s["pending_count"]
             )
 
 
-def _copy(tensors: list[Tensor]) -> list[Tensor]:
-    return [tensor.clone() for tensor in tensors]
+def flat(tensors: list[Tensor]) -> Tensor:
+    """Return tensors as one vector, in their order."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
-def _sum(total: list[Tensor], part: list[Tensor]) -> list[Tensor]:
-    return list(torch._foreach_add(total, part)) if total else list(part)
+def _copy(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.clone()
+
+
+def _sum(total: Tensor | None, part: Tensor) -> Tensor:
+    return part if total is None else total + part

@@ -56,7 +56,13 @@ def engine(living, phases, slots=None, cycles=5) -> Engine:
     usual = slots or Slots(scales=schedule.stretches[0].scales)
     streams = Streams(0, torch.float64, torch.device("cpu"))
     return Engine(
-        living.network, living.algorithm, living.updates, living.world, schedule, streams, 16,
+        living.network,
+        living.algorithm,
+        living.updates,
+        living.world,
+        schedule,
+        streams,
+        16,
         lambda spec: usual,
     )
 
@@ -71,7 +77,9 @@ PAIR = (Block(wake=1), Block(nrem=1), Block(rem=1))
 
 
 def test_the_table_is_covered():
-    named = {o.split("=")[1] for v in VARIANTS.values() for o in v if o.startswith("algorithm.name")}
+    named = {
+        o.split("=")[1] for v in VARIANTS.values() for o in v if o.startswith("algorithm.name")
+    }
     assert set(ALGORITHMS) <= named | {"adversarial_wake_sleep"}
 
 

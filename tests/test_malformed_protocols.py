@@ -54,11 +54,21 @@ MALFORMED = [
     ("[64, 20, 6]", "[64, 20, 6], noise: {scale: loud}", "network.noise.scale", "valid number"),
     ("credit: layer", "credit: layers", "algorithm.credit", "did you mean 'layer'"),
     ("credit: layer", "credit: scalar}\nnetworks: {a: 1", "networks", "did you mean 'network'"),
-    ("credit: layer", "name: wake_sleep, credit: scalar", "algorithm", "no meaning under wake_sleep"),
+    (
+        "credit: layer",
+        "name: wake_sleep, credit: scalar",
+        "algorithm",
+        "no meaning under wake_sleep",
+    ),
     ("credit: layer", "name: aws", "algorithm.name", "module:Class"),
     ("credit: layer", "options: {a: 1}", "algorithm", "module:Class"),
     ("credit: layer", "feedforward: {rate: 0}", "algorithm.feedforward.rate", "greater than 0"),
-    ("credit: layer", "feedforward: {apply: month}", "algorithm.feedforward.apply", "'step' or 'cycle'"),
+    (
+        "credit: layer",
+        "feedforward: {apply: month}",
+        "algorithm.feedforward.apply",
+        "'step' or 'cycle'",
+    ),
     ("fraction: 0.3", "fraction: 1.3", "targets.cells.fraction", "less than or equal to 1"),
     ("fraction: 0.3", "fraction: 0.3, ids: [1]", "targets.cells", "exactly one of"),
     ("fraction: 0.3", "ids: [3, 20]", "targets.cells.ids", "units 0 to 19"),
@@ -70,21 +80,66 @@ MALFORMED = [
     ("{name: infancy", "{branch: true, name: infancy", "schedule[1].branch", "once only"),
     ("[{wake: 1}, {rem: 1}]}", "[]}", "schedule[0].phases", "at least 1"),
     ("[{wake: 1}, {rem: 1}]}", "[{wake: 1, rem: 1}]}", "schedule[0].phases[0]", "one of wake"),
-    ("[{wake: 1}, {rem: 1}]}", "[{wake: 1}, {dream: 1}]}", "schedule[0].phases[1].dream", "Allowed"),
+    (
+        "[{wake: 1}, {rem: 1}]}",
+        "[{wake: 1}, {dream: 1}]}",
+        "schedule[0].phases[1].dream",
+        "Allowed",
+    ),
     ("[{wake: 1}, {rem: 1}]}", "[{repeat: 2}]}", "schedule[0].phases[0]", "go together"),
     ("[{wake: 1}, {rem: 1}]}", "[{wake: -1}]}", "schedule[0].phases[0].wake", "greater than"),
-    ("silence: {targets: cells}", "silence: {targets: cell}", "arms.silenced.perturb[0].silence.targets", "did you mean 'cells'"),
-    ("silence: {targets: cells}", "silnce: {targets: cells}", "arms.silenced.perturb[0].silnce", "did you mean 'silence'"),
-    ("silence: {targets: cells}", "scale: {targets: cells}", "arms.silenced.perturb[0].scale.by", "missing"),
-    ("silence: {targets: cells}", "scale: {targets: cells, by: -1}", "arms.silenced.perturb[0].scale.by", "greater than"),
-    ("silence: {targets: cells}", "clamp: {neuromodulator: dopamine}", "clamp.neuromodulator", "'ach'"),
-    ("silence: {targets: cells}", "pair: {labels: [10], gain: 3}", "pair.labels", "labels are 0 to 9"),
+    (
+        "silence: {targets: cells}",
+        "silence: {targets: cell}",
+        "arms.silenced.perturb[0].silence.targets",
+        "did you mean 'cells'",
+    ),
+    (
+        "silence: {targets: cells}",
+        "silnce: {targets: cells}",
+        "arms.silenced.perturb[0].silnce",
+        "did you mean 'silence'",
+    ),
+    (
+        "silence: {targets: cells}",
+        "scale: {targets: cells}",
+        "arms.silenced.perturb[0].scale.by",
+        "missing",
+    ),
+    (
+        "silence: {targets: cells}",
+        "scale: {targets: cells, by: -1}",
+        "arms.silenced.perturb[0].scale.by",
+        "greater than",
+    ),
+    (
+        "silence: {targets: cells}",
+        "clamp: {neuromodulator: dopamine}",
+        "clamp.neuromodulator",
+        "'ach'",
+    ),
+    (
+        "silence: {targets: cells}",
+        "pair: {labels: [10], gain: 3}",
+        "pair.labels",
+        "labels are 0 to 9",
+    ),
     ("silence: {targets: cells}", "pair: {labels: [1], gain: 1}", "pair.gain", "greater than 1"),
     ("silence: {targets: cells}", "lid_suture: {eye: left}", "lid_suture", "two eyes"),
     ("silence: {targets: cells}", "yoke: {teaching: swapped}", "yoke.teaching", "shuffled"),
     ("silence: {targets: cells}, ", "", "arms.silenced.perturb[0]", "exactly one action"),
-    ("silence: {targets: cells}", "silence: {targets: cells}, block: {neuromodulator: ach}", "arms.silenced.perturb[0]", "exactly one action"),
-    ("silence: {targets: cells}, during: rem", "deprive_sleep: {wake_block: 3}", "deprive_sleep", "divide"),
+    (
+        "silence: {targets: cells}",
+        "silence: {targets: cells}, block: {neuromodulator: ach}",
+        "arms.silenced.perturb[0]",
+        "exactly one action",
+    ),
+    (
+        "silence: {targets: cells}, during: rem",
+        "deprive_sleep: {wake_block: 3}",
+        "deprive_sleep",
+        "divide",
+    ),
     ("during: rem", "during: dreaming", "arms.silenced.perturb[0].during", "wake, nrem, rem"),
     ("during: rem", "during: nrem", "arms.silenced.perturb[0].during", "never happen"),
     ("in: critical", "in: adulthood", "arms.silenced.perturb[0].in", "no period 'adulthood'"),
@@ -92,11 +147,31 @@ MALFORMED = [
     (", in: critical", "", "arms.silenced.perturb[0].in", "missing"),
     ("in: critical", "in: critical, cycles: {from: 3, until: 2}", "cycles", "empty window"),
     ("in: critical", "in: critical, cycles: {until: 9}", "cycles.until", "4 cycles"),
-    ("in: critical}", "in: critical}, {silence: {targets: cells}, during: rem, in: critical}", "arms.silenced.perturb[1]", "overlaps"),
-    ("in: critical}", "in: critical}, {scale: {layer: 1, ids: [2], by: 2}, during: rem, in: critical}", "arms.silenced.perturb[1]", "overlaps"),
+    (
+        "in: critical}",
+        "in: critical}, {silence: {targets: cells}, during: rem, in: critical}",
+        "arms.silenced.perturb[1]",
+        "overlaps",
+    ),
+    (
+        "in: critical}",
+        "in: critical}, {scale: {layer: 1, ids: [2], by: 2}, during: rem, in: critical}",
+        "arms.silenced.perturb[1]",
+        "overlaps",
+    ),
     ("control: {}", "control: {reference: ctrl}", "arms.control.reference", "no arm 'ctrl'"),
-    ("control: {}", "control: {set: {network.layers: [64, 9]}}", "arms.control.set", "cannot change after the branch"),
-    ("control: {}", "control: {birth: {algorithm.credit: layre}}", "arms.control.birth", "did you mean 'layer'"),
+    (
+        "control: {}",
+        "control: {set: {network.layers: [64, 9]}}",
+        "arms.control.set",
+        "cannot change after the branch",
+    ),
+    (
+        "control: {}",
+        "control: {birth: {algorithm.credit: layre}}",
+        "arms.control.birth",
+        "did you mean 'layer'",
+    ),
     ("control: {}", "control: 3", "arms.control", "mapping"),
     ("control: {}", "my control: {}", "arms.my control", "letters"),
     ("[target_cells, ach_gap]", "[target_cells, ach_gapp]", "measure[1]", "did you mean 'ach_gap'"),
@@ -107,7 +182,12 @@ MALFORMED = [
     ("between: [0, 9]", "between: [9, 0]", "expect[0]", "[low, high]"),
     ("arm: control, value", "arm: contrl, value", "expect[0].arm", "did you mean 'control'"),
     ("period: critical,", "period: late,", "expect[0].period", "no period 'late'"),
-    ("measure: [", "record: {activity: [{layer: 5}]}\nmeasure: [", "record.activity[0].layer", "no layer 5"),
+    (
+        "measure: [",
+        "record: {activity: [{layer: 5}]}\nmeasure: [",
+        "record.activity[0].layer",
+        "no layer 5",
+    ),
     ("seeds: 2", "seeds: [2", "", "not valid YAML"),
     ("seeds: 2", "seeds: !!python/object/apply:os.system [ls]", "", "not valid YAML"),
     ("seeds: 2", "seeds: 2026-01-01", "seeds", "not allowed"),
@@ -122,7 +202,9 @@ def test_each_is_refused_in_a_line_that_names_the_key(old, new, key, says):
     with pytest.raises(ProtocolError) as caught:
         Protocol.from_text(GOOD.replace(old, new, 1), "bad.yaml")
     lines = str(caught.value).split("\n")
-    assert any(key in line and says in line and line.startswith("bad.yaml") for line in lines), lines
+    assert any(key in line and says in line and line.startswith("bad.yaml") for line in lines), (
+        lines
+    )
     assert not any("pydantic" in line or "http" in line for line in lines)
 
 
@@ -176,7 +258,9 @@ def test_the_command_says_so_without_a_traceback(tmp_path: Path):
     for command in ("validate", "run"):
         done = subprocess.run(
             [sys.executable, "-m", "neuro_aws", command, str(path)],
-            capture_output=True, text=True, cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
         )
         assert done.returncode == 1
         assert "did you mean 'cycles'" in done.stderr

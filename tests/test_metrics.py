@@ -62,7 +62,9 @@ def test_target_cells_are_relative_to_the_onset(animal):
 
 
 def test_reconstruction_is_0_for_a_perfect_and_1_for_a_constant_prediction(animal):
-    one = subject(animal, "network.bottom=linear", "network.transfer=linear", "network.normalisation=none")
+    one = subject(
+        animal, "network.bottom=linear", "network.transfer=linear", "network.normalisation=none"
+    )
     layer = one.network.layers[0]
     x = one.world.held_out
     somata = one.waking()
@@ -97,7 +99,9 @@ def test_fresh_classifier_is_half_where_dreams_are_waking_and_one_where_not(anim
     spans = {"classifier/train": rows[:1200], "classifier/test": rows[1200:2000]}
     monkeypatch.setattr(Subject, "waking_life", lambda self, noisy=False: [rows[2000:3200]])
     monkeypatch.setattr(Subject, "waking", lambda self, noisy=False: [rows[3200:4000]])
-    monkeypatch.setattr(Subject, "dreams", lambda self, n, stream="dreams", gains=None: [spans[stream]])
+    monkeypatch.setattr(
+        Subject, "dreams", lambda self, n, stream="dreams", gains=None: [spans[stream]]
+    )
     assert values("fresh_classifier", one)["fresh_classifier", -1] == pytest.approx(0.5, abs=0.07)
 
 
@@ -125,8 +129,11 @@ def test_dream_match_moves_toward_what_waking_becomes(animal):
 
 
 def test_ocular_dominance_has_the_sign_of_the_stronger_eye(animal):
-    living = animal("stimulus={source: patches, eyes: binocular, size: 4, count: 300, held_out: 60}",
-                    "network.layers=[32, 20, 6]", "measure=[ach_gap]")
+    living = animal(
+        "stimulus={source: patches, eyes: binocular, size: 4, count: 300, held_out: 60}",
+        "network.layers=[32, 20, 6]",
+        "measure=[ach_gap]",
+    )
     one = Subject(living.network, living.world, 0, 0, {}, {}, {})
     weight = living.network.layers[0].feedforward[0]
     weight.abs_()
@@ -171,5 +178,3 @@ def test_correlation_and_its_null():
     drifting = correlation(drift + 0.01 * x, drift + 0.01 * rng.standard_normal(3000))
     assert drifting.high > 0.4  # two drifts are alike by themselves; the null says so
     assert np.isnan(correlation(np.ones(100), x[:100]).r)
-
-

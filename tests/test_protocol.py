@@ -30,7 +30,10 @@ def test_vocabulary_is_in_step_with_the_tables():
 def test_published_json_schema_is_the_models_and_accepts_what_is_shipped():
     assert json_schema.PUBLISHED.read_text() == json_schema.text()
     schema = json.loads(json_schema.text())
-    files = [*sorted((ROOT / "protocols").glob("*.yaml")), ROOT / "neuro_aws/protocol/template.yaml"]
+    files = [
+        *sorted((ROOT / "protocols").glob("*.yaml")),
+        ROOT / "neuro_aws/protocol/template.yaml",
+    ]
     for path in files:
         data = yaml.safe_load(path.read_text())
         for arm in data["arms"].values():  # a name alone stands for a list of one
@@ -52,8 +55,10 @@ def test_validate_and_the_protocol_package_do_not_import_torch():
 
 
 def test_targets_are_nested_fractions_and_the_same_in_every_arm():
-    text = TINY.replace("targets:\n", "targets:\n  few: {layer: 1, fraction: 0.1}\n"
-                        "  other: {layer: 1, fraction: 0.3, draw: 1}\n")
+    text = TINY.replace(
+        "targets:\n",
+        "targets:\n  few: {layer: 1, fraction: 0.1}\n  other: {layer: 1, fraction: 0.3, draw: 1}\n",
+    )
     protocol = Protocol.from_text(text)
     for animal in range(10):
         cells = protocol.targets(animal)
@@ -89,8 +94,11 @@ def test_arms_share_a_life_unless_they_differ_from_birth():
 
 
 def test_overrides_reach_the_settings_and_the_resolved_file():
-    protocol = Protocol.from_text(TINY, "t", ["network.noise.scale=0.5", "schedule.0.cycles=7",
-                                              "algorithm.feedforward.rate=5e-5"])
+    protocol = Protocol.from_text(
+        TINY,
+        "t",
+        ["network.noise.scale=0.5", "schedule.0.cycles=7", "algorithm.feedforward.rate=5e-5"],
+    )
     assert protocol.spec.network.noise.scale == 0.5
     assert protocol.spec.schedule[0].cycles == 7
     resolved = yaml.safe_load(protocol.resolved())

@@ -33,8 +33,17 @@ def finished(tmp_path_factory):
 
 def test_the_folder_holds_what_the_design_says(finished):
     names = {str(p.relative_to(finished.folder)) for p in finished.folder.rglob("*") if p.is_file()}
-    for name in ("protocol.yaml", "resolved.yaml", "provenance.json", "recording.h5", "metrics.json",
-                 "metrics.csv", "run.log", "figures/outcomes.png", "checkpoints/s0/control.pt"):
+    for name in (
+        "protocol.yaml",
+        "resolved.yaml",
+        "provenance.json",
+        "recording.h5",
+        "metrics.json",
+        "metrics.csv",
+        "run.log",
+        "figures/outcomes.png",
+        "checkpoints/s0/control.pt",
+    ):
         assert name in names
     assert not any(n.startswith("parts") or n.endswith((".tmp", ".resume.pt")) for n in names)
     data = finished.provenance
@@ -74,7 +83,9 @@ def test_what_is_recorded_is_what_happened(finished, tmp_path):
         assert float(row.ach) == pytest.approx(float(moment.ach.level.mean()), rel=1e-5)
         assert float(row.gate) == float(moment.ach.gate)
         assert finished.phase_codes()[int(row.phase)] == moment.spec.phase
-        moved = [a - b for a, b in zip(life.animal.network.layers[0].feedforward, before, strict=True)]
+        moved = [
+            a - b for a, b in zip(life.animal.network.layers[0].feedforward, before, strict=True)
+        ]
         length = float(sum(m.square().sum() for m in moved)) ** 0.5
         assert float(row.layer1_feedforward_applied) == pytest.approx(length, rel=1e-3, abs=1e-7)
         teaching = float(moment.ach.teaching[1].square().sum(1).mean()) ** 0.5
@@ -111,8 +122,11 @@ def test_phases_and_perturbations_are_intervals(finished):
 
 
 def test_intervals_cut_by_a_flush_are_joined():
-    rows: Rows = {"t/start": np.array([0, 5, 7]), "t/stop": np.array([5, 7, 9]),
-                  "t/label": np.array([b"a", b"a", b"b"])}
+    rows: Rows = {
+        "t/start": np.array([0, 5, 7]),
+        "t/stop": np.array([5, 7, 9]),
+        "t/label": np.array([b"a", b"a", b"b"]),
+    }
     merge_intervals(rows, "t")
     assert rows["t/start"].tolist() == [0, 7]
     assert rows["t/stop"].tolist() == [7, 9]
@@ -172,10 +186,16 @@ def test_a_segment_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, tiny, sto
 
 
 def start(folder: Path, *more: str) -> subprocess.Popen:
-    (folder / "p.yaml").write_text(TINY.replace("cycles: 6", "cycles: 150").replace("cycles: 4", "cycles: 150"))
+    (folder / "p.yaml").write_text(
+        TINY.replace("cycles: 6", "cycles: 150").replace("cycles: 4", "cycles: 150")
+    )
     return subprocess.Popen(
         [sys.executable, "-m", "neuro_aws", "run", "p.yaml", "--save-every", "0.2", *more],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -258,8 +278,11 @@ def test_from_python_stopping_raises_stopped(tmp_path, tiny):
 
 
 def test_two_processes_cannot_run_one_folder(tmp_path):
-    with lock(tmp_path / "x.lock", "this"), pytest.raises(NeuroAWSError, match="another process"), \
-            lock(tmp_path / "x.lock", "this", seconds=0.2):
+    with (
+        lock(tmp_path / "x.lock", "this"),
+        pytest.raises(NeuroAWSError, match="another process"),
+        lock(tmp_path / "x.lock", "this", seconds=0.2),
+    ):
         pass
 
 
@@ -287,7 +310,9 @@ def test_parts_after_the_checkpoint_are_dropped(tmp_path, tiny):
 
 
 def test_diverging_weights_stop_the_run_with_a_reason(tmp_path):
-    text = TINY.replace("targets:\n", "algorithm: {feedback: {rate: 10, optimiser: sgd}}\ntargets:\n")
+    text = TINY.replace(
+        "targets:\n", "algorithm: {feedback: {rate: 10, optimiser: sgd}}\ntargets:\n"
+    )
     text = text.replace("[64, 20, 6],", "[64, 20, 6], normalisation: none, bottom: linear,")
     with pytest.raises(NeuroAWSError, match="no longer finite"):
         run(Protocol.from_text(text), options=Options(out=str(tmp_path), jobs=1))

@@ -14,7 +14,9 @@ PHASE = st.sampled_from(["wake", "nrem", "rem"])
 LEAF = st.builds(lambda p, n: Block(**{p: n}), PHASE, st.integers(1, 4))
 BLOCKS = st.recursive(
     st.lists(LEAF, min_size=1, max_size=3).map(tuple),
-    lambda inner: st.tuples(st.builds(lambda n, b: Block(repeat=n, phases=b), st.integers(1, 3), inner)),
+    lambda inner: st.tuples(
+        st.builds(lambda n, b: Block(repeat=n, phases=b), st.integers(1, 3), inner)
+    ),
     max_leaves=4,
 )
 PERIODS = st.lists(st.tuples(BLOCKS, st.integers(1, 4)), min_size=1, max_size=3).map(
@@ -61,8 +63,9 @@ def test_rebound_sleep_keeps_the_totals(block):
 
 
 def test_lost_sleep_is_gained_by_wake_in_the_same_time():
-    usual, deprived = Schedule((period(),)), Schedule(
-        (period(),), {"p": DepriveSleep(wake_block=5, rebound=False)}
+    usual, deprived = (
+        Schedule((period(),)),
+        Schedule((period(),), {"p": DepriveSleep(wake_block=5, rebound=False)}),
     )
     phases = [deprived(step).phase for step in range(deprived.steps)]
     assert deprived.steps == usual.steps
@@ -70,7 +73,9 @@ def test_lost_sleep_is_gained_by_wake_in_the_same_time():
     assert phases.count(REM) == 60
 
 
-@pytest.mark.parametrize("rule", [DepriveSleep(wake_block=7), DepriveSleep(wake_block=6, rebound=False)])
+@pytest.mark.parametrize(
+    "rule", [DepriveSleep(wake_block=7), DepriveSleep(wake_block=6, rebound=False)]
+)
 def test_blocks_that_do_not_fit_are_refused_not_repaired(rule):
     with pytest.raises(ValueError, match="divide"):
         Schedule((period(),), {"p": rule})

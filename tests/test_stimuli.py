@@ -58,12 +58,22 @@ def test_whitening_flattens_the_spectrum():
 
 
 def test_two_eyes_see_shifted_correlated_patches():
-    same = patches(Patches(source="patches", eyes="binocular", disparity=0, correlation=1.0, count=500), 0, F64)
+    same = patches(
+        Patches(source="patches", eyes="binocular", disparity=0, correlation=1.0, count=500), 0, F64
+    )
     assert torch.equal(same.life[:, :64], same.life[:, 64:])
-    noisy = patches(Patches(source="patches", eyes="binocular", disparity=0, correlation=0.5, count=3000), 0, F64)
+    noisy = patches(
+        Patches(source="patches", eyes="binocular", disparity=0, correlation=0.5, count=3000),
+        0,
+        F64,
+    )
     both = torch.stack([noisy.life[:, :64].ravel(), noisy.life[:, 64:].ravel()])
     assert float(torch.corrcoef(both)[0, 1]) == pytest.approx(0.5, abs=0.08)
-    apart = patches(Patches(source="patches", eyes="binocular", disparity=3, correlation=1.0, count=3000), 0, F64)
+    apart = patches(
+        Patches(source="patches", eyes="binocular", disparity=3, correlation=1.0, count=3000),
+        0,
+        F64,
+    )
     both = torch.stack([apart.life[:, :64].ravel(), apart.life[:, 64:].ravel()])
     assert float(torch.corrcoef(both)[0, 1]) < 0.8
     assert (same.eyes, patches(Patches(source="patches"), 0, F64).eyes) == (2, 1)
@@ -83,11 +93,14 @@ def test_a_folder_of_images_and_one_image(tmp_path: Path):
         images(Images(source="images", folder=str(tmp_path), held_out=40), 0, F64)
 
 
-@pytest.mark.parametrize(("make", "says"), [
-    (lambda p: None, "no such image or folder"),
-    (lambda p: p.mkdir(), "no images"),
-    (lambda p: (p.mkdir(), (p / "x.png").write_text("no image")), "not a readable image"),
-])
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda p: None, "no such image or folder"),
+        (lambda p: p.mkdir(), "no images"),
+        (lambda p: (p.mkdir(), (p / "x.png").write_text("no image")), "not a readable image"),
+    ],
+)
 def test_image_folders_that_do_not_serve_are_named(tmp_path, make, says):
     folder = tmp_path / "pictures"
     make(folder)
@@ -96,7 +109,12 @@ def test_image_folders_that_do_not_serve_are_named(tmp_path, make, says):
 
 
 def idx(array: np.ndarray) -> bytes:
-    return b"\x00\x00\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    return (
+        b"\x00\x00\x08"
+        + bytes([array.ndim])
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + array.tobytes()
+    )
 
 
 def test_idx_files_are_read_and_broken_ones_refused():

@@ -15,7 +15,8 @@ class Algorithm(Protocol):
     """A theory of learning. A user's own class with these two methods may be named in a protocol.
 
     It is built as ``Class(**options)`` with the protocol's ``algorithm.options``. ``return_path``
-    asks for fixed random weights on the way back from the discriminator.
+    asks for fixed random weights on the way back from the discriminator; ``uses_autograd = True``
+    on the class keeps torch's graph available in a step.
     """
 
     return_path: bool

@@ -17,22 +17,25 @@ SURROGATE_SHARPNESS = 4.0
 class Transfer:
     """A unit's transfer function.
 
-    ``value(a)`` is phi(a); ``slope(a)`` is phi'(a); ``surrogate(a)`` is what replaces the slope
-    under ``derivative: surrogate``, strictly positive so that a silent unit can learn its way back.
+    ``value(a)`` is phi(a); ``back(t, a)`` is t * phi'(a), a signal on its way back;
+    ``surrogate(a)`` is the slope that replaces phi' under ``derivative: surrogate``, strictly
+    positive so that a silent unit can learn its way back.
     """
 
     name: str
     value: Callable[[Tensor], Tensor]
-    slope: Callable[[Tensor], Tensor]
+    back: Callable[[Tensor, Tensor], Tensor]
     surrogate: Callable[[Tensor], Tensor]
 
 
-def _step(a: Tensor) -> Tensor:
-    return (a > 0).to(a.dtype)
+def _relu_back(t: Tensor, a: Tensor) -> Tensor:
+    result: Tensor = torch.ops.aten.threshold_backward(t, a, 0)
+    return result
 
 
-def _leaky_slope(a: Tensor) -> Tensor:
-    return LEAK + (1 - LEAK) * _step(a)
+def _leaky_back(t: Tensor, a: Tensor) -> Tensor:
+    result: Tensor = torch.ops.aten.leaky_relu_backward(t, a, LEAK, False)
+    return result
 
 
 def _soft_step(a: Tensor) -> Tensor:
@@ -48,24 +51,25 @@ def _sigmoid_slope(a: Tensor) -> Tensor:
     return s * (1 - s)
 
 
-def _identity(a: Tensor) -> Tensor:
-    return a
-
-
 TRANSFERS: dict[str, Transfer] = {
     t.name: t
     for t in (
-        Transfer("relu", torch.relu, _step, _soft_step),
+        Transfer("relu", torch.relu, _relu_back, _soft_step),
         Transfer(
             "leaky_relu",
             lambda a: torch.nn.functional.leaky_relu(a, LEAK),
-            _leaky_slope,
+            _leaky_back,
             lambda a: LEAK + (1 - LEAK) * _soft_step(a),
         ),
-        Transfer("softplus", torch.nn.functional.softplus, torch.sigmoid, torch.sigmoid),
-        Transfer("tanh", torch.tanh, _tanh_slope, _tanh_slope),
-        Transfer("sigmoid", torch.sigmoid, _sigmoid_slope, _sigmoid_slope),
-        Transfer("linear", _identity, torch.ones_like, torch.ones_like),
+        Transfer(
+            "softplus",
+            torch.nn.functional.softplus,
+            lambda t, a: t * torch.sigmoid(a),
+            torch.sigmoid,
+        ),
+        Transfer("tanh", torch.tanh, lambda t, a: t * _tanh_slope(a), _tanh_slope),
+        Transfer("sigmoid", torch.sigmoid, lambda t, a: t * _sigmoid_slope(a), _sigmoid_slope),
+        Transfer("linear", lambda a: a, lambda t, a: t, torch.ones_like),
     )
 }
 """Every transfer function by the name a protocol gives it."""

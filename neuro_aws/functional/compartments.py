@@ -36,10 +36,11 @@ class Psi:
     surrogate: bool = False
     axis: int = -1
 
-    def slope(self, potential: Tensor) -> Tensor:
-        """Return phi'(a), or its surrogate."""
-        rule = self.transfer.surrogate if self.surrogate else self.transfer.slope
-        return rule(potential)
+    def back(self, signal: Tensor, potential: Tensor) -> Tensor:
+        """Return signal * phi'(a), or with the surrogate in place of phi'."""
+        if self.surrogate:
+            return signal * self.transfer.surrogate(potential)
+        return self.transfer.back(signal, potential)
 
 
 class Fired(NamedTuple):
@@ -93,13 +94,13 @@ def pull_back(psi: Psi, teach: Tensor, fired: Fired) -> Tensor:
     if psi.normalise_first:
         scaled = teach if fired.gain is None else teach * fired.gain
         if fired.pool is None:
-            return scaled * psi.slope(fired.potential)
+            return psi.back(scaled, fired.potential)
         unit = fired.potential / fired.pool
-        return _through_pool(psi, scaled * psi.slope(unit), unit, fired.pool)
+        return _through_pool(psi, psi.back(scaled, unit), unit, fired.pool)
     at_rate = teach if fired.pool is None else _through_pool(psi, teach, fired.rate, fired.pool)
     if fired.gain is not None:
         at_rate = at_rate * fired.gain
-    return at_rate * psi.slope(fired.potential)
+    return psi.back(at_rate, fired.potential)
 
 
 def _through_pool(psi: Psi, teach: Tensor, normalised: Tensor, pool: Tensor) -> Tensor:
@@ -109,4 +110,4 @@ def _through_pool(psi: Psi, teach: Tensor, normalised: Tensor, pool: Tensor) -> 
         if psi.normalisation == "rms"
         else product.sum(psi.axis, keepdim=True)
     )
-    return (teach - normalised * shared) / pool
+    return torch.addcmul(teach, normalised, shared, value=-1) / pool

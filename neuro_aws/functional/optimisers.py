@@ -4,7 +4,7 @@ Gate and scale act on what they return. An optimiser that is not called keeps it
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -13,25 +13,25 @@ from torch import Tensor
 
 @dataclass(slots=True)
 class Moments:
-    """An optimiser's memory: number of calls, and one tensor per parameter for each moment."""
+    """An optimiser's memory: number of calls, and flat moments (None: not kept)."""
 
     count: int = 0
-    first: list[Tensor] = field(default_factory=list)
-    second: list[Tensor] = field(default_factory=list)
+    first: Tensor | None = None
+    second: Tensor | None = None
 
 
 class Optimiser(Protocol):
-    """From the direction of ascent to the change of the weights."""
+    """From the direction of ascent to the change of the weights, both as one flat tensor."""
 
-    def start(self, parameters: list[Tensor]) -> Moments:
-        """Return fresh moments for these parameters."""
+    def start(self, weights: Tensor) -> Moments:
+        """Return fresh moments for these weights."""
         ...
 
-    def step(self, delta: list[Tensor], moments: Moments) -> list[Tensor]:
+    def step(self, delta: Tensor, moments: Moments) -> Tensor:
         """Return the change; ``moments`` is brought up to date in place."""
         ...
 
-    def share(self, delta: list[Tensor], moments: Moments) -> list[Tensor]:
+    def share(self, delta: Tensor, moments: Moments) -> Tensor:
         """Return what a part of the last delta contributed to the last change."""
         ...
 
@@ -42,18 +42,18 @@ class SGD:
 
     rate: float
 
-    def start(self, parameters: list[Tensor]) -> Moments:
+    def start(self, weights: Tensor) -> Moments:
         """Return fresh moments (none are needed)."""
         return Moments()
 
-    def step(self, delta: list[Tensor], moments: Moments) -> list[Tensor]:
+    def step(self, delta: Tensor, moments: Moments) -> Tensor:
         """Return eta * delta."""
         moments.count += 1
-        return [self.rate * d for d in delta]
+        return self.rate * delta
 
-    def share(self, delta: list[Tensor], moments: Moments) -> list[Tensor]:
+    def share(self, delta: Tensor, moments: Moments) -> Tensor:
         """Return eta * delta."""
-        return [self.rate * d for d in delta]
+        return self.rate * delta
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +67,29 @@ class Adam:
     betas: tuple[float, float] = (0.0, 0.9)
     epsilon: float = 1e-8
 
-    def start(self, parameters: list[Tensor]) -> Moments:
+    def start(self, weights: Tensor) -> Moments:
         """Return zero moments; b1 = 0 needs no first one."""
-        first = [torch.zeros_like(p) for p in parameters] if self.betas[0] else []
-        return Moments(0, first, [torch.zeros_like(p) for p in parameters])
+        first = torch.zeros_like(weights) if self.betas[0] else None
+        return Moments(0, first, torch.zeros_like(weights))
 
-    def step(self, delta: list[Tensor], moments: Moments) -> list[Tensor]:
+    def step(self, delta: Tensor, moments: Moments) -> Tensor:
         """Return the change; ``moments`` is brought up to date in place."""
         b1, b2 = self.betas
+        assert moments.second is not None
         moments.count += 1
-        torch._foreach_mul_(moments.second, b2)
-        torch._foreach_addcmul_(moments.second, delta, delta, 1 - b2)
+        moments.second.mul_(b2).addcmul_(delta, delta, value=1 - b2)
         direction = delta
-        if b1:
-            torch._foreach_lerp_(moments.first, delta, 1 - b1)
-            direction = moments.first
+        if moments.first is not None:
+            direction = moments.first.lerp_(delta, 1 - b1)
         return self._scaled(direction, moments, self.rate / (1 - b1**moments.count))
 
-    def share(self, delta: list[Tensor], moments: Moments) -> list[Tensor]:
+    def share(self, delta: Tensor, moments: Moments) -> Tensor:
         """Return eta (1 - b1) / (1 - b1^t) * delta / (sqrt(v^) + eps): linear in the delta."""
         b1 = self.betas[0]
         return self._scaled(delta, moments, self.rate * (1 - b1) / (1 - b1**moments.count))
 
-    def _scaled(self, direction: list[Tensor], moments: Moments, factor: float) -> list[Tensor]:
-        denominator = torch._foreach_sqrt(moments.second)
-        torch._foreach_mul_(denominator, 1 / math.sqrt(1 - self.betas[1] ** moments.count))
-        torch._foreach_add_(denominator, self.epsilon)
-        change = torch._foreach_div(direction, denominator)
-        torch._foreach_mul_(change, factor)
-        return list(change)
+    def _scaled(self, direction: Tensor, moments: Moments, factor: float) -> Tensor:
+        assert moments.second is not None
+        correction = math.sqrt(1 - self.betas[1] ** moments.count)
+        denominator = moments.second.sqrt().add_(self.epsilon * correction)
+        return torch.div(direction, denominator).mul_(factor * correction)

@@ -24,8 +24,8 @@ class WeightDelta(NamedTuple):
 
 def outer(post: Tensor, pre: Tensor) -> WeightDelta:
     """Return mean over the batch of post pre^T, and of post (the bias sees a constant 1)."""
-    batch = post.shape[-2]
-    return WeightDelta(post.mT @ pre / batch, post.mean(-2))
+    share = post / post.shape[-2]
+    return WeightDelta(share.mT @ pre, share.sum(-2))
 
 
 def predictive_plasticity(

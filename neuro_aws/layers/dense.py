@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.functional.compartments import Fired, Psi, fire
+from neuro_aws.functional.linear import affine
 
 
 class DenseLayer:
@@ -58,13 +59,11 @@ class DenseLayer:
 
     def feedforward_potential(self, below: Tensor) -> Tensor:
         """Return F_i h_i + b, the noise-free drive of the somata above: (..., batch, m)."""
-        weight, bias = self.feedforward
-        return below @ weight.mT + bias.unsqueeze(-2)
+        return affine(below, *self.feedforward)
 
     def feedback_potential(self, above: Tensor) -> Tensor:
         """Return G_i h_{i+1} + c, the drive of the dendrites below: (..., batch, n)."""
-        weight, bias = self.feedback
-        return above @ weight.mT + bias.unsqueeze(-2)
+        return affine(above, *self.feedback)
 
     def recognise(self, below: Tensor) -> Fired:
         """Return psi(F_i h_i): what feedforward input alone makes the units above fire."""

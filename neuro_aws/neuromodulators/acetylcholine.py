@@ -1,5 +1,6 @@
 """Neuromodulator #1: acetylcholine, read as the wake/sleep discriminator."""
 
+import itertools
 import math
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from neuro_aws.functional.discriminator import (
     Pair,
+    by_layer,
     discriminator_plasticity,
     read,
     state_gradients,
@@ -27,12 +29,11 @@ def born_pairs(
 
     return [
         Pair(
-            normal(hidden, below, fan_in=below + above),
-            normal(hidden, above, fan_in=below + above),
+            normal(hidden, below + above, fan_in=below + above),
             torch.zeros(hidden, dtype=dtype, device=device),
             normal(hidden, fan_in=hidden),
         )
-        for below, above in zip(sizes, sizes[1:], strict=False)
+        for below, above in itertools.pairwise(sizes)
     ]
 
 
@@ -58,7 +59,7 @@ class Acetylcholine:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """Return the weights, pair by pair: lower, upper, bias, readout."""
+        """Return the weights, pair by pair: weight, bias, readout."""
         return [tensor for pair in self.pairs for tensor in pair]
 
     def __call__(self, state: NetworkState) -> AcetylcholineSignal:
@@ -67,30 +68,30 @@ class Acetylcholine:
         release = D - running mean of D in REM (0 in NREM, when ACh is low); gate = 1 in wake,
         0 in REM and NREM.
         """
-        reading = read(self.pairs, state.somas)
-        gradients = state_gradients(self.pairs, reading.slope)
+        somas = state.somas
+        sizes = [h.shape[-1] for h in somas]
+        reading = read(self.pairs, somas)
+        gradient = state_gradients(self.pairs, reading)
         if self.return_path is None:
-            teaching = gradients
+            teaching = by_layer(gradient, sizes)
         else:
-            teaching = state_gradients(self.return_path, reading.slope)
+            teaching = by_layer(state_gradients(self.return_path, reading), sizes)
         if state.phase is NREM:
             release = torch.zeros_like(reading.level)
         else:
             release = reading.level - self.baseline
         gate = 1.0 if state.phase is WAKE else 0.0
-        return AcetylcholineSignal(reading.level, release, teaching, gate, reading, gradients)
+        return AcetylcholineSignal(reading.level, release, teaching, gate, reading, gradient)
 
     def track(self, signal: AcetylcholineSignal, state: NetworkState) -> None:
         """Move the baseline toward this step's mean D, in REM only."""
         if state.phase is REM:
-            self.baseline = torch.lerp(
-                self.baseline, signal.reading.level.mean(), self.baseline_rate
-            )
+            self.baseline.lerp_(signal.reading.level.mean(), self.baseline_rate)
 
     def plasticity(self, state: NetworkState, signal: AcetylcholineSignal) -> list[Tensor]:
         """Return the discriminator's own delta: up in wake, down in REM (Eq. 3)."""
         sign = 1.0 if state.phase is WAKE else -1.0
         deltas = discriminator_plasticity(
-            self.pairs, state.somas, signal.reading, signal.gradients, sign, self.penalty
+            self.pairs, signal.reading, signal.gradient, sign, self.penalty
         )
         return [tensor for pair in deltas for tensor in pair]

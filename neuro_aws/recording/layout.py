@@ -1,5 +1,6 @@
 """The datasets of a recording: path, shape of one row, units, description."""
 
+import itertools
 from dataclasses import dataclass
 
 from neuro_aws.phase import Phase
@@ -81,15 +82,14 @@ def weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
     """Return the shape of every weight, by its name under /weights."""
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
     shapes: dict[str, tuple[int, ...]] = {}
-    for i, (below, above) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (below, above) in enumerate(itertools.pairwise(sizes)):
         shapes[f"feedforward_into{i + 1}"] = (above, below)
         shapes[f"feedforward_into{i + 1}_bias"] = (above,)
-    for i, (below, above) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (below, above) in enumerate(itertools.pairwise(sizes)):
         shapes[f"feedback_into{i}"] = (below, above)
         shapes[f"feedback_into{i}_bias"] = (below,)
-    for i, (below, above) in enumerate(zip(sizes, sizes[1:], strict=False)):
-        shapes[f"discriminator{i}_lower"] = (hidden, below)
-        shapes[f"discriminator{i}_upper"] = (hidden, above)
+    for i, (below, above) in enumerate(itertools.pairwise(sizes)):
+        shapes[f"discriminator{i}_weight"] = (hidden, below + above)
         shapes[f"discriminator{i}_bias"] = (hidden,)
         shapes[f"discriminator{i}_readout"] = (hidden,)
     return shapes

@@ -16,8 +16,8 @@ from neuro_aws.recording.layout import PHASE_CODES, Column, layout, weight_shape
 from neuro_aws.recording.parts import Rows, write_part
 from neuro_aws.state import AcetylcholineSignal, Changes, Deltas, NetworkState
 
-PER_LAYER = {FEEDFORWARD: 2, FEEDBACK: 2, DISCRIMINATOR: 4}
-"""Tensors of each projection that belong to one layer (weight and bias; or one pair's four)."""
+PER_LAYER = {FEEDFORWARD: 2, FEEDBACK: 2, DISCRIMINATOR: 3}
+"""Tensors of each projection that belong to one layer (weight and bias; or one pair's three)."""
 
 
 class Recorder:
@@ -34,6 +34,7 @@ class Recorder:
         self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
         self._weights = list(weight_shapes(spec))
         self._names = self._plasticity_names()
+        self._spans = {p: [t.numel() for t in network.parameters(p)] for p in Projection}
         folder.mkdir(parents=True, exist_ok=True)
 
     def _plasticity_names(self) -> dict[Projection, list[str]]:
@@ -71,18 +72,23 @@ class Recorder:
         for layer, length in enumerate(lengths, start=1):
             self.put(f"plasticity/layer{layer}/teaching", length / root)
         for projection, names in self._names.items():
-            delta = deltas.get(projection)
+            delta, change = deltas.get(projection), changes.get(projection)
             self._sizes(names, "raw", projection, delta.tensors if delta else None)
-            self._sizes(names, "applied", projection, changes.get(projection))
+            pieces = None if change is None else torch.split(change, self._spans[projection])
+            self._sizes(names, "applied", projection, pieces)
 
     def _sizes(
-        self, names: list[str], kind: str, projection: Projection, tensors: list[Tensor] | None
+        self,
+        names: list[str],
+        kind: str,
+        projection: Projection,
+        tensors: Sequence[Tensor] | None,
     ) -> None:
         if tensors is None:
             for name in names:
                 self._rows[f"{name}_{kind}"].append(0.0)
             return
-        squares = [x * x for x in torch.stack(torch._foreach_norm(tensors)).tolist()]
+        squares = [x * x for x in torch.stack(torch._foreach_norm(list(tensors))).tolist()]
         size = PER_LAYER[projection]
         for i, name in enumerate(names):
             self._rows[f"{name}_{kind}"].append(sum(squares[size * i : size * (i + 1)]) ** 0.5)

@@ -27,8 +27,10 @@ def psi(kind: str, normalisation: str, a: Tensor, first: bool = False) -> Tensor
         if normalisation == "none":
             return v
         squares = v**2
-        pool = squares.mean(-1, keepdim=True) if normalisation == "rms" else squares.sum(
-            -1, keepdim=True
+        pool = (
+            squares.mean(-1, keepdim=True)
+            if normalisation == "rms"
+            else squares.sum(-1, keepdim=True)
         )
         return v / torch.sqrt(pool + 1e-8)
 
@@ -43,8 +45,8 @@ def of(psi_object: object) -> tuple[str, str, bool]:
 def discriminator(pairs: list[tuple[Tensor, ...]], states: list[Tensor]) -> Tensor:
     """D of each sample, hidden LeakyReLU 0.1."""
     total = torch.zeros(states[0].shape[:-1], dtype=states[0].dtype)
-    for (lower, upper, bias, readout), below, above in zip(pairs, states, states[1:], strict=False):
-        u = below @ lower.T + above @ upper.T + bias
+    for (weight, bias, readout), below, above in zip(pairs, states, states[1:], strict=False):
+        u = torch.cat([below, above], -1) @ weight.T + bias
         total = total + torch.where(u > 0, u, 0.1 * u) @ readout
     return total
 

@@ -1,0 +1,77 @@
+"""Dose and response: waking activity against how many cells were scaled in REM, and by how much.
+
+python analysis/rem_silencing_dose.py RUN [--out figure.png]
+"""
+
+import numpy as np
+import pandas as pd
+from common import arguments, opened, values
+
+from neuro_aws.plots.style import Figure, figure, save, styled
+from neuro_aws.recording.reader import Run
+from neuro_aws.statistics import estimate
+
+NAME = "target_activity_relative"
+
+
+def doses(run: Run, metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return fraction, factor, and mean, interval of the targets' activity over control's."""
+    rows = []
+    for arm in run.arms:
+        for p in run.protocol.tree.arms[arm].perturb:
+            if p.cells is None or p.cells.targets is None:
+                continue
+            fraction = run.protocol.spec.targets[p.cells.targets].fraction
+            mine = values(metrics, arm, NAME, group=p.cells.targets)
+            control = values(metrics, "control", NAME, group=p.cells.targets)
+            spared = values(metrics, arm, "spared_activity_relative", group=p.cells.targets)
+            e = estimate(mine / control)
+            rows.append((fraction, p.factor, e.mean, e.low, e.high, estimate(spared).mean))
+    columns = ["fraction", "factor", "mean", "low", "high", "spared"]
+    return pd.DataFrame(rows, columns=columns).sort_values(["fraction", "factor"])
+
+
+def draw(table: pd.DataFrame, animals: int) -> Figure:
+    """Draw the surface and the curves."""
+    drawn = figure(7.2, 3.0)
+    left, right = drawn.subplots(1, 2)
+    grid = table.pivot_table(index="fraction", columns="factor", values="mean")
+    image = left.imshow(
+        grid.to_numpy(), aspect="auto", origin="lower", cmap="RdBu_r", vmin=0, vmax=2
+    )
+    left.set_xticks(range(grid.shape[1]), [f"{f:g}" for f in grid.columns])
+    left.set_yticks(range(grid.shape[0]), [f"{f:.0%}" for f in grid.index])
+    left.set(xlabel="factor on REM activity", ylabel="share of layer 1 scaled")
+    for (i, j), value in np.ndenumerate(grid.to_numpy()):
+        left.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7)
+    drawn.colorbar(image, ax=left, label="waking activity over control's")
+    for fraction, part in table.groupby("fraction"):
+        right.errorbar(
+            part["factor"],
+            part["mean"],
+            (part["mean"] - part["low"], part["high"] - part["mean"]),
+            marker=".",
+            label=f"{fraction:.0%} of layer 1",
+            capsize=2,
+        )
+    right.plot([1], [1], "k+", label="control (factor 1)")
+    right.set(xlabel="factor on REM activity", ylabel="waking activity of targets over control's")
+    right.legend()
+    drawn.suptitle(f"Mean of {animals} animals, bars 95 % intervals", fontsize=9)
+    return drawn
+
+
+def main() -> None:
+    """Print the table and draw the figure."""
+    options = arguments(__doc__).parse_args()
+    run = opened(options.run)
+    table = doses(run, run.metrics)
+    print(f"{run.folder}: {len(run.animals)} animals; activity of targets over control's")
+    print(table.to_string(index=False, float_format="%.3f"))
+    with styled():
+        path = options.out or run.folder / "figures" / "rem_silencing_dose.png"
+        print("\nfigure", save(draw(table, len(run.animals)), path))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What ACh adds: every credit mode and both nulls, paired over animals.
+
+    python analysis/what_ach_adds.py RUN [--out figure.png]
+
+RUN is a run of protocols/what_ach_adds.yaml. Tests are paired differences to KL only (`none`).
+"""
+
+import pandas as pd
+from common import arguments, opened, test_line, values
+
+from neuro_aws.plots import outcomes
+from neuro_aws.plots.style import Figure, figure, save, styled
+from neuro_aws.recording.reader import Run
+from neuro_aws.statistics import estimate, paired
+
+VALUES = [
+    ("fresh_classifier", -1),
+    ("ach_gap", -1),
+    ("sliced_distance", 0),
+    ("diversity", 0),
+    ("reconstruction", 0),
+    ("reconstruction", 1),
+    ("linear_probe", 1),
+    ("linear_probe", 2),
+    ("linear_probe_noisy", 1),
+    ("linear_probe_noisy", 2),
+]
+NULL = "none"
+
+
+def report(run: Run, metrics: pd.DataFrame) -> None:
+    """Print the tables."""
+    print(f"{run.folder}: {len(run.animals)} animals; mean [95 % interval over animals]")
+    for stretch in run.protocol.tree.arms[run.arms[0]].schedule.stretches:
+        print(f"\nafter {stretch.stop // 2:,} pairs")
+        rows = []
+        for name, layer in VALUES:
+            cells = [f"{name}{f' {layer}' if layer >= 0 else ''}"]
+            for arm in run.arms:
+                cells.append(str(estimate(values(metrics, arm, name, stretch.name, layer=layer))))
+            rows.append(cells)
+        print(pd.DataFrame(rows, columns=["value", *run.arms]).to_string(index=False))
+        if NULL not in run.arms:
+            continue
+        print(
+            f"fresh classifier, paired difference to {NULL} (KL only); below 0: wake and REM are closer"
+        )
+        base = values(metrics, NULL, "fresh_classifier", stretch.name)
+        for arm in run.arms:
+            if arm != NULL:
+                mine = values(metrics, arm, "fresh_classifier", stretch.name)
+                print(test_line(f"{arm} - {NULL}", paired(mine, base)))
+
+
+def draw(run: Run, metrics: pd.DataFrame) -> Figure:
+    """Draw every value at the end of each period."""
+    chosen = [VALUES[i] for i in (0, 1, 2, 8)]
+    stretches = run.protocol.tree.arms[run.arms[0]].schedule.stretches
+    drawn = figure(7.2, 2.3 * len(stretches) + 0.4)
+    grid = drawn.subplots(len(stretches), len(chosen), squeeze=False)
+    for row, stretch in zip(grid, stretches, strict=True):
+        for axes, (name, layer) in zip(row, chosen, strict=True):
+            part = metrics[(metrics["period"] == stretch.name) & (metrics["layer"] == layer)]
+            part = part[part["step"] == stretch.stop]
+            outcomes.at_end(axes, part, name, run.arms)
+            axes.tick_params(axis="x", labelsize=6)
+            axes.set_title(f"{stretch.stop // 2:,} pairs", loc="left", fontsize=7)
+    drawn.suptitle(
+        f"What ACh adds: points {len(run.animals)} animals, bars mean and 95 % interval", fontsize=9
+    )
+    return drawn
+
+
+def main() -> None:
+    """Print the tables and draw the figure."""
+    options = arguments(__doc__).parse_args()
+    run = opened(options.run)
+    metrics = run.metrics
+    report(run, metrics)
+    with styled():
+        path = options.out or run.folder / "figures" / "what_ach_adds.png"
+        print("\nfigure", save(draw(run, metrics), path))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Imports run one way; every heavy dependency has one owner; importing does nothing."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "neuro_aws"
+
+LEVELS = [
+    ["errors", "phase", "seeding"],
+    ["protocol"],
+    ["functional"],
+    ["state"],
+    ["layers", "neuromodulators"],
+    ["network"],
+    ["stimuli"],
+    ["updates"],
+    ["perturbations"],
+    ["algorithms"],
+    ["metrics"],
+    ["engine"],
+    ["statistics"],
+    ["recording"],
+    ["checkpoint"],
+    ["results"],
+    ["plots"],
+    ["build"],
+    ["measuring", "targets_check"],
+    ["life"],
+    ["sweep"],
+    ["runner", "evaluation", "comparison"],
+    ["commands"],
+]
+RANK = {name: level for level, names in enumerate(LEVELS) for name in names}
+
+OWNERS = {
+    "yaml": {"protocol", "comparison"},
+    "h5py": {"recording", "comparison"},
+    "matplotlib": {"plots"},
+    "click": {"commands"},
+    "rich": {"commands"},
+    "sklearn": {"metrics", "stimuli"},
+    "scipy": {"statistics"},
+    "pandas": {"recording", "results", "plots", "evaluation", "comparison", "commands"},
+    "xarray": {"recording"},
+    "PIL": {"stimuli"},
+    "pydantic": {"protocol"},
+}
+
+
+def modules() -> list[Path]:
+    return [
+        p
+        for p in sorted(PACKAGE.rglob("*.py"))
+        if p.parent != PACKAGE or not p.stem.startswith("__")
+    ]
+
+
+def home(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == "neuro_aws":
+                yield from (f"neuro_aws.{alias.name}" for alias in node.names)
+
+
+def test_every_module_has_a_level():
+    assert {home(p) for p in modules()} == set(RANK)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way_and_dependencies_have_owners(path):
+    own = home(path)
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "neuro_aws" and len(parts) > 1:
+            other = parts[1]
+            assert other == own or RANK[other] < RANK[own], f"{own} imports {other}"
+        elif parts[0] in OWNERS:
+            assert own in OWNERS[parts[0]], f"{own} imports {name}"
+
+
+def test_protocol_does_not_know_torch():
+    for path in (PACKAGE / "protocol").glob("*.py"):
+        assert not any(name.split(".")[0] == "torch" for name in imported(path)), path
+
+
+def test_files_have_one_subject():
+    for path in [*PACKAGE.rglob("*.py"), *(ROOT / "analysis").glob("*.py")]:
+        assert len(path.read_text().splitlines()) <= 320, path
+
+
+def test_importing_everything_writes_nothing_and_seeds_nothing(tmp_path):
+    names = [
+        "neuro_aws."
+        + ".".join(p.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        for p in modules()
+    ]
+    code = (
+        "import importlib, random, torch, numpy, matplotlib, pandas, xarray, sklearn.datasets\n"
+        "import sklearn.neural_network, sklearn.model_selection, sklearn.linear_model\n"
+        "before = (torch.initial_seed(), random.getstate(), numpy.random.get_state()[1].tolist(),\n"
+        "          torch.get_num_threads(), dict(matplotlib.rcParams))\n"
+        f"[importlib.import_module(n) for n in {names!r}]\n"
+        "after = (torch.initial_seed(), random.getstate(), numpy.random.get_state()[1].tolist(),\n"
+        "         torch.get_num_threads(), dict(matplotlib.rcParams))\n"
+        "assert before == after\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
