@@ -83,10 +83,12 @@ class Discriminator(nn.Module):
 
     def __init__(self, tensors: list[Tensor]) -> None:
         super().__init__()
+        *joint, bias, readout = tensors
+        pairs = len(joint)
         self.hidden = nn.ModuleList(
-            linear(w, b) for w, b in zip(tensors[::3], tensors[1::3], strict=True)
+            linear(w, b) for w, b in zip(joint, bias.chunk(pairs), strict=True)
         )
-        self.readouts = nn.ParameterList(t.clone() for t in tensors[2::3])
+        self.readouts = nn.ParameterList(r.clone() for r in readout.chunk(pairs))
 
     def forward(self, states: list[Tensor]) -> Tensor:
         """Return D of each sample."""
@@ -163,14 +165,14 @@ class AutogradPair:
 
     def parameters(self) -> list[list[Tensor]]:
         """Return the weights in the order of ``Network.parameters``."""
-        d = [
-            [layer.weight, layer.bias, readout]
-            for layer, readout in zip(self.d.hidden, self.d.readouts, strict=True)
-        ]
         return [
             [t for m in self.f.maps for t in (m.weight, m.bias)],
             [t for m in self.g.maps for t in (m.weight, m.bias)],
-            [t for three in d for t in three],
+            [
+                *(m.weight for m in self.d.hidden),
+                torch.cat([m.bias for m in self.d.hidden]),
+                torch.cat(list(self.d.readouts)),
+            ],
         ]
 
 

@@ -11,7 +11,7 @@ from neuro_aws.functional.compartments import Psi
 from neuro_aws.functional.optimisers import SGD, Adam, Optimiser
 from neuro_aws.layers.dense import DenseLayer
 from neuro_aws.network import Network
-from neuro_aws.neuromodulators.acetylcholine import Acetylcholine, born_pairs
+from neuro_aws.neuromodulators.acetylcholine import Acetylcholine, born_weights
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, Projection
 from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection
 from neuro_aws.protocol.schema import ProtocolSpec
@@ -63,12 +63,12 @@ def build_network(
         for i in range(len(sizes) - 1)
     ]
     hidden = section.discriminator.hidden
-    pairs = born_pairs(sizes, hidden, _generator(animal, "birth/ach", device), dtype)
+    weights = born_weights(sizes, hidden, _generator(animal, "birth/ach", device), dtype)
     return_path = None
     if algorithm.credit == "layer_random":
-        return_path = born_pairs(sizes, hidden, _generator(animal, "return_path", device), dtype)
+        return_path = born_weights(sizes, hidden, _generator(animal, "return_path", device), dtype)
     ach = Acetylcholine(
-        pairs, section.discriminator.penalty, section.discriminator.baseline_rate, return_path
+        weights, section.discriminator.penalty, section.discriminator.baseline_rate, return_path
     )
     return Network(
         layers,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from neuro_aws.functional.activations import inverse_relu
 from neuro_aws.functional.compartments import Fired, Psi, fire
-from neuro_aws.functional.discriminator import Pair
+from neuro_aws.functional.discriminator import Weights
 from neuro_aws.functional.noise import NoiseSource, unit_noise
 from neuro_aws.functional.plasticity import Density
 from neuro_aws.layers.dense import DenseLayer
@@ -125,7 +125,7 @@ class Network:
         pieces = torch.split(vector, [part.numel() for part in parts])
         views = [piece.view_as(part) for piece, part in zip(pieces, parts, strict=True)]
         if projection is DISCRIMINATOR:
-            self.acetylcholine.pairs = [Pair(*views[k : k + 3]) for k in range(0, len(views), 3)]
+            self.acetylcholine.weights = Weights(views[:-2], views[-2], views[-1])
         else:
             for i, layer in enumerate(self.layers):
                 setattr(layer, projection.value, views[2 * i : 2 * i + 2])

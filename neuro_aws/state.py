@@ -54,6 +54,7 @@ class AcetylcholineSignal:
     teaching   dD/dh_j for j = 0 ... N as sent back to the layers; 0 under a clamp
     gate       effect of released ACh on feedforward plasticity: a number, or one per sample
     reading    the discriminator's own hidden activity, for its own learning (never perturbed)
+    sent       dD/du of the discriminator's hidden units, for its own learning
     gradient   dD/dh through the discriminator's true weights, side by side, for its own learning
     constant   whether a clamp holds ACh, so that it can teach nothing
     """
@@ -63,6 +64,7 @@ class AcetylcholineSignal:
     teaching: "list[Tensor]"
     gate: "float | Tensor"
     reading: "Reading"
+    sent: "Tensor"
     gradient: "Tensor"
     constant: bool = False
 

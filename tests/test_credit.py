@@ -56,7 +56,7 @@ SIZES = st.lists(st.integers(3, 8), min_size=1, max_size=3)
 
 
 def objective(network: Network, somata: list[torch.Tensor], kl: float) -> torch.Tensor:
-    return autograd.discriminator(network.acetylcholine.pairs, somata).mean() + kl * autograd.kl(
+    return autograd.discriminator(network.acetylcholine.weights, somata).mean() + kl * autograd.kl(
         somata[-1]
     )
 
@@ -107,26 +107,23 @@ def test_layer_random_differs_only_in_the_way_back():
     network, state, ach, _ = moment(1, [8, 5], "relu", "rms", "algorithm.credit=layer_random")
     path = network.acetylcholine.return_path
     assert path is not None
-    own = network.acetylcholine.pairs
-    assert all(
-        not torch.equal(a, b)
-        for p, q in zip(path, own, strict=True)
-        for a, b in ((p.weight, q.weight), (p.readout, q.readout))
-    )
+    own = network.acetylcholine.weights
+    assert not any(torch.equal(a, b) for a, b in zip(path.joint, own.joint, strict=True))
+    assert not torch.equal(path.readout, own.readout)
     own_gradient = by_layer(ach.gradient, network.sizes)
     for teaching, gradient in zip(ach.teaching, own_gradient, strict=True):
         assert teaching.shape == gradient.shape
         assert not torch.allclose(teaching, gradient)
-    u = ach.reading.hidden[-1]
-    top = torch.where(u > 0, path[-1].readout, 0.1 * path[-1].readout)
-    assert relative_error(ach.teaching[-1], (top @ path[-1].weight)[:, -5:]) < 1e-12
+    u, r = ach.reading.potential[:, 8:], path.readout[8:]
+    top = torch.where(u > 0, r, 0.1 * r)
+    assert relative_error(ach.teaching[-1], (top @ path.joint[-1])[:, -5:]) < 1e-12
 
 
 @given(seed=st.integers(0, 9999), sizes=SIZES, transfer=TRANSFER)
 @settings(max_examples=20, deadline=None)
 def test_scalar_is_reinforce_with_the_batch_mean_as_baseline(seed, sizes, transfer):
     network, state, ach, _ = moment(seed, sizes, transfer, "rms")
-    level = read(network.acetylcholine.pairs, state.somas).level
+    level = read(network.acetylcholine.weights, state.somas).level
     centred = level - level.mean()
     parts = CREDITS["scalar"]()(network, state, ach, 0.0)
     for i, part in enumerate(parts):

@@ -108,8 +108,7 @@ def test_fresh_classifier_is_half_where_dreams_are_waking_and_one_where_not(anim
 def test_gap_is_that_of_the_discriminator(animal):
     one = subject(animal)
     found = values("ach_gap", one)["ach_gap", -1]
-    for pair in one.network.acetylcholine.pairs:
-        pair.readout.mul_(2.0)
+    one.network.acetylcholine.weights.readout.mul_(2.0)
     assert values("ach_gap", one)["ach_gap", -1] == pytest.approx(2 * found)
 
 

@@ -9,13 +9,14 @@ from neuro_aws.functional.activations import TRANSFERS
 from neuro_aws.functional.compartments import Psi, fire
 from neuro_aws.functional.densities import kl_teaching, kl_to_standard_normal, score
 from neuro_aws.functional.discriminator import (
-    Pair,
+    Weights,
     by_layer,
     discriminator_plasticity,
     gradient_norm,
     penalty,
     read,
-    state_gradients,
+    sent_back,
+    state_gradient,
 )
 from neuro_aws.functional.noise import RecordedNoise, unit_noise
 from neuro_aws.functional.plasticity import (
@@ -97,29 +98,24 @@ def test_an_added_constant_in_ach_teaches_nothing_a_gain_does():
     assert torch.allclose(three_factor_plasticity(3 * centred, xi, x).weight, 3 * plain)
 
 
-def pairs_of(sizes: list[int], hidden: int, draw) -> list[Pair]:
-    return [
-        Pair(draw(hidden, a + b), draw(hidden), draw(hidden))
-        for a, b in zip(sizes, sizes[1:], strict=False)
-    ]
+def weights_of(sizes: list[int], hidden: int, draw) -> Weights:
+    joint = [draw(hidden, a + b) for a, b in zip(sizes, sizes[1:], strict=False)]
+    return Weights(joint, draw(hidden * len(joint)), draw(hidden * len(joint)))
 
 
 @given(seed=SEEDS, sizes=SIZES, batch=st.integers(1, 5), hidden=st.integers(1, 6))
 @settings(max_examples=30, deadline=None)
 def test_discriminator_reading_and_state_gradients(seed, sizes, batch, hidden):
     draw = normal(seed)
-    pairs = pairs_of(sizes, hidden, draw)
+    weights = weights_of(sizes, hidden, draw)
     states = [draw(batch, n) for n in sizes]
-    reading = read(pairs, states)
+    reading = read(weights, states)
     leaves = [h.clone().requires_grad_() for h in states]
-    level = autograd.discriminator(pairs, leaves)
+    level = autograd.discriminator(weights, leaves)
     assert relative_error(reading.level, level.detach()) < 1e-12
-    for found, wanted in zip(
-        by_layer(state_gradients(pairs, reading), sizes),
-        torch.autograd.grad(level.sum(), leaves),
-        strict=True,
-    ):
-        assert relative_error(found, wanted) < 1e-8
+    found = by_layer(state_gradient(weights, reading, sent_back(weights, reading)), sizes)
+    for mine, wanted in zip(found, torch.autograd.grad(level.sum(), leaves), strict=True):
+        assert relative_error(mine, wanted) < 1e-8
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -130,19 +126,24 @@ def test_discriminator_ascends_in_wake_and_descends_in_rem_under_its_penalty(
 ):
     """dD = + d (sign * mean D - penalty) / dD, the penalty differentiated twice by autograd."""
     draw = normal(seed)
-    pairs = pairs_of(sizes, hidden, draw)
+    weights = weights_of(sizes, hidden, draw)
     states = [draw(batch, n) for n in sizes]
-    leaves = [Pair(*(t.clone().requires_grad_() for t in pair)) for pair in pairs]
+    joint = [w.clone().requires_grad_() for w in weights.joint]
+    leaves = Weights(joint, *(t.clone().requires_grad_() for t in weights[1:]))
     objective = sign * autograd.discriminator(leaves, states).mean() - autograd.penalty(
         leaves, states, 0.7
     )
-    flat = [t for pair in leaves for t in pair]
-    wanted = torch.autograd.grad(objective, flat, allow_unused=True)
-    reading = read(pairs, states)
-    gradient = state_gradients(pairs, reading)
-    deltas = discriminator_plasticity(pairs, reading, gradient, sign, 0.7)
-    for found, grad in zip([t for pair in deltas for t in pair], wanted, strict=True):
+    wanted = torch.autograd.grad(objective, [*joint, *leaves[1:]], allow_unused=True)
+    delta = plasticity_of(weights, states, sign, 0.7)
+    for found, grad in zip([*delta.joint, *delta[1:]], wanted, strict=True):
         assert relative_error(found, torch.zeros_like(found) if grad is None else grad) < 1e-8
+
+
+def plasticity_of(weights: Weights, states, sign: float, strength: float) -> Weights:
+    reading = read(weights, states)
+    sent = sent_back(weights, reading)
+    gradient = state_gradient(weights, reading, sent)
+    return discriminator_plasticity(weights, reading, sent, gradient, sign, strength)
 
 
 def test_penalty_is_zero_for_a_unit_gradient_and_quadratic_around_it():
@@ -198,13 +199,11 @@ def test_rules_take_leading_dimensions():
         one = feedforward_plasticity(teach[k], fire(psi, x[k] @ weight[k].T), psi, x[k])
         assert torch.allclose(both.weight[k], one.weight)
         assert torch.allclose(both.bias[k], one.bias)
-    pairs = [Pair(draw(2, 6, 7), draw(2, 6), draw(2, 6))]
-    states = [x, teach]
-    reading = read(pairs, states)
-    deltas = discriminator_plasticity(pairs, reading, state_gradients(pairs, reading), 1.0, 0.3)
+    weights = Weights([draw(2, 6, 7)], draw(2, 6), draw(2, 6))
+    both_d = plasticity_of(weights, [x, teach], 1.0, 0.3)
     for k in range(2):
-        alone, at = [Pair(*(t[k] for t in pairs[0]))], [x[k], teach[k]]
-        r = read(alone, at)
-        one = discriminator_plasticity(alone, r, state_gradients(alone, r), 1.0, 0.3)
-        for found, wanted in zip(deltas[0], one[0], strict=True):
-            assert torch.allclose(found[k], wanted)
+        alone = Weights([weights.joint[0][k]], weights.bias[k], weights.readout[k])
+        one = plasticity_of(alone, [x[k], teach[k]], 1.0, 0.3)
+        assert torch.allclose(both_d.joint[0][k], one.joint[0])
+        assert torch.allclose(both_d.bias[k], one.bias)
+        assert torch.allclose(both_d.readout[k], one.readout)

@@ -112,7 +112,7 @@ class BackpropCredit:
             at_potential = pull_back(layer.psi_above, at_psi(teach, above, None), above.drive)
             carried = at_potential @ layer.feedforward[0]
             post = at_potential if weight is None else at_potential * weight
-            parts.append(outer(-post, state.layers[i].transmitted))
+            parts.append(outer(post, state.layers[i].transmitted, -1.0))
         return parts[::-1]
 
 

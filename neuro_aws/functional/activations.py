@@ -17,33 +17,39 @@ SURROGATE_SHARPNESS = 4.0
 class Transfer:
     """A unit's transfer function.
 
-    ``value(a)`` is phi(a); ``back(t, a)`` is t * phi'(a), a signal on its way back;
-    ``surrogate(a)`` is the slope that replaces phi' under ``derivative: surrogate``, strictly
-    positive so that a silent unit can learn its way back.
+    ``value(a)`` is phi(a); ``back(t, a, v)`` is t * phi'(a), a signal on its way back, given
+    v = phi(a); ``surrogate(a)`` is the slope that replaces phi' under ``derivative: surrogate``,
+    strictly positive so that a silent unit can learn its way back.
     """
 
     name: str
     value: Callable[[Tensor], Tensor]
-    back: Callable[[Tensor, Tensor], Tensor]
+    back: Callable[[Tensor, Tensor, Tensor], Tensor]
     surrogate: Callable[[Tensor], Tensor]
 
 
-def _relu_back(t: Tensor, a: Tensor) -> Tensor:
+def _relu_back(t: Tensor, a: Tensor, v: Tensor) -> Tensor:
     result: Tensor = torch.ops.aten.threshold_backward(t, a, 0)
     return result
 
 
-def _leaky_back(t: Tensor, a: Tensor) -> Tensor:
+def _leaky_back(t: Tensor, a: Tensor, v: Tensor) -> Tensor:
     result: Tensor = torch.ops.aten.leaky_relu_backward(t, a, LEAK, False)
+    return result
+
+
+def _tanh_back(t: Tensor, a: Tensor, v: Tensor) -> Tensor:
+    result: Tensor = torch.ops.aten.tanh_backward(t, v)
+    return result
+
+
+def _sigmoid_back(t: Tensor, a: Tensor, v: Tensor) -> Tensor:
+    result: Tensor = torch.ops.aten.sigmoid_backward(t, v)
     return result
 
 
 def _soft_step(a: Tensor) -> Tensor:
     return torch.sigmoid(SURROGATE_SHARPNESS * a)
-
-
-def _tanh_slope(a: Tensor) -> Tensor:
-    return 1 - torch.tanh(a).square()
 
 
 def _sigmoid_slope(a: Tensor) -> Tensor:
@@ -64,12 +70,12 @@ TRANSFERS: dict[str, Transfer] = {
         Transfer(
             "softplus",
             torch.nn.functional.softplus,
-            lambda t, a: t * torch.sigmoid(a),
+            lambda t, a, v: t * torch.sigmoid(a),
             torch.sigmoid,
         ),
-        Transfer("tanh", torch.tanh, lambda t, a: t * _tanh_slope(a), _tanh_slope),
-        Transfer("sigmoid", torch.sigmoid, lambda t, a: t * _sigmoid_slope(a), _sigmoid_slope),
-        Transfer("linear", lambda a: a, lambda t, a: t, torch.ones_like),
+        Transfer("tanh", torch.tanh, _tanh_back, lambda a: 1 - torch.tanh(a).square()),
+        Transfer("sigmoid", torch.sigmoid, _sigmoid_back, _sigmoid_slope),
+        Transfer("linear", lambda a: a, lambda t, a, v: t, torch.ones_like),
     )
 }
 """Every transfer function by the name a protocol gives it."""

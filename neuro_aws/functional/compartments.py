@@ -36,33 +36,34 @@ class Psi:
     surrogate: bool = False
     axis: int = -1
 
-    def back(self, signal: Tensor, potential: Tensor) -> Tensor:
-        """Return signal * phi'(a), or with the surrogate in place of phi'."""
+    def back(self, signal: Tensor, potential: Tensor, value: Tensor) -> Tensor:
+        """Return signal * phi'(a), or with the surrogate in place of phi'; ``value`` is phi(a)."""
         if self.surrogate:
             return signal * self.transfer.surrogate(potential)
-        return self.transfer.back(signal, potential)
+        return self.transfer.back(signal, potential, value)
 
 
 class Fired(NamedTuple):
-    """A compartment that has fired: rate, the potential it came from, the layer's pool (or None).
+    """A compartment that has fired: its rate, its potential a, phi(a), the layer's pool (or None).
 
     ``gain`` is a factor that was put on the rate before normalisation (an optogenetic one), if any.
+    Where normalisation comes first, ``value`` is phi of the normalised potential.
     """
 
     rate: Tensor
     potential: Tensor
+    value: Tensor
     pool: Tensor | None = None
     gain: Tensor | None = None
 
 
 def pool_of(values: Tensor, normalisation: Normalisation, axis: int) -> Tensor:
     """Return the divisor of the normalisation: shape of ``values`` with ``axis`` of size 1."""
-    squares = values.square()
+    total = (values * values).sum(axis, keepdim=True)
     if normalisation == "rms":
-        total = squares.mean(axis, keepdim=True)
-    else:
-        total = squares.sum(axis, keepdim=True)
-    return torch.sqrt(total + POOL_EPSILON)
+        units = values.shape[axis]
+        return total.add(POOL_EPSILON * units).sqrt().mul(units**-0.5)
+    return total.add(POOL_EPSILON).sqrt()
 
 
 def fire(psi: Psi, potential: Tensor, gain: Tensor | None = None) -> Fired:
@@ -71,18 +72,17 @@ def fire(psi: Psi, potential: Tensor, gain: Tensor | None = None) -> Fired:
     ``gain`` scales the rates before the normalisation (shape broadcastable to the potential).
     """
     if psi.normalise_first:
-        pool = (
-            None if psi.normalisation == "none" else pool_of(potential, psi.normalisation, psi.axis)
-        )
-        rate = psi.transfer.value(potential if pool is None else potential / pool)
-        return Fired(rate if gain is None else rate * gain, potential, pool, gain)
-    rate = psi.transfer.value(potential)
-    if gain is not None:
-        rate = rate * gain
+        pool = None
+        if psi.normalisation != "none":
+            pool = pool_of(potential, psi.normalisation, psi.axis)
+        value = psi.transfer.value(potential if pool is None else potential / pool)
+        return Fired(value if gain is None else value * gain, potential, value, pool, gain)
+    value = psi.transfer.value(potential)
+    rate = value if gain is None else value * gain
     if psi.normalisation == "none":
-        return Fired(rate, potential, None, gain)
+        return Fired(rate, potential, value, None, gain)
     pool = pool_of(rate, psi.normalisation, psi.axis)
-    return Fired(rate / pool, potential, pool, gain)
+    return Fired(rate / pool, potential, value, pool, gain)
 
 
 def pull_back(psi: Psi, teach: Tensor, fired: Fired) -> Tensor:
@@ -94,13 +94,13 @@ def pull_back(psi: Psi, teach: Tensor, fired: Fired) -> Tensor:
     if psi.normalise_first:
         scaled = teach if fired.gain is None else teach * fired.gain
         if fired.pool is None:
-            return psi.back(scaled, fired.potential)
+            return psi.back(scaled, fired.potential, fired.value)
         unit = fired.potential / fired.pool
-        return _through_pool(psi, psi.back(scaled, unit), unit, fired.pool)
+        return _through_pool(psi, psi.back(scaled, unit, fired.value), unit, fired.pool)
     at_rate = teach if fired.pool is None else _through_pool(psi, teach, fired.rate, fired.pool)
     if fired.gain is not None:
         at_rate = at_rate * fired.gain
-    return psi.back(at_rate, fired.potential)
+    return psi.back(at_rate, fired.potential, fired.value)
 
 
 def _through_pool(psi: Psi, teach: Tensor, normalised: Tensor, pool: Tensor) -> Tensor:

@@ -7,14 +7,13 @@ g = dD/d(all states together) of one sample. States are (..., batch, units); sid
 tensor (..., batch, n_0 + ... + n_N), the input of each D_i is a slice of neighbouring columns.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
-
-from neuro_aws.functional.linear import affine
 
 SLOPE = 0.1
 """Slope of the hidden units' LeakyReLU below zero."""
@@ -23,33 +22,40 @@ NORM_EPSILON = 1e-12
 """Keeps the gradient's direction defined where the gradient vanishes."""
 
 
-class Pair(NamedTuple):
-    """Weights of one sub-discriminator D_i, with H hidden units.
+class Weights(NamedTuple):
+    """The weights of all sub-discriminators, with H_i hidden units each.
 
-    weight W_i (..., H, n_i + n_{i+1}), bias b_i (..., H), readout r_i (..., H).
+    joint W_i (..., H_i, n_i + n_{i+1}), one for each pair; bias b and readout r (..., sum H_i),
+    those of all pairs side by side.
     """
 
-    weight: Tensor
+    joint: list[Tensor]
     bias: Tensor
     readout: Tensor
 
 
 class Reading(NamedTuple):
-    """D of each sample (..., batch), the states side by side, and the hidden units of each pair."""
+    """D of each sample (..., batch); states, hidden potentials and rates side by side.
+
+    ``columns`` are the states that each pair reads, ``units`` its hidden units.
+    """
 
     level: Tensor
     states: Tensor
-    spans: list[slice]
-    hidden: list[Tensor]
-    rates: list[Tensor]
+    potential: Tensor
+    rate: Tensor
+    columns: list[slice]
+    units: list[slice]
 
 
-def spans_of(sizes: Sequence[int]) -> list[slice]:
-    """Return, for each pair of neighbours, its columns in the states side by side."""
-    starts = [0]
-    for size in sizes:
-        starts.append(starts[-1] + size)
+def _columns(sizes: Sequence[int]) -> list[slice]:
+    starts = [0, *itertools.accumulate(sizes)]
     return [slice(starts[i], starts[i + 2]) for i in range(len(sizes) - 1)]
+
+
+def _units(weights: Weights) -> list[slice]:
+    stops = list(itertools.accumulate(w.shape[-2] for w in weights.joint))
+    return [slice(a, b) for a, b in itertools.pairwise([0, *stops])]
 
 
 def times_slope(signal: Tensor, potential: Tensor) -> Tensor:
@@ -58,38 +64,32 @@ def times_slope(signal: Tensor, potential: Tensor) -> Tensor:
     return result
 
 
-def read(pairs: Sequence[Pair], states: Sequence[Tensor]) -> Reading:
+def read(weights: Weights, states: Sequence[Tensor]) -> Reading:
     """Return D(h) and what its gradients need. ``states`` are h_0 ... h_N."""
     beside = torch.cat(list(states), -1)
-    spans = spans_of([h.shape[-1] for h in states])
-    hidden = [
-        affine(beside[..., span], pair.weight, pair.bias)
-        for pair, span in zip(pairs, spans, strict=True)
-    ]
-    rates = [leaky_relu(u, SLOPE) for u in hidden]
-    level = rates[0] @ pairs[0].readout.unsqueeze(-1)
-    for rate, pair in zip(rates[1:], pairs[1:], strict=True):
-        level = level + rate @ pair.readout.unsqueeze(-1)
-    return Reading(level.squeeze(-1), beside, spans, hidden, rates)
+    columns = _columns([h.shape[-1] for h in states])
+    parts = [beside[..., c] @ w.mT for w, c in zip(weights.joint, columns, strict=True)]
+    potential = torch.cat(parts, -1).add_(weights.bias.unsqueeze(-2))
+    rate = leaky_relu(potential, SLOPE)
+    level = (rate @ weights.readout.unsqueeze(-1)).squeeze(-1)
+    return Reading(level, beside, potential, rate, columns, _units(weights))
 
 
-def sent_back(pairs: Sequence[Pair], reading: Reading) -> list[Tensor]:
-    """Return c_i = r_i LeakyReLU'(u_i), dD/du of each pair's hidden units: (..., batch, H)."""
-    return [
-        times_slope(pair.readout.unsqueeze(-2).expand_as(u), u)
-        for pair, u in zip(pairs, reading.hidden, strict=True)
-    ]
+def sent_back(weights: Weights, reading: Reading) -> Tensor:
+    """Return c = r LeakyReLU'(u), dD/du of the hidden units: (..., batch, sum H_i)."""
+    readout = weights.readout.unsqueeze(-2).expand_as(reading.potential)
+    return times_slope(readout, reading.potential)
 
 
-def state_gradients(pairs: Sequence[Pair], reading: Reading) -> Tensor:
-    """Return dD/dh, all layers side by side, each sample by itself.
+def state_gradient(weights: Weights, reading: Reading, sent: Tensor) -> Tensor:
+    """Return dD/dh, all layers side by side, each sample by itself; ``sent`` is c.
 
-    dD/d[h_i; h_{i+1}] = W_i^T c_i, summed where slices overlap: unit k of a layer is read by the
+    dD/d[h_i; h_{i+1}] = W_i^T c_i, summed where pairs overlap: unit k of a layer is read by the
     two sub-discriminators beside it and by no other.
     """
     gradient = torch.zeros_like(reading.states)
-    for pair, sent, span in zip(pairs, sent_back(pairs, reading), reading.spans, strict=True):
-        gradient[..., span] += sent @ pair.weight
+    for w, c, u in zip(weights.joint, reading.columns, reading.units, strict=True):
+        gradient[..., c] += sent[..., u] @ w
     return gradient
 
 
@@ -100,7 +100,7 @@ def by_layer(beside: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 
 def gradient_norm(gradient: Tensor) -> Tensor:
     """Return ||g||_2 of each sample, over all states together: (..., batch, 1)."""
-    return torch.sqrt(gradient.square().sum(-1, keepdim=True) + NORM_EPSILON)
+    return torch.sqrt((gradient * gradient).sum(-1, keepdim=True) + NORM_EPSILON)
 
 
 def penalty(gradient: Tensor, weight: float) -> Tensor:
@@ -109,38 +109,33 @@ def penalty(gradient: Tensor, weight: float) -> Tensor:
 
 
 def discriminator_plasticity(
-    pairs: Sequence[Pair],
+    weights: Weights,
     reading: Reading,
+    sent: Tensor,
     gradient: Tensor,
     sign: float,
     penalty_weight: float,
-) -> list[Pair]:
+) -> Weights:
     """Return the ascent direction of  sign * mean D - penalty  (Eq. 3; rate left to the optimiser).
 
-        dW_i = < c_i (sign x_i - q_i)^T >       db_i = sign < c_i >
-        dr_i = < sign z_i - s_i (W_i q_i) >
+        dW_i = sign < c_i (x_i - sign q_i)^T >       db = sign < c >
+        dr   = sign < z - sign s (W_i q_i, side by side) >
 
-    with < > the batch mean, sign = +1 in wake and -1 in REM, x_i = [h_i; h_{i+1}], z_i the hidden
-    rates and s_i their slope, c_i = r_i s_i, and q = dpenalty/dg = 2 lambda (||g|| - 1) g / ||g||,
+    with < > the batch mean, sign = +1 in wake and -1 in REM, x_i = [h_i; h_{i+1}], z the hidden
+    rates and s their slope, c = r s (``sent``), and q = dpenalty/dg = 2 lambda (||g|| - 1) g / ||g||,
     a sample's share of it; q_i are its columns for the pair.
     """
     norm = gradient_norm(gradient)
     share = gradient * (2 * penalty_weight - (2 * penalty_weight) / norm)
-    reached = reading.states - share if sign > 0 else torch.add(reading.states, share).neg_()
-    batch = reading.states.shape[-2]
-    deltas = []
-    for i, (pair, sent, span) in enumerate(
-        zip(pairs, sent_back(pairs, reading), reading.spans, strict=True)
-    ):
-        sent = sent / batch
-        through = times_slope(share[..., span] @ pair.weight.mT, reading.hidden[i])
-        rate = reading.rates[i]
-        change = rate - through if sign > 0 else (rate + through).neg_()
-        deltas.append(
-            Pair(
-                weight=sent.mT @ reached[..., span],
-                bias=sent.sum(-2) if sign > 0 else sent.sum(-2).neg_(),
-                readout=change.mean(-2),
-            )
-        )
-    return deltas
+    each = sign / reading.states.shape[-2]
+    mean = sent * each
+    reached = torch.add(reading.states, share, alpha=-sign)
+    triples = list(zip(weights.joint, reading.columns, reading.units, strict=True))
+    through = times_slope(
+        torch.cat([share[..., c] @ w.mT for w, c, _ in triples], -1), reading.potential
+    )
+    return Weights(
+        [mean[..., u].mT @ reached[..., c] for _, c, u in triples],
+        mean.sum(-2),
+        torch.add(reading.rate, through, alpha=-sign).sum(-2).mul_(each),
+    )

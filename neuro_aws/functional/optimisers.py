@@ -77,7 +77,7 @@ class Adam:
         b1, b2 = self.betas
         assert moments.second is not None
         moments.count += 1
-        moments.second.mul_(b2).addcmul_(delta, delta, value=1 - b2)
+        moments.second.lerp_(delta * delta, 1 - b2)
         direction = delta
         if moments.first is not None:
             direction = moments.first.lerp_(delta, 1 - b1)

@@ -22,9 +22,9 @@ class WeightDelta(NamedTuple):
     bias: Tensor
 
 
-def outer(post: Tensor, pre: Tensor) -> WeightDelta:
-    """Return mean over the batch of post pre^T, and of post (the bias sees a constant 1)."""
-    share = post / post.shape[-2]
+def outer(post: Tensor, pre: Tensor, sign: float = 1.0) -> WeightDelta:
+    """Return sign * mean over the batch of post pre^T, and of post (the bias sees a constant 1)."""
+    share = post * (sign / post.shape[-2])
     return WeightDelta(share.mT @ pre, share.sum(-2))
 
 
@@ -58,7 +58,7 @@ def feedforward_plasticity(
     teach_{i+1} = ``teach`` (dD/dh of each unit, its credit), psi' = ``psi`` at ``fired.potential``,
     h_i = ``presynaptic``. Local to a layer, not to a synapse: teach is specific to the unit.
     """
-    return outer(-pull_back(psi, teach, fired), presynaptic)
+    return outer(pull_back(psi, teach, fired), presynaptic, -1.0)
 
 
 def three_factor_plasticity(level: Tensor, score: Tensor, presynaptic: Tensor) -> WeightDelta:
@@ -71,4 +71,4 @@ def three_factor_plasticity(level: Tensor, score: Tensor, presynaptic: Tensor) -
     ``presynaptic``. No psi': the score is that of the potential. Local to the synapse plus
     one global number.
     """
-    return outer(-level.unsqueeze(-1) * score, presynaptic)
+    return outer(level.unsqueeze(-1) * score, presynaptic, -1.0)

@@ -62,11 +62,11 @@ def ach_gap(subject: Subject) -> Iterator[Value]:
     """
     waking = subject.waking(noisy=True)
     count = len(waking[0])
-    pairs = subject.network.acetylcholine.pairs
-    wake = float(read(pairs, waking).level.mean())
-    yield Value("ach_gap", wake - float(read(pairs, subject.dreams(count)).level.mean()))
+    weights = subject.network.acetylcholine.weights
+    wake = float(read(weights, waking).level.mean())
+    yield Value("ach_gap", wake - float(read(weights, subject.dreams(count)).level.mean()))
     for name, gains in subject.dream_gains.items():
-        rem = read(pairs, subject.dreams(count, "dreams", gains)).level.mean()
+        rem = read(weights, subject.dreams(count, "dreams", gains)).level.mean()
         yield Value("ach_gap_perturbed", wake - float(rem), -1, name)
 
 

@@ -7,19 +7,20 @@ import torch
 from torch import Tensor
 
 from neuro_aws.functional.discriminator import (
-    Pair,
+    Weights,
     by_layer,
     discriminator_plasticity,
     read,
-    state_gradients,
+    sent_back,
+    state_gradient,
 )
 from neuro_aws.phase import NREM, REM, WAKE
 from neuro_aws.state import AcetylcholineSignal, NetworkState
 
 
-def born_pairs(
+def born_weights(
     sizes: list[int], hidden: int, generator: torch.Generator, dtype: torch.dtype
-) -> list[Pair]:
+) -> Weights:
     """Return sub-discriminators at birth: weights N(0, 1 / fan_in), biases 0."""
     device = generator.device
 
@@ -27,14 +28,12 @@ def born_pairs(
         draws = torch.randn(*shape, generator=generator, dtype=dtype, device=device)
         return draws / math.sqrt(fan_in)
 
-    return [
-        Pair(
-            normal(hidden, below + above, fan_in=below + above),
-            torch.zeros(hidden, dtype=dtype, device=device),
-            normal(hidden, fan_in=hidden),
-        )
-        for below, above in itertools.pairwise(sizes)
-    ]
+    pairs = list(itertools.pairwise(sizes))
+    joint = [normal(hidden, a + b, fan_in=a + b) for a, b in pairs]
+    units = hidden * len(pairs)
+    return Weights(
+        joint, torch.zeros(units, dtype=dtype, device=device), normal(units, fan_in=hidden)
+    )
 
 
 class Acetylcholine:
@@ -46,21 +45,21 @@ class Acetylcholine:
 
     def __init__(
         self,
-        pairs: list[Pair],
+        weights: Weights,
         penalty: float,
         baseline_rate: float = 0.05,
-        return_path: list[Pair] | None = None,
+        return_path: Weights | None = None,
     ) -> None:
-        self.pairs = pairs
+        self.weights = weights
         self.penalty = penalty
         self.baseline_rate = baseline_rate
         self.return_path = return_path
-        self.baseline = torch.zeros((), dtype=pairs[0].bias.dtype, device=pairs[0].bias.device)
+        self.baseline = torch.zeros((), dtype=weights.bias.dtype, device=weights.bias.device)
 
     @property
     def parameters(self) -> list[Tensor]:
-        """Return the weights, pair by pair: weight, bias, readout."""
-        return [tensor for pair in self.pairs for tensor in pair]
+        """Return the weights: every pair's W_i, then all biases, then all readouts."""
+        return [*self.weights.joint, self.weights.bias, self.weights.readout]
 
     def __call__(self, state: NetworkState) -> AcetylcholineSignal:
         """Return the signal of this step.
@@ -70,18 +69,20 @@ class Acetylcholine:
         """
         somas = state.somas
         sizes = [h.shape[-1] for h in somas]
-        reading = read(self.pairs, somas)
-        gradient = state_gradients(self.pairs, reading)
+        reading = read(self.weights, somas)
+        sent = sent_back(self.weights, reading)
+        gradient = state_gradient(self.weights, reading, sent)
         if self.return_path is None:
             teaching = by_layer(gradient, sizes)
         else:
-            teaching = by_layer(state_gradients(self.return_path, reading), sizes)
+            path = self.return_path
+            teaching = by_layer(state_gradient(path, reading, sent_back(path, reading)), sizes)
         if state.phase is NREM:
             release = torch.zeros_like(reading.level)
         else:
             release = reading.level - self.baseline
         gate = 1.0 if state.phase is WAKE else 0.0
-        return AcetylcholineSignal(reading.level, release, teaching, gate, reading, gradient)
+        return AcetylcholineSignal(reading.level, release, teaching, gate, reading, sent, gradient)
 
     def track(self, signal: AcetylcholineSignal, state: NetworkState) -> None:
         """Move the baseline toward this step's mean D, in REM only."""
@@ -91,7 +92,7 @@ class Acetylcholine:
     def plasticity(self, state: NetworkState, signal: AcetylcholineSignal) -> list[Tensor]:
         """Return the discriminator's own delta: up in wake, down in REM (Eq. 3)."""
         sign = 1.0 if state.phase is WAKE else -1.0
-        deltas = discriminator_plasticity(
-            self.pairs, signal.reading, signal.gradient, sign, self.penalty
+        delta = discriminator_plasticity(
+            self.weights, signal.reading, signal.sent, signal.gradient, sign, self.penalty
         )
-        return [tensor for pair in deltas for tensor in pair]
+        return [*delta.joint, delta.bias, delta.readout]

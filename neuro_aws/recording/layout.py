@@ -59,8 +59,10 @@ def _plasticity(spec: ProtocolSpec) -> list[Column]:
             columns += [
                 Column(f"{here}/feedback_raw", "Delta", "length of dG into the layer"),
                 Column(f"{here}/feedback_applied", "weight", "length of G's change there"),
-                Column(f"{here}/discriminator_raw", "Delta", "length of dD_i, i = this layer"),
-                Column(f"{here}/discriminator_applied", "weight", "length of D_i's change"),
+                Column(
+                    f"{here}/discriminator_raw", "Delta", "length of dW_i of D_i, i = this layer"
+                ),
+                Column(f"{here}/discriminator_applied", "weight", "length of W_i's change"),
             ]
     return columns
 
@@ -89,9 +91,9 @@ def weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
         shapes[f"feedback_into{i}"] = (below, above)
         shapes[f"feedback_into{i}_bias"] = (below,)
     for i, (below, above) in enumerate(itertools.pairwise(sizes)):
-        shapes[f"discriminator{i}_weight"] = (hidden, below + above)
-        shapes[f"discriminator{i}_bias"] = (hidden,)
-        shapes[f"discriminator{i}_readout"] = (hidden,)
+        shapes[f"discriminator{i}"] = (hidden, below + above)
+    units = hidden * (len(sizes) - 1)
+    shapes["discriminator_bias"] = shapes["discriminator_readout"] = (units,)
     return shapes
 
 

@@ -16,8 +16,8 @@ from neuro_aws.recording.layout import PHASE_CODES, Column, layout, weight_shape
 from neuro_aws.recording.parts import Rows, write_part
 from neuro_aws.state import AcetylcholineSignal, Changes, Deltas, NetworkState
 
-PER_LAYER = {FEEDFORWARD: 2, FEEDBACK: 2, DISCRIMINATOR: 3}
-"""Tensors of each projection that belong to one layer (weight and bias; or one pair's three)."""
+PER_LAYER = {FEEDFORWARD: 2, FEEDBACK: 2, DISCRIMINATOR: 1}
+"""Tensors of each projection that belong to one layer (weight and bias; one pair's weights)."""
 
 
 class Recorder:

@@ -42,19 +42,22 @@ def of(psi_object: object) -> tuple[str, str, bool]:
     return psi_object.transfer.name, psi_object.normalisation, psi_object.normalise_first  # type: ignore[attr-defined]
 
 
-def discriminator(pairs: list[tuple[Tensor, ...]], states: list[Tensor]) -> Tensor:
-    """D of each sample, hidden LeakyReLU 0.1."""
+def discriminator(weights: tuple, states: list[Tensor]) -> Tensor:
+    """D of each sample, hidden LeakyReLU 0.1, pair by pair."""
+    joint, bias, readout = weights
+    hidden = bias.shape[0] // len(joint)
     total = torch.zeros(states[0].shape[:-1], dtype=states[0].dtype)
-    for (weight, bias, readout), below, above in zip(pairs, states, states[1:], strict=False):
-        u = torch.cat([below, above], -1) @ weight.T + bias
-        total = total + torch.where(u > 0, u, 0.1 * u) @ readout
+    for i, w in enumerate(joint):
+        own = slice(i * hidden, (i + 1) * hidden)
+        u = torch.cat([states[i], states[i + 1]], -1) @ w.T + bias[own]
+        total = total + torch.where(u > 0, u, 0.1 * u) @ readout[own]
     return total
 
 
-def penalty(pairs: list[tuple[Tensor, ...]], states: list[Tensor], weight: float) -> Tensor:
+def penalty(weights: tuple, states: list[Tensor], weight: float) -> Tensor:
     """lambda * mean (||g||_2 - 1)^2 by differentiating twice."""
     inputs = [h.detach().clone().requires_grad_() for h in states]
-    level = discriminator(pairs, inputs).sum()
+    level = discriminator(weights, inputs).sum()
     gradients = torch.autograd.grad(level, inputs, create_graph=True)
     norm = torch.sqrt(sum((g**2).sum(-1) for g in gradients) + 1e-12)
     return weight * ((norm - 1) ** 2).mean()
