@@ -56,15 +56,16 @@ def report(rows: pd.DataFrame) -> None:
     applied = rows[(rows["change"] == "applied") & (rows["signal"] == "ACh")]
     for key, part in applied.groupby(keys, sort=False):
         shares = part.groupby("animal")["wake_share"].mean()
-        print(f"  {' / '.join(key):<56} {estimate(shares)}")
+        print(f"  {' / '.join(map(str, key)):<56} {estimate(shares)}")
     print("\nr with |dF|: mean [95 % interval over animals], null: mean range, beyond: animals")
     print("whose r lies outside their own null")
     for key, part in rows.groupby([*keys, "layer", "change", "signal"], sort=False):
         beyond = int(((part["r"] < part["null_low"]) | (part["r"] > part["null_high"])).sum())
         low, high = part["null_low"].mean(), part["null_high"].mean()
         print(
-            f"  {' / '.join(key[:2]):<44} {key[2]} {key[3]:<8} {key[4]:<9} "
-            f"{estimate(part['r'])!s:<28} null {low:+.2f} to {high:+.2f}  beyond {beyond} of {len(part)}"
+            f"  {' / '.join(map(str, key[:2])):<44} {key[2]} {key[3]:<8} {key[4]:<9} "
+            f"{estimate(part['r'])!s:<28} null {low:+.2f} to {high:+.2f}  "
+            f"beyond {beyond} of {len(part)}"
         )
 
 

@@ -48,7 +48,9 @@ def values(
         rows = rows[rows["layer"] == layer]
     if rows.empty:
         return pd.Series(dtype=float)
-    return rows[rows["step"] == rows["step"].max()].groupby("animal")["value"].mean()
+    last = rows[rows["step"] == rows["step"].max()]
+    found: pd.Series = last.groupby("animal")["value"].mean()
+    return found
 
 
 def probability(p: float) -> str:

@@ -31,9 +31,9 @@ from neuro_aws.stimuli import World
 
 UNITS, LATENTS, SAMPLES = 8, 2, 20_000
 RULES = {
-    "layer": {"credit": "layer"},
-    "backprop": {"credit": "backprop"},
-    "wake_sleep": {"name": "wake_sleep"},
+    "layer": AlgorithmSection(credit="layer"),
+    "backprop": AlgorithmSection(credit="backprop"),
+    "wake_sleep": AlgorithmSection(name="wake_sleep"),
 }
 
 
@@ -62,12 +62,12 @@ def learn(rule: str, seed: int, pairs: int) -> tuple[float, float]:
     network_section = NetworkSection(
         layers=(UNITS, LATENTS), bottom="linear", normalisation="none", noise=Noise(scale=0.1)
     )
-    algorithm_section = AlgorithmSection(
-        **RULES[rule],
-        feedforward=FeedforwardLearning(rate=3e-4),
-        feedback=FeedbackLearning(rate=1e-3),
-        discriminator=DiscriminatorLearning(rate=1e-3),
-    )
+    rates = {
+        "feedforward": FeedforwardLearning(rate=3e-4),
+        "feedback": FeedbackLearning(rate=1e-3),
+        "discriminator": DiscriminatorLearning(rate=1e-3),
+    }
+    algorithm_section = RULES[rule].model_copy(update=rates)
     network = build_network(network_section, algorithm_section, seed, torch.device("cpu"))
     period = Period(name="life", cycles=pairs, phases=(Block(wake=1), Block(rem=1)))
     schedule = Schedule((period,))

@@ -43,7 +43,7 @@ def report(run: Run, metrics: pd.DataFrame) -> None:
         if NULL not in run.arms:
             continue
         print(
-            f"fresh classifier, paired difference to {NULL} (KL only); below 0: wake and REM are closer"
+            f"fresh classifier, paired difference to {NULL} (KL only); below 0: closer to a match"
         )
         base = values(metrics, NULL, "fresh_classifier", stretch.name)
         for arm in run.arms:

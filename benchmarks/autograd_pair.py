@@ -11,6 +11,7 @@ They share no code with the rules but the numbers they start from.
 """
 
 import itertools
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,14 +99,16 @@ class Discriminator(nn.Module):
                 self.hidden, self.readouts, itertools.pairwise(states), strict=True
             )
         ]
-        return torch.stack(parts).sum(0)
+        level: Tensor = torch.stack(parts).sum(0)
+        return level
 
 
 def norm_penalty(level: Tensor, inputs: list[Tensor]) -> Tensor:
     """Return mean (||g|| - 1)^2 of a D that was read from ``inputs``."""
     gradients = torch.autograd.grad(level.sum(), inputs, create_graph=True)
     norm = torch.sqrt(torch.cat(gradients, -1).square().sum(-1) + 1e-12)
-    return ((norm - 1) ** 2).mean()
+    penalty: Tensor = ((norm - 1) ** 2).mean()
+    return penalty
 
 
 class AutogradPair:
@@ -163,14 +166,14 @@ class AutogradPair:
         loss.backward()
         self.adam_d.step()
 
-    def parameters(self) -> list[list[Tensor]]:
+    def parameters(self) -> list[list[Any]]:
         """Return the weights in the order of ``Network.parameters``."""
         return [
             [t for m in self.f.maps for t in (m.weight, m.bias)],
             [t for m in self.g.maps for t in (m.weight, m.bias)],
             [
                 *(m.weight for m in self.d.hidden),
-                torch.cat([m.bias for m in self.d.hidden]),
+                torch.cat([m.bias for m in self.d.hidden]),  # type: ignore[misc]
                 torch.cat(list(self.d.readouts)),
             ],
         ]

@@ -79,8 +79,9 @@ def disagreement(batch: int, pairs: int = 5) -> float:
     (local, *others), sizes, dtype = forms("float64")
     for seed in range(pairs):
         given = numbers(sizes, batch, seed, dtype)
-        for form in (local, *others):
-            form.pair(*given)
+        local.pair(*given)
+        for other in others:
+            other.pair(*given)
     worst = 0.0
     for other in others:
         for projection, theirs in zip(Projection, other.parameters(), strict=True):

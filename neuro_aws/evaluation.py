@@ -67,13 +67,8 @@ def _one(
     subject.repeats = repeats
     kept = bool(saved["memory"])
     return [
-        (animal, arm, last.name, last.cycles, step, *_row(value))
+        (animal, arm, last.name, last.cycles, step, v.name, v.layer, v.group, v.value)
         for name in measures
         if kept or name not in AGAINST_ONSET
-        for value in MEASURES[name](subject)
+        for v in MEASURES[name](subject)
     ]
-
-
-def _row(value: object) -> tuple[object, ...]:
-    name, number, layer, group = value  # type: ignore[misc]
-    return name, layer, group, number

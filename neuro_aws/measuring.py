@@ -14,7 +14,7 @@ from neuro_aws.recording.recorder import Recorder
 
 
 class Measurer:
-    """Takes the protocol's measures of one animal: at the onset, at ends of periods, and between."""
+    """Takes the protocol's measures of one animal: at onset, at ends of periods, and between."""
 
     def __init__(
         self, protocol: Protocol, plan: ArmPlan | TrunkPlan, animal: int, living: Animal

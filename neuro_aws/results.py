@@ -20,6 +20,9 @@ class Verdict(NamedTuple):
     """None: nothing was measured to compare with."""
 
 
+COLLAPSED = 0.3
+"""Dreams with less than this share of the data's spread raise an alarm."""
+
 KEYS = ["arm", "period", "cycle", "step", "name", "layer", "group"]
 
 
@@ -54,7 +57,8 @@ def select(metrics: pd.DataFrame, expectation: Expectation, arm: str | None = No
     if table.empty:
         return pd.Series(dtype=float)
     table = table[table["step"] == table["step"].max()]
-    return table.groupby("animal")["value"].mean()
+    values: pd.Series = table.groupby("animal")["value"].mean()
+    return values
 
 
 def verdicts(run: Run, metrics: pd.DataFrame) -> list[Verdict]:
@@ -71,6 +75,17 @@ def verdicts(run: Run, metrics: pd.DataFrame) -> list[Verdict]:
         met = None if result.n == 0 else low <= result.mean <= high
         found.append(Verdict(e, result, met))
     return found
+
+
+def alarms(metrics: pd.DataFrame) -> list[str]:
+    """Return one line for each life whose dreams have lost their variety (mode collapse)."""
+    spread = metrics[(metrics["name"] == "diversity") & (metrics["layer"] == 0)]
+    low = spread[spread["value"] < COLLAPSED]
+    return [
+        f"mode collapse: animal {row['animal']}, {row['arm']}: dreams have {row['value']:.2f} "
+        f"of the data's spread at step {row['step']}"
+        for _, row in low.iterrows()
+    ]
 
 
 def write(run: Run) -> tuple[pd.DataFrame, list[Verdict]]:

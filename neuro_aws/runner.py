@@ -252,6 +252,8 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     from neuro_aws.plots.figures import draw_run
 
     results.write(finished)
+    for line in results.alarms(finished.metrics):
+        log.warning(line)
     draw_run(finished)
     _outcome(folder, "finished")
     log.info("finished")

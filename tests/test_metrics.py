@@ -1,14 +1,18 @@
 """Measures against closed forms; taking one changes nothing."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from neuro_aws.metrics import MEASURES, Subject
 from neuro_aws.metrics.distances import sliced
 from neuro_aws.plots.traces import correlation
+from neuro_aws.protocol import vocabulary
 from neuro_aws.protocol.targets import Targets
+from neuro_aws.results import alarms
 from neuro_aws.statistics import estimate, interaction, paired
+from tests.conftest import ROOT
 
 SETTINGS = ("network.layers=[64, 20, 6]",)
 
@@ -177,3 +181,27 @@ def test_correlation_and_its_null():
     drifting = correlation(drift + 0.01 * x, drift + 0.01 * rng.standard_normal(3000))
     assert drifting.high > 0.4  # two drifts are alike by themselves; the null says so
     assert np.isnan(correlation(np.ones(100), x[:100]).r)
+
+
+def test_collapsed_dreams_raise_an_alarm():
+    rows = [
+        (0, "a", 10, "diversity", 0, 0.9),
+        (1, "a", 10, "diversity", 0, 0.1),
+        (1, "a", 10, "diversity", 1, 0.1),
+    ]
+    table = pd.DataFrame(rows, columns=["animal", "arm", "step", "name", "layer", "value"])
+    (line,) = alarms(table)
+    assert "animal 1, a" in line
+    assert "0.10" in line
+
+
+def test_docs_name_every_value_measure_and_perturbation():
+    measures = (ROOT / "docs" / "measures.md").read_text()
+    for name in [*vocabulary.VALUES, *vocabulary.MEASURES]:
+        assert f"`{name}`" in measures, name
+    protocol = (ROOT / "docs" / "protocol.md").read_text()
+    for name in [*vocabulary.PERTURBATIONS, *vocabulary.STIMULI]:
+        assert f"`{name}`" in protocol, name
+    model = (ROOT / "docs" / "model.md").read_text()
+    for name in [*vocabulary.CREDITS, "wake_sleep", "frozen"]:
+        assert f"`{name}`" in model, name

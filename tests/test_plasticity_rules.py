@@ -1,5 +1,7 @@
 """Every written-out rule against autograd of the objective it descends, signs included."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -99,7 +101,7 @@ def test_an_added_constant_in_ach_teaches_nothing_a_gain_does():
 
 
 def weights_of(sizes: list[int], hidden: int, draw) -> Weights:
-    joint = [draw(hidden, a + b) for a, b in zip(sizes, sizes[1:], strict=False)]
+    joint = [draw(hidden, a + b) for a, b in itertools.pairwise(sizes)]
     return Weights(joint, draw(hidden * len(joint)), draw(hidden * len(joint)))
 
 

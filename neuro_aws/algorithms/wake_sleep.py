@@ -13,8 +13,8 @@ from neuro_aws.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 class WakeSleep:
     """Each direction learns to predict what the other one makes the somata fire.
 
-        wake   dG_i = + < (h_i - d_i) psi'(.) h_{i+1}^T >             (ascent on log p(h_i | h_{i+1}))
-        REM    dF_i = + < (h_{i+1} - psi(a_i)) psi'(a_i) h_i^T >      (ascent on log p(h_{i+1} | h_i))
+        wake   dG_i = + < (h_i - d_i) psi'(.) h_{i+1}^T >           (ascent on log p(h_i | h_{i+1}))
+        REM    dF_i = + < (h_{i+1} - psi(a_i)) psi'(a_i) h_i^T >    (ascent on log p(h_{i+1} | h_i))
 
     ``density: laplacian`` puts the sign in place of both differences. D learns to tell wake from
     REM, so that ACh can be read, but it teaches nobody and its gate gates nothing.

@@ -65,6 +65,8 @@ def command(
     metrics = finished.metrics
     table = results.at_end(results.summary(metrics))
     console.print(tables.results(table, finished.arms, len(finished.animals)))
+    for line in results.alarms(metrics):
+        console.print(f"[bold red]{line}[/]", soft_wrap=True)
     judged = results.verdicts(finished, metrics)
     if judged:
         console.print(tables.expectations(judged))

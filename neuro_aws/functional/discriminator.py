@@ -122,8 +122,8 @@ def discriminator_plasticity(
         dr   = sign < z - sign s (W_i q_i, side by side) >
 
     with < > the batch mean, sign = +1 in wake and -1 in REM, x_i = [h_i; h_{i+1}], z the hidden
-    rates and s their slope, c = r s (``sent``), and q = dpenalty/dg = 2 lambda (||g|| - 1) g / ||g||,
-    a sample's share of it; q_i are its columns for the pair.
+    rates and s their slope, c = r s (``sent``), and q = dpenalty/dg = 2 lambda (||g|| - 1) g /
+    ||g||, a sample's share of it; q_i are its columns for the pair.
     """
     norm = gradient_norm(gradient)
     share = gradient * (2 * penalty_weight - (2 * penalty_weight) / norm)

@@ -33,8 +33,8 @@ def predictive_plasticity(
 ) -> WeightDelta:
     """Make a compartment predict the rate its soma fires.
 
-    Feedback in wake (Eq. 2, ascent on U):    dG_i = + eta_G < (h_i - d_i) psi'(.) h_{i+1}^T >
-    Feedforward in REM (classic Wake-Sleep):  dF_i = + eta_F < (h_{i+1} - psi(a_i)) psi'(a_i) h_i^T >
+    Feedback in wake (Eq. 2, ascent on U):   dG_i = + eta_G < (h_i - d_i) psi'(.) h_{i+1}^T >
+    Feedforward in REM (classic Wake-Sleep): dF_i = + eta_F < (h_{i+1} - psi(a_i)) psi'(a_i) h_i^T >
 
     < > is the batch mean. Symbols, in order: h_i = ``target`` (somatic rate), d_i = ``fired.rate``
     (the compartment's prediction of it), psi' = ``psi`` at ``fired.potential``, h_{i+1} =

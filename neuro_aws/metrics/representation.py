@@ -23,7 +23,8 @@ def linear_probe(subject: Subject) -> Iterator[Value]:
     ``linear_probe_noisy``: with the waking noise, one draw a stimulus.
     """
     labels, held_out = subject.world.life_labels, subject.world.held_out_labels
-    assert labels is not None and held_out is not None
+    assert labels is not None
+    assert held_out is not None
     y, y_test = (t[:MOST_STIMULI].cpu().numpy() for t in (labels, held_out))
     splits = StratifiedShuffleSplit(
         subject.repeats, train_size=FIT_SHARE, random_state=subject.seed("probe")

@@ -1,4 +1,4 @@
-"""Perturbations: four slots (stimulus, activity, neuromodulator, plasticity), so that they compose."""
+"""Perturbations in four slots (stimulus, activity, neuromodulator, plasticity) that compose."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ def slots(
         if p.clamp is not None and p.clamp.discriminator == "held":
             scales[DISCRIMINATOR] = 0.0
     ach_acts = tuple(a for p in perturbations if (a := neuromodulator.act_of(p)) is not None)
-    stimulus_acts = tuple(a for p in perturbations if (a := eyes.act_of(p, world)) is not None)
+    stimulus_acts = tuple(e for p in perturbations if (e := eyes.act_of(p, world)) is not None)
     dtype, device = world.life.dtype, world.life.device
     return Slots(
         activity.gains(perturbations, spec, animal, dtype, device),

@@ -15,7 +15,7 @@ Act = Callable[[AcetylcholineSignal, Tensor | None, Draws], AcetylcholineSignal]
 
 
 def clamp(rule: Clamp) -> Act:
-    """Release is a constant, so its gradient is 0: teaching 0, gate unchanged, D's reading intact."""
+    """Hold release constant, so that its gradient is 0: teaching 0, gate and D's reading intact."""
 
     def act(
         signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws

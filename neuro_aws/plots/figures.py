@@ -60,9 +60,10 @@ def outcome_figure(run: Run) -> Figure | None:
         (a.get_legend_handles_labels() for a in grid.flat if a.get_legend_handles_labels()[0]),
         ([], []),
     )
-    if handles:
-        place = "outside right upper" if many else "outside lower center"
-        drawn.legend(handles, labels, loc=place, ncols=1 if many else len(labels))
+    if handles and many:
+        drawn.legend(handles, labels, loc="outside right upper", ncols=1)
+    elif handles:
+        drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     n = len(run.animals)
     drawn.suptitle(
         f"{run.protocol.spec.name}: mean over {n} animal{'s' if n > 1 else ''}"

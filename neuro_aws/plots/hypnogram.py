@@ -13,7 +13,7 @@ def hypnogram(axes: Axes, phases: pd.DataFrame, start: int, stop: int) -> Axes:
     seen = phases[(phases["stop"] > start) & (phases["start"] < stop)]
     for phase, colour in PHASE_COLOURS.items():
         rows = seen[seen["label"] == phase]
-        spans = [(row.start, row.stop - row.start) for row in rows.itertuples()]
+        spans = [(a, b - a) for a, b in zip(rows["start"], rows["stop"], strict=True)]
         if spans:
             axes.broken_barh(spans, (0, 1), color=colour, linewidth=0)
     axes.set(xlim=(start, stop), ylim=(0, 1), yticks=[], ylabel="phase")
@@ -37,6 +37,6 @@ def life(axes: Axes, periods: list[tuple[str, int, int]], start: int, stop: int)
 
 def shade(axes: Axes, perturbations: pd.DataFrame) -> Axes:
     """Shade the stretches in which something was perturbed."""
-    for row in perturbations.itertuples():
-        axes.axvspan(row.start, row.stop, color=SHADE, alpha=0.10, linewidth=0)
+    for start, stop in zip(perturbations["start"], perturbations["stop"], strict=True):
+        axes.axvspan(start, stop, color=SHADE, alpha=0.10, linewidth=0)
     return axes

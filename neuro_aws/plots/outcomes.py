@@ -56,8 +56,8 @@ def panels(metrics: pd.DataFrame) -> list[tuple[str, int, str]]:
     """Return what deserves a panel: (name, layer, group), in the order of measuring."""
     keys = metrics[["name", "layer", "group"]].drop_duplicates()
     return [
-        (str(k.name_), int(k.layer), str(k.group))
-        for k in keys.rename(columns={"name": "name_"}).itertuples()
+        (str(name), int(layer), str(group))
+        for name, layer, group in zip(keys["name"], keys["layer"], keys["group"], strict=True)
     ]
 
 

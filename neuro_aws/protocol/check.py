@@ -1,4 +1,4 @@
-"""What a schema cannot see: whether the parts of a protocol fit together. Refuses, never repairs."""
+"""What a schema cannot see: whether the parts fit together. Refuses, never repairs."""
 
 from collections.abc import Iterator
 

@@ -33,7 +33,8 @@ def describe(protocol: Protocol, animals: list[int]) -> Iterator[str]:
         for animal, sets in targets.items():
             for label, cells in sets.items():
                 ids = " ".join(map(str, cells.ids))
-                yield f"  animal {animal}, {label}: layer {cells.layer}, {len(cells.ids)} cells: {ids}"
+                where = f"layer {cells.layer}, {len(cells.ids)} cells"
+                yield f"  animal {animal}, {label}: {where}: {ids}"
 
 
 def _periods(protocol: Protocol) -> Iterator[str]:
@@ -47,8 +48,8 @@ def _periods(protocol: Protocol) -> Iterator[str]:
         scales = [f"{p} plasticity x {s:g}" for p, s in stretch.scales.items() if s != 1.0]
         branch = "; arms part here" if period.branch else ""
         yield (
-            f"  {stretch.name}: steps {stretch.start} to {stretch.stop - 1}, {stretch.cycles} cycles "
-            f"of [{blocks(period.phases)}] = {counts}"
+            f"  {stretch.name}: steps {stretch.start} to {stretch.stop - 1}, "
+            f"{stretch.cycles} cycles of [{blocks(period.phases)}] = {counts}"
             + "".join(f"; {scale}" for scale in scales)
             + branch
         )

@@ -1,5 +1,6 @@
 """What a run will cost, told before it starts: steps, seconds and bytes. No torch in here."""
 
+import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -75,8 +76,8 @@ def matrix_rate() -> float:
 def flops_per_step(spec: ProtocolSpec) -> float:
     """Return multiplications and additions of one average step: passes, rules, discriminator."""
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
-    weights = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
-    pairs = sum((a + b) * hidden for a, b in zip(sizes, sizes[1:], strict=False))
+    weights = sum(a * b for a, b in itertools.pairwise(sizes))
+    pairs = sum((a + b) * hidden for a, b in itertools.pairwise(sizes))
     return 2.0 * spec.stimulus.batch * (3 * weights + 4 * pairs)
 
 
@@ -121,8 +122,7 @@ def _bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
     )
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
     weights = sum(
-        2 * a * b + (a + b) * (hidden + 1) + 2 * hidden
-        for a, b in zip(sizes, sizes[1:], strict=False)
+        2 * a * b + (a + b) * (hidden + 1) + 2 * hidden for a, b in itertools.pairwise(sizes)
     )
     kept = (arms + 1) * len(spec.schedule)
     if spec.record.weights:

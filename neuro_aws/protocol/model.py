@@ -96,7 +96,7 @@ class FeedbackLearning(Learning):
 class DiscriminatorLearning(Learning):
     """Learning of D."""
 
-    rate: float = Field(1.05e-3, gt=0, le=10)
+    rate: float = Field(1.6e-3, gt=0, le=10)
     apply: Literal["step", "cycle"] = "cycle"
 
 

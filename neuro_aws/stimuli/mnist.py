@@ -109,4 +109,5 @@ def _pixels(content: bytes, side: int) -> NDArray[np.float64]:
     images = read_idx(content, "MNIST images").astype(np.float64) / 127.5 - 1
     block = SIDE // side
     pooled = images.reshape(-1, side, block, side, block).mean((2, 4))
-    return pooled.reshape(len(pooled), -1)
+    rows: NDArray[np.float64] = pooled.reshape(len(pooled), -1)
+    return rows

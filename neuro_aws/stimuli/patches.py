@@ -33,7 +33,8 @@ def whiten(picture: Picture) -> Picture:
     logged = np.log1p(picture)
     filtered = np.fft.ifft2(np.fft.fft2(logged) * radius * np.exp(-((radius / CUTOFF) ** 4))).real
     filtered -= filtered.mean()
-    return np.clip(filtered * (SPREAD / (filtered.std() + 1e-12)), -1.0, 1.0)
+    spread: Picture = np.clip(filtered * (SPREAD / (filtered.std() + 1e-12)), -1.0, 1.0)
+    return spread
 
 
 def patches(section: Patches, animal: int, dtype: torch.dtype) -> World:
