@@ -124,14 +124,14 @@ def _slowness(run: Run, metrics: pd.DataFrame) -> None:
 
 def draw(run: Run, metrics: pd.DataFrame, controls: Run | None) -> Figure:
     """Draw the paper-quality figure."""
-    drawn = figure(7.2, 4.6 if controls is None else 7.0)
+    drawn = figure(8.2, 5.0 if controls is None else 7.8)
     rows = drawn.add_gridspec(2 if controls is None else 3, 3)
     start = outcomes.onset_step(run)
     cells = metrics[(metrics["group"] == GROUP) | metrics["name"].str.startswith("ach_gap")]
     panels = [
-        ("target_activity_relative", "waking activity of targets\n(1: onset)"),
-        ("spared_activity_relative", "waking activity of spared cells\n(1: onset)"),
-        ("target_never_active", "share of targets never active"),
+        ("target_activity_relative", "targets, waking\nactivity (1: onset)"),
+        ("spared_activity_relative", "spared cells, waking\nactivity (1: onset)"),
+        ("target_never_active", "targets never active\n(share)"),
     ]
     for k, (name, label) in enumerate(panels):
         axes = drawn.add_subplot(rows[0, k])
@@ -150,7 +150,7 @@ def draw(run: Run, metrics: pd.DataFrame, controls: Run | None) -> Figure:
     match.axhline(0, color="#BBBBBB", lw=0.6, zorder=0)
     gap = drawn.add_subplot(rows[1, 2])
     outcomes.over_time(gap, metrics[metrics["group"] == ""], "ach_gap", run.arms, start)
-    gap.set(ylabel="ACh gap, wake - unperturbed REM\n(D)", xlabel="steps since the arms parted")
+    gap.set(ylabel="ACh gap, wake minus\nunperturbed REM (D)", xlabel="steps since the arms parted")
     if controls is not None:
         _controls(drawn.add_subplot(rows[2, :]), controls)
     handles, labels = drawn.axes[0].get_legend_handles_labels()

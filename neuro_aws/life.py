@@ -194,7 +194,7 @@ class Life:
         if spec.step % record.ach.every == 0:
             self.recorder.signals(spec, moment.ach)
         if spec.step % record.plasticity.every == 0:
-            self.recorder.plasticity(spec, moment.ach, moment.deltas, moment.changes)
+            self.recorder.plasticity(spec, moment.deltas, moment.changes)
         if record.activity:
             self.recorder.activity(spec, moment.state)
         here, after = spec.step, spec.step + 1

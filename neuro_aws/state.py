@@ -76,11 +76,13 @@ class Delta:
     tensors    one for each parameter of the projection, in the network's order
     gate       the (mean) gate that multiplies the change after the optimiser
     deviation  mean over samples of (gate_s - mean gate) delta_s, where the gate differs by sample
+    teaching   the signal that each layer was taught by, from the bottom up, to be recorded
     """
 
     tensors: "list[Tensor]"
     gate: float = 1.0
     deviation: "list[Tensor] | None" = None
+    teaching: "list[Tensor] | None" = None
 
 
 Deltas = dict[Projection, Delta]

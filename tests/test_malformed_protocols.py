@@ -188,6 +188,18 @@ MALFORMED = [
         "record.activity[0].layer",
         "no layer 5",
     ),
+    (
+        "measure: [",
+        "record: {activity: [{layer: 1, ids: [20]}]}\nmeasure: [",
+        "record.activity[0].ids",
+        "units 0 to 19",
+    ),
+    (
+        "measure: [",
+        "record: {activity: [{layer: 1}, {layer: 1}]}\nmeasure: [",
+        "record.activity[1].layer",
+        "twice",
+    ),
     ("seeds: 2", "seeds: [2", "", "not valid YAML"),
     ("seeds: 2", "seeds: !!python/object/apply:os.system [ls]", "", "not valid YAML"),
     ("seeds: 2", "seeds: 2026-01-01", "seeds", "not allowed"),

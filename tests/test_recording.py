@@ -89,6 +89,7 @@ def test_what_is_recorded_is_what_happened(finished, tmp_path):
         length = float(sum(m.square().sum() for m in moved)) ** 0.5
         assert float(row.layer1_feedforward_applied) == pytest.approx(length, rel=1e-3, abs=1e-7)
         teaching = float(moment.ach.teaching[1].square().sum(1).mean()) ** 0.5
+        teaching *= moment.spec.phase == "wake"
         assert float(row.layer1_teaching) == pytest.approx(teaching, rel=1e-5)
 
 

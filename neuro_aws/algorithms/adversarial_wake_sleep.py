@@ -55,9 +55,10 @@ class AdversarialWakeSleep:
         self, network: Network, state: NetworkState, ach: AcetylcholineSignal
     ) -> Delta:
         tensors = flat(self.credit(network, state, ach, self.kl))
+        teaching = self.credit.teaching(network, ach)
         if not isinstance(ach.gate, torch.Tensor):
-            return Delta(tensors, ach.gate)
+            return Delta(tensors, ach.gate, teaching=teaching)
         mean = ach.gate.mean()
         weight = (ach.gate - mean).unsqueeze(-1)
         deviation = flat(self.credit(network, state, ach, self.kl, weight))
-        return Delta(tensors, float(mean), deviation)
+        return Delta(tensors, float(mean), deviation, teaching)

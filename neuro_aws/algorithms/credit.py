@@ -37,6 +37,10 @@ class Credit(Protocol):
         """Return one Delta a layer, from the bottom up."""
         ...
 
+    def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
+        """Return the signal that each layer hears, (..., batch, 1 or units), to be recorded."""
+        ...
+
 
 def at_psi(teach: Tensor, layer: LayerState, weight: Tensor | None) -> Tensor:
     """Return the teaching signal at psi's output: through the soma's gain, weighted by sample."""
@@ -79,6 +83,10 @@ class LayerCredit:
             )
         return parts
 
+    def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
+        """Return dD/dh of every layer above the stimulus, as it was sent back."""
+        return ach.teaching[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class BackpropCredit:
@@ -115,6 +123,10 @@ class BackpropCredit:
             parts.append(outer(post, state.layers[i].transmitted, -1.0))
         return parts[::-1]
 
+    def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
+        """Return dD/dh of every layer above the stimulus, as it was sent back."""
+        return ach.teaching[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class ScalarCredit:
@@ -134,10 +146,7 @@ class ScalarCredit:
         weight: Tensor | None = None,
     ) -> list[WeightDelta]:
         """Return dF_i = - < (ACh - baseline) (xi / sigma) h_i^T >, plus the KL's at the top."""
-        if self.running_baseline and not ach.constant:
-            level = ach.release
-        else:
-            level = ach.level - ach.level.mean(-1, keepdim=True)
+        level = self._level(ach)
         if weight is not None:
             level = level * weight.squeeze(-1)
         parts = []
@@ -151,6 +160,15 @@ class ScalarCredit:
             extra = _kl_delta(network, state, kl, weight)
             parts[-1] = WeightDelta(*(a + b for a, b in zip(parts[-1], extra, strict=True)))
         return parts
+
+    def _level(self, ach: AcetylcholineSignal) -> Tensor:
+        if self.running_baseline and not ach.constant:
+            return ach.release
+        return ach.level - ach.level.mean(-1, keepdim=True)
+
+    def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
+        """Return ACh - baseline, the one number a sample that all layers hear."""
+        return [self._level(ach).unsqueeze(-1)] * network.depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +191,10 @@ class NoCredit:
         if kl:
             parts[-1] = _kl_delta(network, state, kl, weight)
         return parts
+
+    def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
+        """Return 0."""
+        return [torch.zeros_like(ach.level).unsqueeze(-1)] * network.depth
 
 
 def _kl_delta(

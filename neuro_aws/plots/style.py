@@ -22,7 +22,7 @@ ARM_COLOURS = (
     "#7F7F7F",
     "#BCBD22",
 )
-LINES = ("-", "--", ":", "-.")
+LINES = ("-", "-", "-", "--", "-", "-", "-", "-", "-", "-")
 
 SETTINGS: dict[Any, Any] = {
     "font.size": 8,
@@ -41,7 +41,7 @@ SETTINGS: dict[Any, Any] = {
 def arm_styles(arms: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return a colour and a line style for each arm, the same in every panel."""
     n = len(ARM_COLOURS)
-    return {arm: (ARM_COLOURS[i % n], LINES[(i // n) % len(LINES)]) for i, arm in enumerate(arms)}
+    return {arm: (ARM_COLOURS[i % n], LINES[i % n] if i < n else ":") for i, arm in enumerate(arms)}
 
 
 @contextmanager

@@ -26,10 +26,25 @@ def check(spec: ProtocolSpec) -> Found:
         yield from _cells(spec, cells, ("targets", name))
     for name, arm in spec.arms.items():
         yield from _arm(spec, name, arm)
-    for i, record in enumerate(spec.record.activity):
-        yield from _layer(spec, record.layer, ("record", "activity", i, "layer"))
+    yield from _activity(spec)
     yield from _measures(spec)
     yield from _expectations(spec)
+
+
+def _activity(spec: ProtocolSpec) -> Found:
+    layers = [record.layer for record in spec.record.activity]
+    for i, record in enumerate(spec.record.activity):
+        path: KeyPath = ("record", "activity", i)
+        if record.layer in layers[:i]:
+            yield (*path, "layer"), f"layer {record.layer} is recorded twice; list its ids together"
+        found = list(_layer(spec, record.layer, (*path, "layer")))
+        yield from found
+        if not found:
+            units = spec.network.layers[record.layer]
+            for unit in record.ids or ():
+                if unit >= units:
+                    message = f"layer {record.layer} has units 0 to {units - 1}, not {unit}"
+                    yield (*path, "ids"), message
 
 
 def _network(spec: ProtocolSpec) -> Found:

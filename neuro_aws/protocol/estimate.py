@@ -1,31 +1,32 @@
 """What a run will cost, told before it starts: steps, seconds and bytes. No torch in here."""
 
 import itertools
-import math
 import time
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from neuro_aws.protocol.load import Protocol
 from neuro_aws.protocol.schema import ProtocolSpec
 
-CALLS_PER_STEP = 150.0
-"""Small-array operations that cost as much time as one step's overhead."""
+CALLS_PER_STEP, CALLS_PER_PAIR = 340.0, 330.0
+"""Small-array operations that take as long as one step does beside its matrix products: for the
+step, and for each pair of neighbouring layers."""
 
 MEASURE_SECONDS = {
-    "fresh_classifier": 1.6,
-    "linear_probe": 0.5,
-    "sliced_distance": 0.05,
-    "dream_match": 0.1,
+    "fresh_classifier": 1.1,
+    "linear_probe": 0.2,
+    "sliced_distance": 0.03,
+    "dream_match": 0.08,
 }
-"""Seconds of one repeat (trained measures) or one call, on the machine of benchmarks/README.md."""
+"""Seconds of one repeat (trained measures) or one call, where an operation takes REFERENCE_CALL."""
 
-START_SECONDS = 4.0
-"""Starting the processes and finishing up."""
+REFERENCE_CALL = 6e-7
+"""Seconds of one small-array operation on the machine the figures above were taken on."""
 
-REFERENCE_CALL = 2.6e-6
-"""Seconds of one small-array operation on that machine: the unit its speed is scaled by."""
+START_SECONDS, LIFE_SECONDS = 8.0, 0.1
+"""Starting the processes and drawing the figures; storing one life."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +52,27 @@ def duration(seconds: float) -> str:
 
 
 def small_call_seconds() -> float:
-    """Measure one small-array operation here, now: the median of some hundred blocks."""
+    """Measure one small-array operation here, now: the lower quartile of some hundred blocks."""
     a = np.ones(64, np.float32)
     blocks = []
-    for _ in range(200):
+    for _ in range(300):
         start = time.perf_counter()
         for _ in range(20):
             a = a * 1.0
         blocks.append((time.perf_counter() - start) / 20)
-    return float(np.median(blocks))
+    return float(np.quantile(blocks, 0.25))
 
 
 def matrix_rate() -> float:
     """Measure floating-point operations a second of a matrix product of a layer's size."""
     a = np.ones((256, 256), np.float32)
     times = []
-    for _ in range(12):
-        start = time.perf_counter()
-        a @ a
-        times.append(time.perf_counter() - start)
-    return 2 * 256**3 / max(float(np.median(times)), 1e-9)
+    with threadpool_limits(1):
+        for _ in range(24):
+            start = time.perf_counter()
+            a @ a
+            times.append(time.perf_counter() - start)
+    return 2 * 256**3 / max(float(np.quantile(times, 0.25)), 1e-9)
 
 
 def flops_per_step(spec: ProtocolSpec) -> float:
@@ -90,11 +92,13 @@ def estimate(
     trunks = [tree.trunks[name] for name in {arm.trunk for arm in chosen}]
     steps = sum(t.stop for t in trunks) + sum(a.schedule.steps - a.branch for a in chosen)
     call = small_call_seconds()
-    per_step = CALLS_PER_STEP * call + flops_per_step(spec) / matrix_rate()
+    pairs = len(spec.network.layers) - 1
+    calls = CALLS_PER_STEP + CALLS_PER_PAIR * pairs
+    per_step = calls * call + flops_per_step(spec) / matrix_rate()
     measuring = _measuring(protocol, chosen, trunks) * call / REFERENCE_CALL
     spread = max(1, min(jobs, animals * len(chosen)))
     one = steps * per_step + measuring
-    seconds = math.ceil(animals * 100 / spread) / 100 * one + START_SECONDS
+    seconds = animals / spread * one + START_SECONDS + LIFE_SECONDS * animals * len(chosen)
     return Estimate(animals * steps, seconds, animals * _bytes(spec, steps, len(chosen)))
 
 

@@ -85,6 +85,14 @@ class ActivityRecord(Section):
     """Steps."""
     units: int | None = Field(None, ge=1)
     """The first so many units; default all."""
+    ids: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
+    """Or these units."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.units is not None and self.ids is not None:
+            raise ValueError("give units or ids, not both")
+        return self
 
 
 class Record(Section):

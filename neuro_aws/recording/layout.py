@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 
 from neuro_aws.phase import Phase
-from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.schema import ActivityRecord, ProtocolSpec
 
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1_000_000
@@ -51,7 +51,7 @@ def _plasticity(spec: ProtocolSpec) -> list[Column]:
         here = f"plasticity/layer{layer}"
         if layer > 0:
             columns += [
-                Column(f"{here}/teaching", "D per rate", "root mean square length of dD/dh sent"),
+                Column(f"{here}/teaching", "D or D per rate", "root mean square of what taught F"),
                 Column(f"{here}/feedforward_raw", "Delta", "length of dF into the layer"),
                 Column(f"{here}/feedforward_applied", "weight", "length of F's change there"),
             ]
@@ -67,15 +67,23 @@ def _plasticity(spec: ProtocolSpec) -> list[Column]:
     return columns
 
 
+def recorded_units(record: ActivityRecord, spec: ProtocolSpec) -> list[int]:
+    """Return the ids of the units whose activity is recorded."""
+    if record.ids is not None:
+        return list(record.ids)
+    units = spec.network.layers[record.layer]
+    return list(range(units if record.units is None else min(record.units, units)))
+
+
 def _activity(spec: ProtocolSpec) -> list[Column]:
     columns = []
     for record in spec.record.activity:
         here = f"activity/layer{record.layer}"
-        units = min(record.units or 10**9, spec.network.layers[record.layer])
+        shape = (len(recorded_units(record, spec)),)
         columns += [
             Column(f"{here}/step", "step", "step of the animal's life", dtype="i8"),
-            Column(f"{here}/soma", "rate", "batch mean of each unit's soma", (units,)),
-            Column(f"{here}/dendrite", "rate", "batch mean of what feedback predicts", (units,)),
+            Column(f"{here}/soma", "rate", "batch mean of each recorded unit's soma", shape),
+            Column(f"{here}/dendrite", "rate", "batch mean of what feedback predicts", shape),
         ]
     return columns
 

@@ -12,7 +12,7 @@ from neuro_aws.network import Network
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, Projection
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.recording.layout import PHASE_CODES, Column, layout, weight_shapes
+from neuro_aws.recording.layout import PHASE_CODES, Column, layout, recorded_units, weight_shapes
 from neuro_aws.recording.parts import Rows, write_part
 from neuro_aws.state import AcetylcholineSignal, Changes, Deltas, NetworkState
 
@@ -61,16 +61,16 @@ class Recorder:
         self.put(f"{here}/release", ach.release.mean().item())
         self.put(f"{here}/gate", gate)
 
-    def plasticity(
-        self, spec: StepSpec, ach: AcetylcholineSignal, deltas: Deltas, changes: Changes
-    ) -> None:
+    def plasticity(self, spec: StepSpec, deltas: Deltas, changes: Changes) -> None:
         """Record the teaching signal's size, and raw and applied changes by layer."""
         self.put("plasticity/step", spec.step)
-        teaching = ach.teaching[1:]
-        lengths = torch.stack(torch._foreach_norm(teaching)).tolist()
-        root = teaching[0].shape[0] ** 0.5
+        taught = deltas[FEEDFORWARD].teaching if FEEDFORWARD in deltas else None
+        lengths = [0.0] * self.network.depth
+        if taught is not None:
+            root = taught[0].shape[0] ** 0.5
+            lengths = [x / root for x in torch.stack(torch._foreach_norm(taught)).tolist()]
         for layer, length in enumerate(lengths, start=1):
-            self.put(f"plasticity/layer{layer}/teaching", length / root)
+            self.put(f"plasticity/layer{layer}/teaching", length)
         for projection, names in self._names.items():
             delta, change = deltas.get(projection), changes.get(projection)
             self._sizes(names, "raw", projection, delta.tensors if delta else None)
@@ -94,23 +94,23 @@ class Recorder:
             self._rows[f"{name}_{kind}"].append(sum(squares[size * i : size * (i + 1)]) ** 0.5)
 
     def activity(self, spec: StepSpec, state: NetworkState) -> None:
-        """Record batch means of somata and dendrites of the chosen layers."""
+        """Record batch means of somata and dendrites of the chosen units."""
         for record in self.spec.record.activity:
             if spec.step % record.every:
                 continue
             here, layer = f"activity/layer{record.layer}", state.layers[record.layer]
-            soma = layer.soma.mean(0)[: record.units]
+            units = recorded_units(record, self.spec)
             self.put(f"{here}/step", spec.step)
-            self.put(f"{here}/soma", soma.cpu().numpy())
-            self.put(f"{here}/dendrite", self._dendrite(state, record.layer, record.units))
+            self.put(f"{here}/soma", layer.soma.mean(0)[units].cpu().numpy())
+            self.put(f"{here}/dendrite", self._dendrite(state, record.layer, units))
 
-    def _dendrite(self, state: NetworkState, layer: int, units: int | None) -> Any:
+    def _dendrite(self, state: NetworkState, layer: int, units: list[int]) -> Any:
         if layer == self.network.depth:
-            return np.full(min(units or 10**9, self.network.top_units), np.nan, "f4")
+            return np.full(len(units), np.nan, "f4")
         predicted = state.layers[layer].dendrite
         if predicted is None:
             predicted = self.network.layers[layer].predict(state.layers[layer + 1].soma)
-        return predicted.rate.mean(0)[:units].cpu().numpy()
+        return predicted.rate.mean(0)[units].cpu().numpy()
 
     def weights(self, step: int) -> None:
         """Record all weights."""
