@@ -33,8 +33,10 @@ def evaluate(
 
 def _chosen(run: Run, measures: list[str] | None) -> list[str]:
     spec = run.protocol.spec
+    kept = {m.measure for m in spec.measure}
     if measures is None:
-        return [m for m in MEASURES if not list(measure_faults(spec, m))]
+        fitting = [m for m in MEASURES if not list(measure_faults(spec, m))]
+        return [m for m in fitting if m in kept or m not in AGAINST_ONSET]
     for name in measures:
         if name not in MEASURES:
             raise NeuroAWSError(
@@ -42,6 +44,12 @@ def _chosen(run: Run, measures: list[str] | None) -> list[str]:
             )
         for fault in measure_faults(spec, name):
             raise NeuroAWSError(fault, where="--measure")
+        if name in AGAINST_ONSET and name not in kept:
+            raise NeuroAWSError(
+                f"{name} compares with the onset of the arm, and this run kept nothing of it",
+                where="--measure",
+                next_step=f"Put {name} into the protocol's `measure` and run it again",
+            )
     return measures
 
 
@@ -65,10 +73,8 @@ def _one(
     last = plan.schedule.stretches[-1]
     subject = measurer.subject(step)
     subject.repeats = repeats
-    kept = bool(saved["memory"])
     return [
         (animal, arm, last.name, last.cycles, step, v.name, v.layer, v.group, v.value)
         for name in measures
-        if kept or name not in AGAINST_ONSET
         for v in MEASURES[name](subject)
     ]

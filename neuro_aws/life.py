@@ -163,7 +163,7 @@ class Life:
     def _load(self, saved: dict[str, Any]) -> None:
         self.animal.network.load_state_dict(saved["network"])
         self.animal.updates.load_state_dict(saved["updates"])
-        self.measurer.memory = dict(saved["memory"])
+        self.measurer.memory = {name: kept.cpu() for name, kept in saved["memory"].items()}
 
     def _save(self, path: Path) -> None:
         self._finite()
@@ -183,6 +183,7 @@ class Life:
         for projection in Projection:
             for tensor in self.animal.network.parameters(projection):
                 if not bool(torch.isfinite(tensor).all()):
+                    self.recorder.flush()
                     raise NeuroAWSError(
                         f"{projection} weights are no longer finite at step {self.step}",
                         where=f"animal {self.place.animal}, {self.place.segment}",
@@ -191,9 +192,9 @@ class Life:
 
     def _record(self, moment: Moment) -> None:
         spec, record = moment.spec, self.plan.spec.record
-        if spec.step % record.ach.every == 0:
+        if spec.nth % record.ach.every == 0:
             self.recorder.signals(spec, moment.ach)
-        if spec.step % record.plasticity.every == 0:
+        if spec.nth % record.plasticity.every == 0:
             self.recorder.plasticity(spec, moment.deltas, moment.changes)
         if record.activity:
             self.recorder.activity(spec, moment.state)
@@ -219,7 +220,9 @@ class Life:
         cycles = spec.cycle + 1
         stretch = self.plan.schedule.stretches[spec.period]
         ends = cycles == stretch.cycles
-        self.measurer.cycle(self.recorder, self.step, spec.period, cycles, ends)
+        if self.measurer.due(cycles, ends):
+            self._finite()
+            self.measurer.cycle(self.recorder, self.step, spec.period, cycles, ends)
         every = self.plan.spec.record.weights
         if ends or (every and cycles % every == 0):
             self.recorder.weights(self.step)

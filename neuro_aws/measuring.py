@@ -8,8 +8,8 @@ from neuro_aws.network import Gains
 from neuro_aws.perturbations.activity import gains
 from neuro_aws.phase import REM
 from neuro_aws.protocol import ArmPlan, Protocol, TrunkPlan
-from neuro_aws.protocol.schema import Measure
-from neuro_aws.protocol.targets import name_of
+from neuro_aws.protocol.schema import Measure, ProtocolSpec
+from neuro_aws.protocol.targets import followed, name_of, resolve
 from neuro_aws.recording.recorder import Recorder
 
 
@@ -24,8 +24,10 @@ class Measurer:
         self.animal = animal
         self.living = living
         self.memory: Memory = {}
-        self.targets = protocol.targets(animal)
-        self.dream_gains = dream_gains(protocol, animal, living.world.life)
+        self.targets = {
+            name: resolve(cells, plan.spec, animal) for name, cells in followed(plan.spec).items()
+        }
+        self.dream_gains = dream_gains(plan.spec, animal, living.world.life)
         self.branch = plan.branch if isinstance(plan, ArmPlan) else plan.stop
 
     def onset(self, recorder: Recorder, step: int) -> None:
@@ -39,14 +41,17 @@ class Measurer:
 
     def cycle(self, recorder: Recorder, step: int, period: int, cycles: int, ends: bool) -> None:
         """Measure what is due after so many cycles of a period."""
+        self._take(recorder, self.due(cycles, ends), step, period, cycles)
+
+    def due(self, cycles: int, ends: bool) -> list[Measure]:
+        """Return the measures to take after so many cycles of a period, or at its end."""
         in_arm = isinstance(self.plan, ArmPlan)
-        chosen = [
+        return [
             m
             for m in self.protocol.spec.measure
             if (in_arm or m.measure not in AGAINST_ONSET)
             and (ends or (in_arm and m.every and cycles % m.every == 0))
         ]
-        self._take(recorder, chosen, step, period, cycles)
 
     def _take(
         self, recorder: Recorder, chosen: list[Measure], step: int, period: int, cycles: int
@@ -81,14 +86,14 @@ class Measurer:
         )
 
 
-def dream_gains(protocol: Protocol, animal: int, like: torch.Tensor) -> dict[str, Gains]:
+def dream_gains(spec: ProtocolSpec, animal: int, like: torch.Tensor) -> dict[str, Gains]:
     """Return the gains of every distinct perturbation of cells in REM, by name."""
     found: dict[str, Gains] = {}
-    for arm in protocol.spec.arms.values():
+    for arm in spec.arms.values():
         for p in arm.perturb:
             if p.cells is None or REM not in p.during:
                 continue
-            name = f"{name_of(p.cells, protocol.spec)}_x{p.factor:g}"
+            name = f"{name_of(p.cells, spec)}_x{p.factor:g}"
             if name not in found:
-                found[name] = gains([p], protocol.spec, animal, like.dtype, like.device)
+                found[name] = gains([p], spec, animal, like.dtype, like.device)
     return found

@@ -76,13 +76,18 @@ class Network:
         self, stimulus: Tensor, noise: NoiseSource | None, gains: Gains = NO_GAINS
     ) -> NetworkState:
         """Wake: h_0 = x, h_{i+1} = psi(F_i h_i + sigma xi); ``noise`` None leaves xi out."""
-        states = [LayerState(stimulus, stimulus)]
+        seen = gains.get(0)
+        if seen is not None:
+            stimulus = stimulus * seen
+        states = [LayerState(stimulus, stimulus, gain=seen)]
         for i, layer in enumerate(self.layers):
             potential = layer.feedforward_potential(states[-1].transmitted)
             state = self._fire(layer.psi_above, potential, noise, gains.get(i + 1))
             if self.inverse_relu_scale and noise is not None and i + 1 < self.depth:
                 uniform = noise.uniform(state.soma.shape)
                 carried = inverse_relu(state.soma, uniform, self.inverse_relu_scale)
+                if i + 1 in gains:
+                    carried = torch.where(gains[i + 1] == 0, 0.0, carried)
                 state = LayerState(state.soma, carried, state.drive, state.xi, state.gain)
             states.append(state)
         return NetworkState(Phase.WAKE, tuple(states))
@@ -134,11 +139,11 @@ class Network:
     def _fire(
         self, psi: Psi, potential: Tensor, noise: NoiseSource | None, gain: Tensor | None
     ) -> LayerState:
-        xi = None
+        xi = jitter = None
         if noise is not None and self.sigma > 0:
             xi = unit_noise(noise, potential.shape, self.density)
-            potential = torch.add(potential, xi, alpha=self.sigma)
-        drive: Fired = fire(psi, potential, gain if self.gain_first else None)
+            jitter = self.sigma * xi
+        drive: Fired = fire(psi, potential, gain if self.gain_first else None, jitter)
         if gain is None or self.gain_first:
             return LayerState(drive.rate, drive.rate, drive, xi)
         soma = drive.rate * gain

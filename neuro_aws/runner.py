@@ -84,17 +84,17 @@ def run(
     ``overrides`` are key.path=value. Raises ``Stopped`` on Ctrl-C, when all is saved.
     """
     options = options or Options()
-    overrides = tuple(overrides)
     if not isinstance(protocol, Protocol):
         protocol = Protocol.load(protocol, overrides)
     elif overrides:
-        protocol = Protocol.from_text(protocol.text, protocol.source, overrides)
+        both = (*protocol.overrides, *overrides)
+        protocol = Protocol.from_text(protocol.text, protocol.source, both)
     arms = chosen_arms(protocol, options.arms)
     animals = protocol.animals(options.seed, options.seeds)
     folder = _new_folder(protocol, options)
     settings = {
         "protocol": protocol.source,
-        "overrides": list(overrides),
+        "overrides": list(protocol.overrides),
         "animals": animals,
         "arms": arms,
         "device": options.device,
@@ -114,12 +114,6 @@ def resume(
     """Go on with a run that was stopped or killed; the result equals the unbroken one."""
     folder = Path(folder)
     data = provenance.read(folder)
-    if data["outcome"] == "finished":
-        raise NeuroAWSError(
-            "has finished; there is nothing to resume",
-            where=str(folder),
-            next_step=f"neuro-aws inspect {folder} shows it",
-        )
     if data["neuro_aws"] != provenance.version():
         log.warning("run was started by version %s", data["neuro_aws"])
     text = (folder / "protocol.yaml").read_text(encoding="utf-8")
@@ -162,6 +156,12 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
 
     with lock(folder / "run.lock", str(folder), seconds=15), _logged(folder):
         data = provenance.read(folder)
+        if data["outcome"] == "finished":
+            raise NeuroAWSError(
+                "has finished; there is nothing to resume",
+                where=str(folder),
+                next_step=f"neuro-aws inspect {folder} shows it",
+            )
         try:
             finished = _live(folder, protocol, options, data, progress)
         except BaseException as error:

@@ -4,7 +4,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -46,9 +47,18 @@ class PairedTest(NamedTuple):
     p: float
 
 
+def _aligned(*values: ArrayLike) -> list[NDArray[np.float64]]:
+    """Return arrays of the animals that all share, where the values are indexed by animal."""
+    if all(isinstance(v, pd.Series) for v in values):
+        table = pd.concat(list(values), axis=1, join="inner")  # type: ignore[call-overload]
+        return [table.iloc[:, k].to_numpy(float) for k in range(len(values))]
+    return [np.asarray(v, dtype=float) for v in values]
+
+
 def paired(a: ArrayLike, b: ArrayLike) -> PairedTest:
-    """Compare two arms of the same animals."""
-    d = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    """Compare two arms of the same animals; Series are paired by their index."""
+    first, second = _aligned(a, b)
+    d = first - second
     d = d[np.isfinite(d)]
     if len(d) < 2 or float(d.std(ddof=1)) == 0.0:
         return PairedTest(estimate(d), math.nan, math.nan)
@@ -58,6 +68,5 @@ def paired(a: ArrayLike, b: ArrayLike) -> PairedTest:
 
 def interaction(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> PairedTest:
     """Return the interaction (a - b) - (c - d) of a 2 x 2 over the same animals."""
-    first = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    second = np.asarray(c, dtype=float) - np.asarray(d, dtype=float)
-    return paired(first, second)
+    w, x, y, z = _aligned(a, b, c, d)
+    return paired(w - x, y - z)

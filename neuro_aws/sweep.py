@@ -82,15 +82,21 @@ _worker: dict[str, Any] = {}
 
 
 def _start_worker(stop: Any, reports: Any, parent: int) -> None:
-    """Make a worker deaf to Ctrl-C (its parent tells it to stop) and able to report."""
+    """Make a worker deaf to Ctrl-C (its parent tells it to stop), able to report, and mortal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.update(stop=stop, reports=reports, parent=parent)
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    _worker.update(stop=stop, reports=reports)
+
+
+def _die_with(parent: int) -> None:
+    """End this process soon after its parent has gone, whatever it is doing."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _live_in_worker(job: Job, task: Task) -> bool:
     def stopped() -> bool:
-        if os.getppid() != _worker["parent"]:
-            os._exit(1)
         return bool(_worker["stop"].is_set())
 
     def report(steps: int) -> None:

@@ -12,8 +12,8 @@ from neuro_aws.protocol.targets import resolve
 class TargetCheck:
     """Compares somata with what drove them, the first time that each perturbation acts.
 
-    The cells whose soma differs from its drive must be resolved targets, and a silenced target
-    must be silent. (A known simulator silenced the neighbour of the cell it was told to.)
+    Every soma must be its drive times the factors of the perturbations aimed at it, and a silenced
+    target must be silent. (A known simulator silenced the neighbour of the cell it was told to.)
     """
 
     def __init__(self, protocol: Protocol, plan: ArmPlan | TrunkPlan, animal: int) -> None:
@@ -22,7 +22,7 @@ class TargetCheck:
         self.waiting: list[Perturbation] = [p for p in perturb if p.cells is not None]
         self.all = list(self.waiting)
         self.cells = {
-            id(p): resolve(p.cells, protocol.spec, animal) for p in self.all if p.cells is not None
+            id(p): resolve(p.cells, plan.spec, animal) for p in self.all if p.cells is not None
         }
 
     def __call__(self, moment: Moment) -> None:
@@ -42,13 +42,13 @@ class TargetCheck:
             raise NeuroAWSError(f"cells {ids} of layer {layer} were to be silenced and still fire")
         if state.drive is None or state.gain is None:
             return
-        changed = (state.soma != state.drive.rate).any(0)
-        reached = set(torch.nonzero(changed).flatten().tolist())
-        aimed = {
-            i for p in active if self.cells[id(p)].layer == layer for i in self.cells[id(p)].ids
-        }
-        if not reached <= aimed:
+        rate = state.drive.rate
+        wanted = torch.ones_like(rate[0])
+        for p in active:
+            if self.cells[id(p)].layer == layer:
+                wanted[list(self.cells[id(p)].ids)] *= p.factor
+        wrong = torch.nonzero((state.soma - rate * wanted).abs().amax(0) > 1e-5).flatten()
+        if len(wrong):
             raise NeuroAWSError(
-                f"a perturbation of layer {layer} reached cells {sorted(reached - aimed)}, "
-                "which are not its targets"
+                f"a perturbation of layer {layer} did not do what it says to cells {wrong.tolist()}"
             )

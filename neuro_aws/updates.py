@@ -16,19 +16,31 @@ When = Literal["step", "cycle"]
 
 @dataclass(slots=True)
 class Pending:
-    """The sum of a projection's Deltas since it last changed, with the factors they came under."""
+    """The sum of a projection's Deltas since it last changed, and the factors they came under.
+
+    total      sum of Deltas, as the optimiser sees it
+    weighted   sum of factor * Delta, factor = gate * scale of its step, and of each sample's
+               deviation from the gate: what the change is to be made of
+    """
 
     total: Tensor | None = None
-    deviation: Tensor | None = None
+    weighted: Tensor | None = None
     factor: float = 0.0
+    uneven: bool = False
     count: int = 0
 
     def add(self, delta: Delta, scale: float) -> None:
         """Take in one step's Delta."""
-        self.total = _sum(self.total, flat(delta.tensors))
+        vector, factor = flat(delta.tensors), delta.gate * scale
+        self.uneven |= delta.deviation is not None or (
+            self.count > 0 and factor != self.factor / self.count
+        )
+        part = vector if factor == 1.0 else factor * vector
         if delta.deviation is not None:
-            self.deviation = _sum(self.deviation, scale * flat(delta.deviation))
-        self.factor += delta.gate * scale
+            part = part + scale * flat(delta.deviation)
+        self.total = _sum(self.total, vector)
+        self.weighted = _sum(self.weighted, part)
+        self.factor += factor
         self.count += 1
 
 
@@ -53,12 +65,14 @@ class Plasticity:
             return None
         due, self.pending = self.pending, Pending()
         assert due.total is not None
+        assert due.weighted is not None
         change = self.optimiser.step(due.total, self.moments)
         factor = due.factor / due.count
         if factor != 1.0:
             change = change.mul_(factor)
-        if due.deviation is not None:
-            change = change + self.optimiser.share(due.deviation, self.moments)
+        if due.uneven:
+            rest = due.weighted - factor * due.total
+            change = change + self.optimiser.share(rest, self.moments)
         return change
 
 
@@ -88,8 +102,9 @@ class Updates:
                 "first": rule.moments.first,
                 "second": rule.moments.second,
                 "pending": rule.pending.total,
-                "deviation": rule.pending.deviation,
+                "weighted": rule.pending.weighted,
                 "factor": rule.pending.factor,
+                "uneven": rule.pending.uneven,
                 "pending_count": rule.pending.count,
             }
             for projection, rule in self.plasticity.items()
@@ -98,20 +113,24 @@ class Updates:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take up moments and unapplied sums where ``state_dict`` left them.
 
-        An optimiser that keeps a moment the saved one did not starts it at 0.
+        An optimiser that keeps a moment the saved one did not starts afresh.
         """
         for projection, rule in self.plasticity.items():
             s = saved[str(projection)]
             now = rule.moments
-            first = s["first"] if now.first is not None else None
-            second = s["second"] if now.second is not None else None
-            rule.moments = Moments(
-                s["count"],
-                now.first if first is None else first.clone(),
-                now.second if second is None else second.clone(),
+            fresh = (now.first is not None and s["first"] is None) or (
+                now.second is not None and s["second"] is None
             )
+            if not fresh:
+                first = _copy(s["first"]) if now.first is not None else None
+                second = _copy(s["second"]) if now.second is not None else None
+                rule.moments = Moments(s["count"], first, second)
             rule.pending = Pending(
-                _copy(s["pending"]), _copy(s["deviation"]), s["factor"], s["pending_count"]
+                _copy(s["pending"]),
+                _copy(s["weighted"]),
+                s["factor"],
+                s["uneven"],
+                s["pending_count"],
             )
 
 

@@ -87,7 +87,7 @@ def test_a_folder_of_images_and_one_image(tmp_path: Path):
     assert (world.life.shape, world.held_out.shape) == ((8, 64), (4, 64))
     own = Patches(source="patches", folder=str(tmp_path / "0.png"), size=4, count=200, held_out=50)
     assert patches(own, 0, F64).life.shape == (200, 16)
-    with pytest.raises(NeuroAWSError, match="smaller than a patch"):
+    with pytest.raises(NeuroAWSError, match="smaller than"):
         patches(Patches(source="patches", folder=str(tmp_path), size=35), 0, F64)
     with pytest.raises(NeuroAWSError, match="held out"):
         images(Images(source="images", folder=str(tmp_path), held_out=40), 0, F64)

@@ -5,7 +5,8 @@
     l2     N(v) = v / sqrt(sum_k v_k^2 + 1e-8)
     none   N(v) = v
 
-`normalise_first` gives psi(a) = phi(N(a)), the order in which the published code dreams.
+`normalise_first` gives psi(a) = phi(N(a)), and phi(N(a) + noise) where there is noise: the order in
+which the published code dreams.
 """
 
 from dataclasses import dataclass
@@ -66,17 +67,24 @@ def pool_of(values: Tensor, normalisation: Normalisation, axis: int) -> Tensor:
     return total.add(POOL_EPSILON).sqrt()
 
 
-def fire(psi: Psi, potential: Tensor, gain: Tensor | None = None) -> Fired:
+def fire(
+    psi: Psi, potential: Tensor, gain: Tensor | None = None, noise: Tensor | None = None
+) -> Fired:
     """Return psi(a) for potentials a of shape (..., batch, units).
 
-    ``gain`` scales the rates before the normalisation (shape broadcastable to the potential).
+    ``gain`` scales the rates before the normalisation (shape broadcastable to the potential);
+    ``noise`` is added just before the transfer function, and is part of the potential returned
+    unless normalisation comes first.
     """
     if psi.normalise_first:
-        pool = None
+        pool, scaled = None, potential
         if psi.normalisation != "none":
             pool = pool_of(potential, psi.normalisation, psi.axis)
-        value = psi.transfer.value(potential if pool is None else potential / pool)
+            scaled = potential / pool
+        value = psi.transfer.value(scaled if noise is None else scaled + noise)
         return Fired(value if gain is None else value * gain, potential, value, pool, gain)
+    if noise is not None:
+        potential = potential + noise
     value = psi.transfer.value(potential)
     rate = value if gain is None else value * gain
     if psi.normalisation == "none":
@@ -87,6 +95,8 @@ def fire(psi: Psi, potential: Tensor, gain: Tensor | None = None) -> Fired:
 
 def pull_back(psi: Psi, teach: Tensor, fired: Fired) -> Tensor:
     """Return teach * psi'(a): the gradient at the potential, given the gradient at the rate.
+
+    Where normalisation comes first, of a compartment that fired without noise (a prediction).
 
     With y = v / r and r the pool of n units, dy/dv = (I - y y^T / n) / r (``rms``; no 1/n for
     ``l2``): besides its own signal a unit reads one scalar of its layer's pool, mean_k teach_k y_k.

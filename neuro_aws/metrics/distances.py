@@ -122,8 +122,9 @@ def _kept(subject: Subject, name: str) -> Tensor:
     if key not in subject.memory:
         gains = subject.dream_gains.get(name, {})
         count = len(subject.waking()[0])
-        subject.memory[key] = torch.cat(subject.dreams(count, "dream_match", gains)[1:], -1)
-    return subject.memory[key]
+        dreams = subject.dreams(count, "dream_match", gains)
+        subject.memory[key] = torch.cat(dreams[1:], -1).cpu()
+    return subject.memory[key].to(subject.world.life.device)
 
 
 def _labelled(wake: list[Tensor], rem: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:

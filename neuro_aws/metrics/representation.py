@@ -59,7 +59,8 @@ def ocular_dominance(subject: Subject) -> Iterator[Value]:
     """Dominance of the eyes over layer 1: (left - right) / (left + right), -1 to 1.
 
     ``ocular_dominance``: of the summed |feedforward weights| from each eye;
-    ``ocular_dominance_response``: of the mean rate when that eye alone sees held-out stimuli.
+    ``ocular_dominance_response``: of the mean rectified drive of layer 1's cells when that eye
+    alone sees held-out stimuli (the drive, since normalisation would even out the eyes).
     A left eye that was closed and lost pulls the index below 0.
     """
     weights = subject.network.layers[0].feedforward[0].abs()

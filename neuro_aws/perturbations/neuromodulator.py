@@ -44,7 +44,7 @@ def pair(rule: Pair) -> Act:
     def act(
         signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
     ) -> AcetylcholineSignal:
-        if labels is None:
+        if labels is None or (isinstance(signal.gate, float) and signal.gate == 0.0):
             return signal
         chosen = torch.isin(labels, torch.tensor(rule.labels, device=labels.device))
         gain = 1 + (rule.gain - 1) * chosen.to(signal.level.dtype)

@@ -58,6 +58,8 @@ def correlation(x: NDArray[Any], y: NDArray[Any]) -> Correlation:
     Turning round (a circular shift) breaks the pairing and keeps the slow drifts that both series
     have, which a plain permutation would destroy and so take for evidence.
     """
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = x[both], y[both]
     if len(x) < 10 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Correlation(np.nan, np.nan, np.nan, len(x))
     a, b = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from neuro_aws.phase import Phase
-from neuro_aws.protocol.arms import branch_index, deprivations, in_force
+from neuro_aws.protocol.arms import TRUNK, branch_index, deprivations, in_force
 from neuro_aws.protocol.document import KeyPath
 from neuro_aws.protocol.faults import nearest
 from neuro_aws.protocol.perturb import Cells, Perturbation
-from neuro_aws.protocol.schedule import Schedule
-from neuro_aws.protocol.schema import MAX_STEPS, Arm, ProtocolSpec
+from neuro_aws.protocol.schedule import Schedule, length
+from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
 from neuro_aws.protocol.targets import named
 from neuro_aws.protocol.vocabulary import VALUES
 
@@ -16,10 +16,16 @@ Found = Iterator[tuple[KeyPath, str]]
 
 NEEDS_LABELS = ("linear_probe", "class_representation")
 EYES = ("lid_suture", "inactivate_eye", "attenuate_eye")
+WAKING = (*EYES, "pair", "clamp", "block", "yoke")
+"""What acts on the stimulus, or on what feedforward synapses are taught: in wake, that is."""
 
 
 def check(spec: ProtocolSpec) -> Found:
     """Yield every fault as (key path, message)."""
+    too_long = list(_lengths(spec))
+    if too_long:
+        yield from too_long
+        return
     yield from _network(spec)
     yield from _schedule(spec)
     for name, cells in spec.targets.items():
@@ -56,6 +62,9 @@ def _network(spec: ProtocolSpec) -> Found:
     if spec.algorithm.credit == "scalar" and spec.network.noise.scale == 0:
         message = "credit: scalar reads the units' own noise; give noise.scale above 0"
         yield ("network", "noise", "scale"), message
+    if spec.network.inverse_relu and spec.network.transfer != "relu":
+        message = f"is the inverse of a ReLU; the transfer is {spec.network.transfer}"
+        yield ("network", "inverse_relu"), message
     if spec.stimulus.source == "patches" and spec.stimulus.eyes == "monocular":
         changed = {"disparity", "correlation"} & spec.stimulus.model_fields_set
         for key in sorted(changed):
@@ -70,9 +79,18 @@ def _schedule(spec: ProtocolSpec) -> Found:
     branches = [i for i, period in enumerate(spec.schedule) if period.branch]
     for i in branches[1:]:
         yield ("schedule", i, "branch"), "arms part once only; another period has `branch: true`"
-    steps = Schedule(spec.schedule).steps
-    if steps > MAX_STEPS:
-        yield ("schedule",), f"{steps} steps in a life; at most {MAX_STEPS} are allowed"
+
+
+def _lengths(spec: ProtocolSpec) -> Found:
+    total = 0
+    for i, period in enumerate(spec.schedule):
+        steps = length(period.phases)
+        total += steps * period.cycles
+        if steps > MAX_CYCLE:
+            path: KeyPath = ("schedule", i, "phases")
+            yield path, f"{steps} steps in a cycle; at most {MAX_CYCLE} are allowed"
+    if total > MAX_STEPS:
+        yield ("schedule",), f"{total} steps in a life; at most {MAX_STEPS} are allowed"
 
 
 def _layer(spec: ProtocolSpec, layer: int, path: KeyPath) -> Found:
@@ -102,12 +120,19 @@ def _cells(spec: ProtocolSpec, cells: Cells, path: KeyPath) -> Found:
 
 def _arm(spec: ProtocolSpec, name: str, arm: Arm) -> Found:
     path: KeyPath = ("arms", name)
+    if name.startswith(TRUNK):
+        yield path, f"names that begin with {TRUNK!r} are kept for the life that arms share"
     if arm.reference is not None and arm.reference not in spec.arms:
         hint = nearest(arm.reference, list(spec.arms))
         yield (*path, "reference"), f"no arm {arm.reference!r}{hint} Arms: {', '.join(spec.arms)}"
     for i, perturbation in enumerate(arm.perturb):
         yield from _perturbation(spec, perturbation, (*path, "perturb", i))
     yield from _overlaps(spec, arm, path)
+    deprived = {name for p in arm.perturb if p.deprive_sleep for name in p.periods}
+    for i, p in enumerate(arm.perturb):
+        if deprived & set(p.periods) and (p.cycles.start or p.cycles.until):
+            message = "counts cycles of a period that deprive_sleep cuts anew; drop `cycles`"
+            yield (*path, "perturb", i, "cycles"), message
     known = {p.name for p in spec.schedule}
     if all(set(p.periods) <= known for p in arm.perturb):
         try:
@@ -132,6 +157,8 @@ def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
         yield from _cells(spec, p.cells, (*path, p.action))
     if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
+    if p.action in WAKING and Phase.WAKE not in p.during:
+        yield (*path, "during"), f"{p.action} acts in wake only, so this would never happen"
     if p.action in EYES and not _binocular(spec):
         yield (*path, p.action), "needs a stimulus with two eyes (patches, `eyes: binocular`)"
     if p.pair is not None:

@@ -119,9 +119,13 @@ def _measuring(protocol: Protocol, arms: list, trunks: list) -> float:  # type: 
 
 def _bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
     layers = len(spec.network.layers)
-    per_step = 8 + 1 + 4 * 4 + 8 + 4 * (7 * (layers - 1))
+    signals = (8 + 1 + 4 * 4) / spec.record.ach.every
+    signals += (8 + 1 + 4 * 7 * (layers - 1)) / spec.record.plasticity.every
     activity = sum(
-        steps / r.every * 8 * min(r.units or 10**9, spec.network.layers[r.layer])
+        steps
+        / r.every
+        * 8
+        * min(len(r.ids or ()) or r.units or 10**9, spec.network.layers[r.layer])
         for r in spec.record.activity
     )
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
@@ -131,6 +135,5 @@ def _bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
     kept = (arms + 1) * len(spec.schedule)
     if spec.record.weights:
         kept += arms * sum(p.cycles for p in spec.schedule) // spec.record.weights
-    return int(
-        steps * per_step / spec.record.ach.every + activity + 4 * weights * kept + 2e5 * arms
-    )
+    tables = 24 * steps + 300_000 * arms
+    return int(steps * signals + activity + 4 * weights * kept + tables)

@@ -4,7 +4,6 @@ import copy
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ class Protocol:
     text: str
     source: str
     tree: Tree
+    overrides: tuple[str, ...] = ()
+    """What was changed of the text, as in ``--set``."""
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> "Protocol":
@@ -58,6 +59,7 @@ class Protocol:
     ) -> "Protocol":
         """Read a protocol from its text."""
         document = parse(text, source)
+        overrides = tuple(overrides)
         for assignment in overrides:
             override(document, assignment)
         spec = _validated(document, document.data)
@@ -65,7 +67,7 @@ class Protocol:
         for name, arm in spec.arms.items():
             births[name] = _variant(document, name, "birth", arm.birth)
             variants[name] = _variant(document, name, "set", {**arm.birth, **arm.set})
-        return cls(spec, text, source, grow(spec, births, variants))
+        return cls(spec, text, source, grow(spec, births, variants), overrides)
 
     def animals(self, seed: int = 0, count: int | None = None) -> list[int]:
         """Return the seeds of the animals."""
@@ -73,11 +75,9 @@ class Protocol:
 
     def targets(self, animal: int) -> dict[str, Targets]:
         """Return every followed set of cells of one animal, resolved."""
-        return {name: resolve(cells, self.spec, animal) for name, cells in self._followed.items()}
-
-    @cached_property
-    def _followed(self) -> dict[str, Any]:
-        return followed(self.spec)
+        return {
+            name: resolve(cells, self.spec, animal) for name, cells in followed(self.spec).items()
+        }
 
     def resolved(self) -> str:
         """Return the protocol with every default written out, as YAML."""

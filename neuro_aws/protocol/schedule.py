@@ -2,6 +2,7 @@
 
 import bisect
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase, Projection
@@ -16,7 +17,8 @@ class StepSpec(NamedTuple):
     """One step: batch number ``step`` of the life, in one phase of one cycle of one period.
 
     ``cycle_ends`` ends the innermost repeat (when once-a-cycle changes are made); ``last`` ends
-    the period's own cycle (when measures may be taken).
+    the period's own cycle (when measures may be taken); ``nth`` counts the steps of this phase
+    in the life before this one, so that what is recorded every so often sees all phases.
     """
 
     step: int
@@ -25,6 +27,17 @@ class StepSpec(NamedTuple):
     phase: Phase
     cycle_ends: bool
     last: bool
+    nth: int
+
+
+def length(blocks: tuple[Block, ...]) -> int:
+    """Return the number of steps of one cycle."""
+    return sum(
+        block.repeat * length(block.phases)
+        if block.repeat is not None and block.phases is not None
+        else sum(getattr(block, phase.value) or 0 for phase in Phase)
+        for block in blocks
+    )
 
 
 def beats(blocks: tuple[Block, ...]) -> list[Beat]:
@@ -50,6 +63,10 @@ class Stretch:
     cycles: int
     cycle: tuple[Beat, ...]
     scales: dict[Projection, float]
+    before: dict[Phase, int]
+    """Steps of each phase in the periods before."""
+    order: tuple[int, ...]
+    """For each step of a cycle, how many of its own phase come before it in the cycle."""
 
     @property
     def steps(self) -> int:
@@ -61,9 +78,23 @@ class Stretch:
         """First step after the period."""
         return self.start + self.steps
 
+    @cached_property
+    def counts(self) -> dict[Phase, int]:
+        """Steps of each phase in one cycle."""
+        return {phase: sum(beat[0] is phase for beat in self.cycle) for phase in Phase}
+
     def count(self, phase: Phase) -> int:
         """Steps of a phase in one cycle."""
-        return sum(beat[0] is phase for beat in self.cycle)
+        return self.counts[phase]
+
+
+def _order(cycle: list[Beat]) -> tuple[int, ...]:
+    seen = dict.fromkeys(Phase, 0)
+    order = []
+    for phase, _ in cycle:
+        order.append(seen[phase])
+        seen[phase] += 1
+    return tuple(order)
 
 
 class Schedule:
@@ -74,6 +105,7 @@ class Schedule:
     ) -> None:
         self.stretches: list[Stretch] = []
         start = 0
+        lived = dict.fromkeys(Phase, 0)
         for period in periods:
             cycle, cycles = beats(period.phases), period.cycles
             if deprived and period.name in deprived:
@@ -83,9 +115,13 @@ class Schedule:
                 FEEDBACK: period.feedback_plasticity,
                 DISCRIMINATOR: period.discriminator_plasticity,
             }
-            stretch = Stretch(period.name, start, cycles, tuple(cycle), scales)
+            stretch = Stretch(
+                period.name, start, cycles, tuple(cycle), scales, dict(lived), _order(cycle)
+            )
             self.stretches.append(stretch)
             start = stretch.stop
+            for phase in Phase:
+                lived[phase] += stretch.count(phase) * cycles
         self.steps = start
         self._starts = [stretch.start for stretch in self.stretches]
 
@@ -95,7 +131,8 @@ class Schedule:
         stretch = self.stretches[index]
         cycle, position = divmod(step - stretch.start, len(stretch.cycle))
         phase, ends = stretch.cycle[position]
-        return StepSpec(step, index, cycle, phase, ends, position == len(stretch.cycle) - 1)
+        nth = stretch.before[phase] + cycle * stretch.counts[phase] + stretch.order[position]
+        return StepSpec(step, index, cycle, phase, ends, position == len(stretch.cycle) - 1, nth)
 
     def index(self, name: str) -> int:
         """Return the number of a period."""

@@ -12,7 +12,8 @@ from neuro_aws.protocol.stimulus import Stimulus
 from neuro_aws.protocol.vocabulary import MEASURES
 
 SCHEMA_VERSION = 1
-MAX_STEPS = 10_000_000
+MAX_STEPS, MAX_CYCLE = 10_000_000, 1_000_000
+"""Longest life, and longest single cycle, in steps."""
 
 
 def _slug(name: str) -> str:
@@ -27,10 +28,10 @@ Slug = Annotated[str, AfterValidator(_slug)]
 class Block(Section):
     """Some steps of one phase, or a repeat of blocks (a micro-cycle)."""
 
-    wake: int | None = Field(None, ge=1)
-    nrem: int | None = Field(None, ge=1)
-    rem: int | None = Field(None, ge=1)
-    repeat: int | None = Field(None, ge=1)
+    wake: int | None = Field(None, ge=1, le=MAX_STEPS)
+    nrem: int | None = Field(None, ge=1, le=MAX_STEPS)
+    rem: int | None = Field(None, ge=1, le=MAX_STEPS)
+    repeat: int | None = Field(None, ge=1, le=MAX_STEPS)
     phases: Annotated[tuple["Block", ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
@@ -72,7 +73,7 @@ class Arm(Section):
 
 
 class Every(Section):
-    """How often something is recorded."""
+    """How often something is recorded: every so many steps of each phase."""
 
     every: int = Field(1, ge=1)
 
@@ -82,7 +83,7 @@ class ActivityRecord(Section):
 
     layer: int = Field(ge=0)
     every: int = Field(50, ge=1)
-    """Steps."""
+    """Every so many steps of each phase."""
     units: int | None = Field(None, ge=1)
     """The first so many units; default all."""
     ids: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
@@ -92,6 +93,8 @@ class ActivityRecord(Section):
     def _one_way(self) -> Self:
         if self.units is not None and self.ids is not None:
             raise ValueError("give units or ids, not both")
+        if self.ids is not None and len(set(self.ids)) != len(self.ids):
+            raise ValueError("ids are named twice")
         return self
 
 
@@ -99,9 +102,9 @@ class Record(Section):
     """What goes into recording.h5."""
 
     ach: Every = Every()
-    """ACh, release, gate: every so many steps."""
+    """ACh, release, gate."""
     plasticity: Every = Every()
-    """Teaching signal, raw and applied changes by layer: every so many steps."""
+    """Teaching signal, raw and applied changes by layer."""
     activity: tuple[ActivityRecord, ...] = ()
     weights: int = Field(0, ge=0)
     """All weights every so many cycles; 0: at the ends of periods only."""

@@ -1,5 +1,6 @@
 """Which cells a selection means, in one animal. numpy only: `validate` prints what `run` uses."""
 
+import zlib
 from typing import NamedTuple
 
 from neuro_aws.protocol.perturb import Cells
@@ -33,11 +34,10 @@ def name_of(cells: Cells, spec: ProtocolSpec) -> str:
     if plain.all:
         return f"layer{plain.layer}_all"
     assert plain.ids is not None
-    return (
-        f"layer{plain.layer}_ids"
-        + "_".join(map(str, plain.ids[:6]))
-        + (f"_and{len(plain.ids) - 6}" if len(plain.ids) > 6 else "")
-    )
+    ids = "_".join(map(str, plain.ids))
+    if len(ids) > 24:
+        ids = f"{len(plain.ids)}_{zlib.crc32(ids.encode()):08x}"
+    return f"layer{plain.layer}_ids_{ids}"
 
 
 def resolve(cells: Cells, spec: ProtocolSpec, animal: int) -> Targets:

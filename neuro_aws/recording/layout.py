@@ -10,6 +10,7 @@ FORMAT_VERSION = 1
 CHUNK_BYTES = 1_000_000
 PHASE_CODES = {phase: code for code, phase in enumerate(Phase)}
 """Code of a phase in the `phase` dataset: wake 0, nrem 1, rem 2."""
+PHASES = "phase: " + ", ".join(f"{code} {phase}" for phase, code in PHASE_CODES.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,10 @@ class Column:
 
 
 def _signals() -> list[Column]:
-    codes = ", ".join(f"{code} {phase}" for phase, code in PHASE_CODES.items())
     ach = "neuromodulators"
     return [
         Column(f"{ach}/step", "step", "step of the animal's life, from 0", dtype="i8"),
-        Column(f"{ach}/phase", "code", f"phase: {codes}", dtype="u1"),
+        Column(f"{ach}/phase", "code", PHASES, dtype="u1"),
         Column(f"{ach}/ach", "D", "ACh as the discriminator reads it: batch mean of D"),
         Column(f"{ach}/ach_spread", "D", "standard deviation of D over the batch"),
         Column(f"{ach}/release", "D", "released ACh: D minus its running mean in REM, or a clamp"),
@@ -45,7 +45,10 @@ def _signals() -> list[Column]:
 
 
 def _plasticity(spec: ProtocolSpec) -> list[Column]:
-    columns = [Column("plasticity/step", "step", "step of the animal's life", dtype="i8")]
+    columns = [
+        Column("plasticity/step", "step", "step of the animal's life", dtype="i8"),
+        Column("plasticity/phase", "code", PHASES, dtype="u1"),
+    ]
     top = len(spec.network.layers) - 1
     for layer in range(top + 1):
         here = f"plasticity/layer{layer}"

@@ -157,6 +157,7 @@ def merge_intervals(rows: Rows, table: str) -> None:
         else:
             last[name] = len(kept)
             kept.append((a, b, name))
+    kept.sort()
     rows[f"{table}/start"] = np.array([k[0] for k in kept], "i8")
     rows[f"{table}/stop"] = np.array([k[1] for k in kept], "i8")
     rows[f"{table}/label"] = np.array([k[2] for k in kept], label.dtype)

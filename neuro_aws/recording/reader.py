@@ -11,10 +11,9 @@ import xarray as xr
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import Protocol
 from neuro_aws.recording import provenance
-from neuro_aws.recording.layout import PHASE_CODES
+from neuro_aws.recording.layout import PHASE_CODES, recorded_units
 
 STEP_GROUPS = ("neuromodulators", "plasticity")
-UNIT_DIMS = ("unit", "pre")
 
 
 def segment_name(animal: int, segment: str) -> str:
@@ -90,7 +89,7 @@ class Run:
                 values = self.read(animal, arm, path)
                 variables[name] = (("step",), values, attributes)
             parts.append(xr.Dataset(variables, coords={"step": steps}))
-        return xr.merge(parts, join="outer")
+        return xr.merge(parts, join="outer", compat="no_conflicts")
 
     def activity(self, animal: int, arm: str, layer: int) -> xr.Dataset:
         """Return soma and dendrite of a layer's recorded units: dimensions step, unit."""
@@ -100,7 +99,9 @@ class Run:
             name: (("step", "unit"), self.read(animal, arm, f"{here}/{name}"))
             for name in ("soma", "dendrite")
         }
-        return xr.Dataset(data, coords={"step": steps})
+        spec = self.protocol.tree.arms[arm].spec
+        record = next(r for r in spec.record.activity if r.layer == layer)
+        return xr.Dataset(data, coords={"step": steps, "unit": recorded_units(record, spec)})
 
     def weights(self, animal: int, arm: str) -> xr.Dataset:
         """Return the weights at the moments they were kept: dimension step first."""

@@ -64,6 +64,7 @@ class Recorder:
     def plasticity(self, spec: StepSpec, deltas: Deltas, changes: Changes) -> None:
         """Record the teaching signal's size, and raw and applied changes by layer."""
         self.put("plasticity/step", spec.step)
+        self.put("plasticity/phase", PHASE_CODES[spec.phase])
         taught = deltas[FEEDFORWARD].teaching if FEEDFORWARD in deltas else None
         lengths = [0.0] * self.network.depth
         if taught is not None:
@@ -96,7 +97,7 @@ class Recorder:
     def activity(self, spec: StepSpec, state: NetworkState) -> None:
         """Record batch means of somata and dendrites of the chosen units."""
         for record in self.spec.record.activity:
-            if spec.step % record.every:
+            if spec.nth % record.every:
                 continue
             here, layer = f"activity/layer{record.layer}", state.layers[record.layer]
             units = recorded_units(record, self.spec)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.stimulus import Patches
@@ -17,6 +18,9 @@ CUTOFF = 0.4
 
 SPREAD = 0.4
 """Standard deviation of the whitened pixels; values beyond +-1 are clipped."""
+
+HELD_OUT_STRIP = 0.2
+"""Share of each picture's height, at its foot, that only held-out patches come from."""
 
 Picture = NDArray[np.float64]
 
@@ -44,23 +48,29 @@ def patches(section: Patches, animal: int, dtype: torch.dtype) -> World:
     else:
         pictures = [grey(file) for file in image_files(section.folder)]
     margin = section.disparity if section.eyes == "binocular" else 0
-    need = section.size + 2 * margin
-    small = [p for p in pictures if p.shape[0] < section.size or p.shape[1] < need]
+    wide, high = section.size + 2 * margin, math.ceil(section.size / HELD_OUT_STRIP)
+    small = [p for p in pictures if p.shape[0] < high or p.shape[1] < wide]
     if small:
         raise NeuroAWSError(
-            f"{len(small)} of {len(pictures)} images are smaller than a patch ({need} pixels wide)",
+            f"{len(small)} of {len(pictures)} images are smaller than {wide} x {high} pixels, "
+            "the least that patches of this size need",
             where="stimulus.folder",
             next_step="Remove them or choose a smaller size",
         )
     whitened = [whiten(p) for p in pictures]
-    rng = numpy_generator(animal, "world")
-    total = section.count + section.held_out
     spread = float(np.sqrt(np.mean([w.var() for w in whitened])))
-    rows = np.stack([_patch(section, whitened, spread, rng) for _ in range(total)])
-    x = torch.from_numpy(rows).to(dtype)
-    n = section.held_out
+    cuts = [round((1 - HELD_OUT_STRIP) * len(w)) for w in whitened]
+    lived = [w[:cut] for w, cut in zip(whitened, cuts, strict=True)]
+    kept = [w[cut:] for w, cut in zip(whitened, cuts, strict=True)]
+    rng = numpy_generator(animal, "world")
+
+    def rows(source: list[Picture], count: int) -> Tensor:
+        found = np.stack([_patch(section, source, spread, rng) for _ in range(count)])
+        return torch.from_numpy(found).to(dtype)
+
+    life, held_out = rows(lived, section.count), rows(kept, section.held_out)
     eyes = 2 if section.eyes == "binocular" else 1
-    return World(x[n:], None, x[:n], None, (section.size, section.size), eyes)
+    return World(life, None, held_out, None, (section.size, section.size), eyes)
 
 
 def _patch(
