@@ -98,9 +98,8 @@ def test_evaluate_measures_again_what_the_run_measured(place):
         "fresh_classifier",
         "reconstruction",
         "target_activity_relative",
-        "move_to_perturbed",
     } <= names
-    assert "ocular_dominance" not in names
+    assert not {"ocular_dominance", "move_to_perturbed"} & names
 
 
 def test_compare_finds_equal_bits_and_changed_settings(place):
@@ -190,6 +189,7 @@ WRONG = [
     ("plot RUN --animal 99", "no animal 99"),
     ("evaluate RUN --measure beauty", "no measure 'beauty'"),
     ("evaluate RUN --measure ocular_dominance", "two eyes"),
+    ("evaluate RUN --measure dream_match", "kept nothing of it"),
     ("evaluate RUN --arm nobody", "no arm 'nobody'"),
     ("compare RUN", "SECOND"),
     ("inspect tiny.yaml", "run folder|cannot be read"),

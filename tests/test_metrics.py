@@ -171,6 +171,22 @@ def test_intervals_and_paired_tests_have_their_textbook_values():
     assert both.difference.mean == pytest.approx(np.mean([2.0, 2.0, 4.0]))
 
 
+def test_arms_are_paired_by_animal_not_by_position():
+    a = pd.Series([1.0, 2.0, 4.0], index=[0, 1, 3])
+    b = pd.Series([10.0, 1.0, 2.0], index=[2, 1, 0])
+    assert paired(a, b).difference == estimate([1.0 - 2.0, 2.0 - 1.0])
+    assert interaction(a, b, a, b).difference.mean == 0.0
+
+
+def test_correlation_leaves_out_what_was_not_recorded():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal(500), rng.standard_normal(500)
+    holes = x.copy()
+    holes[::3] = np.nan
+    kept = np.isfinite(holes)
+    assert correlation(holes, y) == correlation(x[kept], y[kept])
+
+
 def test_correlation_and_its_null():
     rng = np.random.default_rng(0)
     x = rng.standard_normal(3000)

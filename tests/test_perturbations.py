@@ -116,7 +116,7 @@ def test_the_run_itself_checks_its_targets(tmp_path, tiny):
     Life(tiny, Place(tmp_path, 0, "common_life"), torch.device("cpu")).run(
         lambda: False, lambda n: None
     )
-    with pytest.raises(NeuroAWSError, match="silenced and still fire|not its targets"):
+    with pytest.raises(NeuroAWSError, match="silenced and still fire|did not do"):
         life.run(lambda: False, lambda n: None)
 
 
@@ -175,12 +175,24 @@ def test_pairing_multiplies_the_gate_of_the_chosen_stimuli_only():
     )  # 5 x, up to Adam's memory of the step before
 
 
-def test_blocking_beats_pairing():
-    lab = Lab(
-        "{pair: {labels: [3], gain: 5}, in: critical_period}, "
-        "{block: {neuromodulator: ach}, in: critical_period}"
-    )
+@pytest.mark.parametrize("order", [1, -1])
+def test_blocking_beats_pairing(order):
+    both = [
+        "{pair: {labels: [3], gain: 5}, in: critical_period}",
+        "{block: {neuromodulator: ach}, in: critical_period}",
+    ]
+    lab = Lab(", ".join(both[::order]))
     assert FEEDFORWARD not in lab.step(WAKE).changes
+    assert lab.living.updates.plasticity[FEEDFORWARD].moments.count == 0
+
+
+def test_the_stimulus_can_be_scaled_in_wake_too():
+    lab = Lab("{scale: {layer: 0, ids: [20], by: 3}, during: wake, in: critical_period}")
+    plain, scaled = lab.both(WAKE)
+    a, b = plain.state.layers[0].soma, scaled.state.layers[0].soma
+    assert torch.equal(b[:, 20], 3 * a[:, 20])
+    assert torch.equal(b[:, 21:], a[:, 21:])
+    assert not torch.equal(plain.state.layers[1].soma, scaled.state.layers[1].soma)
 
 
 def own_teaching(moment):

@@ -133,6 +133,63 @@ def test_intervals_cut_by_a_flush_are_joined():
     assert rows["t/stop"].tolist() == [7, 9]
 
 
+def test_two_perturbations_are_in_the_same_order_however_often_rows_were_flushed():
+    whole: Rows = {
+        "t/start": np.array([0, 0]),
+        "t/stop": np.array([5, 9]),
+        "t/label": np.array([b"z", b"a"]),
+    }
+    cut: Rows = {
+        "t/start": np.array([0, 0, 3, 3]),
+        "t/stop": np.array([3, 3, 5, 9]),
+        "t/label": np.array([b"a", b"z", b"z", b"a"]),
+    }
+    merge_intervals(whole, "t")
+    merge_intervals(cut, "t")
+    for key in whole:
+        assert whole[key].tolist() == cut[key].tolist()
+
+
+def test_every_so_often_sees_every_phase(tmp_path):
+    text = TINY.replace("record:\n", "record:\n  ach: {every: 2}\n  plasticity: {every: 4}\n")
+    finished = run(
+        Protocol.from_text(text), options=Options(out=str(tmp_path), jobs=1, arms=("control",))
+    )
+    phases = finished.read(0, "control", "neuromodulators/phase")
+    assert set(phases.tolist()) == {0, 1, 2}
+    assert len(phases) == 30 // 2 + 10 // 2 + 30 // 2
+    assert set(finished.read(0, "control", "plasticity/phase").tolist()) == {0, 1, 2}
+    assert {0, 2} <= set(finished.traces(0, "control").phase.values.tolist())
+
+
+def test_overrides_stay_with_the_protocol(tmp_path):
+    protocol = Protocol.from_text(TINY, "tiny.yaml", ["schedule.0.cycles=2"])
+    options = Options(out=str(tmp_path), jobs=1, arms=("control",))
+    finished = run(protocol, overrides=["network.noise.scale=0.1"], options=options)
+    assert len(finished.read(0, "common_life", "neuromodulators/step")) == 14
+    assert finished.protocol.spec.network.noise.scale == 0.1
+    assert finished.provenance["overrides"] == ["schedule.0.cycles=2", "network.noise.scale=0.1"]
+
+
+def test_an_arm_of_another_size_has_cells_of_its_own(tmp_path):
+    text = TINY.replace(
+        "  control: {}",
+        "  control: {}\n  wide:\n    birth: {network.layers: [64, 40, 6]}\n"
+        "    perturb: [{silence: {targets: cells}, during: rem, in: critical_period}]",
+    )
+    finished = run(
+        Protocol.from_text(text), options=Options(out=str(tmp_path), jobs=1, arms=("wide",))
+    )
+    assert finished.activity(0, "wide", 1).soma.shape[1] == 40
+
+
+def test_a_second_process_does_not_touch_a_run_that_has_just_finished(finished):
+    before = (finished.folder / "recording.h5").read_bytes()
+    with pytest.raises(NeuroAWSError, match="has finished"):
+        resume(finished.folder)
+    assert (finished.folder / "recording.h5").read_bytes() == before
+
+
 def test_silenced_arm_differs_and_common_life_is_shared(finished):
     a, b = (finished.traces(0, arm).ach.values for arm in ("control", "rem_silenced"))
     assert np.array_equal(a[:42], b[:42])
@@ -315,5 +372,6 @@ def test_diverging_weights_stop_the_run_with_a_reason(tmp_path):
         "targets:\n", "algorithm: {feedback: {rate: 10, optimiser: sgd}}\ntargets:\n"
     )
     text = text.replace("[64, 20, 6],", "[64, 20, 6], normalisation: none, bottom: linear,")
+    text = text.replace("- ach_gap", "- ach_gap\n  - linear_probe")
     with pytest.raises(NeuroAWSError, match="no longer finite"):
         run(Protocol.from_text(text), options=Options(out=str(tmp_path), jobs=1))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuro_aws.phase import NREM, REM, WAKE
+from neuro_aws.phase import NREM, REM, WAKE, Phase
 from neuro_aws.protocol.perturb import DepriveSleep
 from neuro_aws.protocol.schedule import Schedule, beats
 from neuro_aws.protocol.schema import Block, Period
@@ -29,7 +29,7 @@ PERIODS = st.lists(st.tuples(BLOCKS, st.integers(1, 4)), min_size=1, max_size=3)
 def test_a_life_has_no_gaps_and_every_cycle_ends(periods):
     schedule = Schedule(periods)
     assert schedule.steps == sum(len(beats(p.phases)) * p.cycles for p in periods)
-    position = 0
+    position, seen = 0, dict.fromkeys(Phase, 0)
     for i, period in enumerate(periods):
         cycle = beats(period.phases)
         for k in range(period.cycles):
@@ -38,6 +38,8 @@ def test_a_life_has_no_gaps_and_every_cycle_ends(periods):
                 assert (spec.step, spec.period, spec.cycle) == (position, i, k)
                 assert (spec.phase, spec.cycle_ends) == (phase, ends)
                 assert spec.last == (j == len(cycle) - 1)
+                assert spec.nth == seen[phase]
+                seen[phase] += 1
                 position += 1
         assert cycle[-1][1]
     assert position == schedule.steps

@@ -90,6 +90,9 @@ def test_every_protocol_states_what_it_expects(path):
 def test_every_protocol_runs_and_judges_itself(path, short_runs):
     finished = short_runs(path.stem)
     assert finished.provenance["outcome"] == "finished"
+    arm = finished.arms[0]
+    lived = finished.protocol.tree.arms[arm].schedule.steps
+    assert finished.intervals(finished.animals[0], arm, "phases")["stop"].max() == lived <= 700
     found = verdicts(finished, finished.metrics)
     assert len(found) == len(finished.protocol.spec.expect)
     measured = [v for v in found if v.met is not None]

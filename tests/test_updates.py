@@ -124,3 +124,24 @@ def test_saved_state_goes_on_where_it_stopped():
 def test_projections_do_not_mix():
     rule = updates(SGD(1.0))
     assert rule({DISCRIMINATOR: Delta(draws(0))}, {}, True) == {}
+
+
+@pytest.mark.parametrize("optimiser", [SGD(0.01), Adam(0.01)])
+def test_within_a_cycle_each_step_keeps_its_own_factor(optimiser):
+    """Two steps under factors 1 and 0.5: the change is made of d1 + d2 / 2, not of both alike."""
+    plain, scaled = updates(optimiser, "cycle"), updates(optimiser, "cycle")
+    step(plain, 1, ends=False), step(scaled, 1, ends=False)
+    whole, found = step(plain, 2), step(scaled, 2, scale=0.5)
+    for change, base, a, b in zip(found, whole, draws(1), draws(2), strict=True):
+        ratio = base / (a + b)
+        assert torch.allclose(change, ratio * (a + b / 2), rtol=1e-9)
+
+
+def test_another_optimiser_starts_afresh():
+    sgd, adam = updates(SGD(0.01)), updates(Adam(0.01))
+    for seed in range(50):
+        step(sgd, seed)
+    adam.load_state_dict(sgd.state_dict())
+    assert adam.plasticity[FEEDFORWARD].moments.count == 0
+    for change in step(adam, 0):  # the first step of a fresh Adam has the size of the rate
+        assert torch.allclose(change.abs(), torch.full_like(change, 0.01), rtol=1e-5)
