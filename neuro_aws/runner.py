@@ -254,9 +254,9 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     results.write(finished)
     for line in results.alarms(finished.metrics):
         log.warning(line)
-    draw_run(finished)
     _outcome(folder, "finished")
     log.info("finished")
+    draw_run(finished)
     shutil.rmtree(folder / "parts", ignore_errors=True)
     for leftover in (folder / "checkpoints").glob("*/*.lock"):
         leftover.unlink(missing_ok=True)
