@@ -61,11 +61,15 @@ class Stopped(NeuroAWSError):
 
 @dataclass(frozen=True)
 class Options:
-    """How a protocol is run; none of it changes a result but seed, arms and device."""
+    """How a protocol is run; none of it changes a result but seed, arms and device.
+
+    ``jobs`` None takes all cores. More than one process starts new interpreters, so a script that
+    asks for them must keep its own start behind ``if __name__ == "__main__":``.
+    """
 
     seed: int = 0
     seeds: int | None = None
-    jobs: int | None = None
+    jobs: int | None = 1
     device: str = "cpu"
     out: str = "runs"
     arms: tuple[str, ...] = ()

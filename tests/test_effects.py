@@ -49,7 +49,7 @@ measure: [target_cells, dream_match, linear_probe, fresh_classifier]
 def ends(tmp_path_factory):
     """Return the last value of every measure by arm, one for each of three animals."""
     finished = run(
-        Protocol.from_text(SHORT), options=Options(out=str(tmp_path_factory.mktemp("e")))
+        Protocol.from_text(SHORT), options=Options(out=str(tmp_path_factory.mktemp("e")), jobs=None)
     )
     metrics = finished.metrics
     last = metrics[metrics.step == metrics.step.max()]
@@ -133,7 +133,9 @@ def test_the_principal_subspace_is_found_within_two_degrees():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["critical_period", "critical_period_controls", "what_ach_adds"])
 def test_shipped_expectations_are_met_at_full_size(name, tmp_path):
-    finished = run(ROOT / "protocols" / f"{name}.yaml", options=Options(out=str(tmp_path)))
+    finished = run(
+        ROOT / "protocols" / f"{name}.yaml", options=Options(out=str(tmp_path), jobs=None)
+    )
     judged = verdicts(finished, finished.metrics)
     assert judged
     assert not [v for v in judged if not v.met]

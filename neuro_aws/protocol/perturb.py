@@ -150,8 +150,10 @@ def _phases(value: object) -> object:
     return tuple(Phase(name) for name in names)
 
 
-Phases = Annotated[tuple[Phase, ...], BeforeValidator(_phases)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Phases = Annotated[
+    tuple[Phase, ...], BeforeValidator(_phases, json_schema_input_type=Phase | list[Phase])
+]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names, json_schema_input_type=str | list[str])]
 
 
 class Perturbation(Section):

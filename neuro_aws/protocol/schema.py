@@ -3,7 +3,9 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, JsonValue, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
@@ -129,6 +131,14 @@ class Measure(Section):
     @classmethod
     def _name_alone(cls, data: object) -> object:
         return {"measure": data} if isinstance(data, str) else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of a measure: its name, or a mapping."""
+        name = {"type": "string", "enum": list(MEASURES)}
+        return {"anyOf": [name, handler.resolve_ref_schema(handler(core_schema))]}
 
 
 class Expectation(Section):
