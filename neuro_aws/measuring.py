@@ -28,7 +28,6 @@ class Measurer:
             name: resolve(cells, plan.spec, animal) for name, cells in followed(plan.spec).items()
         }
         self.dream_gains = dream_gains(plan.spec, animal, living.world.life)
-        self.branch = plan.branch if isinstance(plan, ArmPlan) else plan.stop
 
     def onset(self, recorder: Recorder, step: int) -> None:
         """Measure before the first step: everything at birth, else what onset is compared by."""
