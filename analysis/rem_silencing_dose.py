@@ -6,6 +6,7 @@ python analysis/rem_silencing_dose.py RUN [--out figure.png]
 import numpy as np
 import pandas as pd
 from common import arguments, opened, values
+from matplotlib.colors import TwoSlopeNorm
 
 from neuro_aws.plots.style import Figure, figure, save, styled
 from neuro_aws.recording.reader import Run
@@ -36,23 +37,27 @@ def draw(table: pd.DataFrame, animals: int) -> Figure:
     drawn = figure(7.2, 3.0)
     left, right = drawn.subplots(1, 2)
     grid = table.pivot_table(index="fraction", columns="factor", values="mean")
-    image = left.imshow(
-        grid.to_numpy(), aspect="auto", origin="lower", cmap="RdBu_r", vmin=0, vmax=2
-    )
+    scale = TwoSlopeNorm(1.0, 0.0, max(2.0, float(grid.to_numpy().max())))
+    image = left.imshow(grid.to_numpy(), aspect="auto", origin="lower", cmap="RdBu_r", norm=scale)
     left.set_xticks(range(grid.shape[1]), [f"{f:g}" for f in grid.columns])
     left.set_yticks(range(grid.shape[0]), [f"{f:.0%}" for f in grid.index])
     left.set(xlabel="factor on REM activity", ylabel="share of layer 1 scaled")
     for (i, j), value in np.ndenumerate(grid.to_numpy()):
-        left.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7)
+        dark = abs(scale(value) - 0.5) > 0.3
+        colour = "white" if dark else "black"
+        left.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
     drawn.colorbar(image, ax=left, label="waking activity over control's")
-    for fraction, part in table.groupby("fraction"):
+    unscaled = {"factor": 1.0, "mean": 1.0, "low": 1.0, "high": 1.0}
+    for fraction, rows in table.groupby("fraction"):
+        part = pd.concat([rows, pd.DataFrame([unscaled])]).sort_values("factor")
+        errors = (part["mean"] - part["low"], part["high"] - part["mean"])
         right.errorbar(
             part["factor"],
             part["mean"],
-            (part["mean"] - part["low"], part["high"] - part["mean"]),
+            errors,
             marker=".",
-            label=f"{fraction:.0%} of layer 1",
             capsize=2,
+            label=f"{fraction:.0%} of layer 1",
         )
     right.plot([1], [1], "k+", label="control (factor 1)")
     right.set(xlabel="factor on REM activity", ylabel="waking activity of targets over control's")
