@@ -153,6 +153,7 @@ class Expectation(Section):
     """Or at this cycle of it, the nearest measured one at or before."""
     layer: int | None = None
     targets: str | None = None
+    """The cells, perturbation or stimuli it is about: the column `group` of the table."""
     relative_to: str | None = None
     """Another arm: the difference to it, animal by animal, is meant."""
     between: tuple[float, float]
