@@ -250,9 +250,3 @@ def describe(perturbation: Perturbation) -> str:
         "" if len(perturbation.during) == len(Phase) else " in " + "+".join(perturbation.during)
     )
     return f"{perturbation.action} {words}{during}".replace("neuromodulator=", "")
-
-
-def segments(protocol: Protocol) -> list[str]:
-    """Return the segments of an animal's life, those that others grow from first."""
-    trunks = [name for name, trunk in protocol.tree.trunks.items() if trunk.stop > 0]
-    return trunks + list(protocol.tree.arms)
