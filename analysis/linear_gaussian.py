@@ -78,7 +78,7 @@ def learn(rule: str, seed: int, pairs: int) -> tuple[float, float]:
 
     engine = Engine(
         network,
-        build_algorithm(algorithm_section),
+        build_algorithm(algorithm_section, network_section),
         build_updates(algorithm_section, network),
         world,
         schedule,

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, mse_loss
 
+from neuro_aws.functional.discriminator import Weights
 from neuro_aws.network import Network
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD
+from neuro_aws.phase import FEEDBACK, FEEDFORWARD
 from neuro_aws.protocol.model import AlgorithmSection
 
 
@@ -82,14 +83,26 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """D: one hidden layer for each pair of neighbours."""
 
-    def __init__(self, tensors: list[Tensor]) -> None:
+    def __init__(self, weights: Weights) -> None:
         super().__init__()
-        *joint, bias, readout = tensors
-        pairs = len(joint)
+        pairs = len(weights.pairs)
+        joint = [
+            torch.cat([weights.columns(i, i), weights.columns(i, i + 1)], -1) for i in range(pairs)
+        ]
         self.hidden = nn.ModuleList(
-            linear(w, b) for w, b in zip(joint, bias.chunk(pairs), strict=True)
+            linear(w, b) for w, b in zip(joint, weights.bias.chunk(pairs), strict=True)
         )
-        self.readouts = nn.ParameterList(r.clone() for r in readout.chunk(pairs))
+        self.readouts = nn.ParameterList(r.clone() for r in weights.readout.chunk(pairs))
+        self.sizes = [v.shape[-1] for v in weights.reading]
+
+    def by_state(self) -> list[Tensor]:
+        """Return the weights as the product keeps them: those that read each state."""
+        halves = [
+            torch.split(m.weight, self.sizes[i : i + 2], 1)  # type: ignore[arg-type]
+            for i, m in enumerate(self.hidden)
+        ]
+        inner = [torch.cat([a[1], b[0]]) for a, b in itertools.pairwise(halves)]
+        return [halves[0][0], *inner, halves[-1][1]]
 
     def forward(self, states: list[Tensor]) -> Tensor:
         """Return D of each sample."""
@@ -117,8 +130,8 @@ class AutogradPair:
     def __init__(self, network: Network, section: AlgorithmSection) -> None:
         self.f = Inference(network.parameters(FEEDFORWARD), network.sigma)
         self.g = Generator(network.parameters(FEEDBACK), network.sigma)
-        self.d = Discriminator(network.parameters(DISCRIMINATOR))
-        self.penalty, self.kl = network.acetylcholine.penalty, section.kl
+        self.d = Discriminator(network.acetylcholine.weights)
+        self.penalty, self.kl = network.acetylcholine.form.penalty, section.kl
         settings = (
             (self.f, section.feedforward),
             (self.g, section.feedback),
@@ -172,7 +185,7 @@ class AutogradPair:
             [t for m in self.f.maps for t in (m.weight, m.bias)],
             [t for m in self.g.maps for t in (m.weight, m.bias)],
             [
-                *(m.weight for m in self.d.hidden),
+                *self.d.by_state(),
                 torch.cat([m.bias for m in self.d.hidden]),  # type: ignore[misc]
                 torch.cat(list(self.d.readouts)),
             ],

@@ -18,7 +18,7 @@ from torch import Tensor
 from neuro_aws.build import build_algorithm, build_network, build_updates
 from neuro_aws.functional.noise import RecordedNoise
 from neuro_aws.network import NO_GAINS
-from neuro_aws.phase import REM, WAKE, Phase, Projection
+from neuro_aws.phase import REM, WAKE, Phase
 from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
 
 Numbers = tuple[Tensor, list[Tensor], Tensor, list[Tensor]]
@@ -42,7 +42,7 @@ class LocalPair:
     def __init__(self, network_section: NetworkSection, section: AlgorithmSection) -> None:
         device = torch.device("cpu")
         self.network = build_network(network_section, section, 0, device)
-        self.algorithm = build_algorithm(section)
+        self.algorithm = build_algorithm(section, network_section)
         self.updates = build_updates(section, self.network)
 
     def pair(self, x: Tensor, up: list[Tensor], top: Tensor, down: list[Tensor]) -> None:
@@ -84,7 +84,7 @@ def disagreement(batch: int, pairs: int = 5) -> float:
             other.pair(*given)
     worst = 0.0
     for other in others:
-        for projection, theirs in zip(Projection, other.parameters(), strict=True):
+        for projection, theirs in zip(local.network.projections, other.parameters(), strict=True):
             for ours, wanted in zip(local.network.parameters(projection), theirs, strict=True):
                 scale = wanted.detach().norm().item() or 1.0
                 worst = max(worst, (ours - wanted.detach()).norm().item() / scale)

@@ -1,19 +1,30 @@
 """Assembly: from a protocol's settings to the objects that live through it."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 
 from neuro_aws.algorithms import Algorithm, algorithm_class
+from neuro_aws.decay import Decay
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.activations import TRANSFERS
-from neuro_aws.functional.compartments import Psi
+from neuro_aws.functional.compartments import Normalisation, Psi
+from neuro_aws.functional.convolution import Geometry
+from neuro_aws.functional.discriminator import Form, Weights
 from neuro_aws.functional.optimisers import SGD, Adam, Optimiser
+from neuro_aws.layers.conv import ConvLayer
 from neuro_aws.layers.dense import DenseLayer
+from neuro_aws.layers.layer import Layer
+from neuro_aws.layers.prior import LearntPrior
 from neuro_aws.network import Network
 from neuro_aws.neuromodulators.acetylcholine import Acetylcholine, born_weights
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, Projection
+from neuro_aws.neuromodulators.readout import Readout
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, READOUT, Projection
 from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection
+from neuro_aws.protocol.model import Decay as DecaySection
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.seeding import stream_key
 from neuro_aws.stimuli import SOURCES, World
@@ -47,61 +58,155 @@ def build_network(
 ) -> Network:
     """Return the animal's network at birth."""
     dtype = dtype_of(section)
-    psis = _psis(section)
     generator = _generator(animal, "birth", device)
-    sizes = list(section.layers)
-    layers = [
-        DenseLayer.born(
-            sizes[i],
-            sizes[i + 1],
-            replace(psis[i], normalise_first=section.order == "published"),
-            psis[i + 1],
-            generator,
-            dtype,
-            section.feedback_at_birth,
-        )
-        for i in range(len(sizes) - 1)
-    ]
-    hidden = section.discriminator.hidden
-    weights = born_weights(sizes, hidden, _generator(animal, "birth/ach", device), dtype)
-    return_path = None
-    if algorithm.credit == "layer_random":
-        return_path = born_weights(sizes, hidden, _generator(animal, "return_path", device), dtype)
-    ach = Acetylcholine(
-        weights, section.discriminator.penalty, section.discriminator.baseline_rate, return_path
+    layers = _conv_layers if section.dcgan else _dense_layers
+    made = layers(section, generator, dtype)
+    shapes = [layer.shape_below() for layer in made] + [made[-1].shape_above()]
+    sizes = [math.prod(shape) for shape in shapes]
+    told = section.discriminator
+    form = Form(
+        told.slope,
+        told.pooled,
+        told.spread,
+        told.noise,
+        told.penalty,
+        told.penalty_form,
+        told.penalty_scope,
+        section.products == "bfloat16",
     )
+
+    def sub_discriminators(stream: str) -> Weights:
+        return born_weights(sizes, told.hidden, _generator(animal, stream, device), dtype, form)
+
+    ach = Acetylcholine(
+        sub_discriminators("birth/ach"),
+        form,
+        told.baseline_rate,
+        sub_discriminators("return_path") if algorithm.credit == "layer_random" else None,
+        told.draws == "each",
+    )
+    readout = None
+    if algorithm.name == "doubly_adversarial":
+        born = _generator(animal, "birth/readout", device)
+        readout = Readout.born(sizes[-2], algorithm.readout.penalty, born, dtype)
     return Network(
-        layers,
+        made,
         ach,
+        readout,
         sigma=section.noise.scale,
         density=section.noise.density,
         inverse_relu_scale=section.inverse_relu,
         gain_first=section.perturb_activity == "before_normalisation",
+        bottom_noise=section.noise.bottom,
+        noise_decay=_decay(section.noise.decay),
+        inverse_relu_decay=_decay(section.inverse_relu_decay),
+        noise_by_layer=section.noise.by_layer or (),
+        prior=LearntPrior(sizes[-1], dtype, device) if section.prior == "learnt" else None,
     )
 
 
-def _psis(section: NetworkSection) -> list[Psi]:
-    surrogate = section.derivative == "surrogate"
-    inner = Psi(TRANSFERS[section.transfer], section.normalisation, surrogate=surrogate)
-    bottom = Psi(TRANSFERS[section.bottom], surrogate=surrogate)
-    top = Psi(TRANSFERS[section.top], surrogate=surrogate)
-    return [bottom, *[inner] * (len(section.layers) - 2), top]
+def _decay(section: DecaySection) -> Decay:
+    return Decay(section.factor, section.every)
 
 
-def build_algorithm(section: AlgorithmSection) -> Algorithm:
-    """Return the algorithm with its settings."""
+def _dense_layers(
+    section: NetworkSection, generator: torch.Generator, dtype: torch.dtype
+) -> Sequence[Layer]:
+    sizes, psis = section.layers, _psis(section, axis=-1)
+    return [
+        DenseLayer.born(
+            sizes[i],
+            sizes[i + 1],
+            psis[i].dreamt,
+            psis[i + 1].recognised,
+            generator,
+            dtype,
+            section.feedback_at_birth,
+            psis[i].predicted,
+        )
+        for i in range(len(sizes) - 1)
+    ]
+
+
+def _conv_layers(
+    section: NetworkSection, generator: torch.Generator, dtype: torch.dtype
+) -> Sequence[Layer]:
+    assert section.dcgan is not None
+    sizes, psis, side = section.layers, _psis(section, axis=1), section.dcgan.side
+    low = section.products == "bfloat16"
+    layers = []
+    for i in range(len(sizes) - 1):
+        top = i + 2 == len(sizes)
+        geometry = Geometry(side, 1, 0, low) if top else Geometry(4, 2, 1, low)
+        layers.append(
+            ConvLayer.born(
+                sizes[i],
+                sizes[i + 1],
+                side,
+                geometry,
+                (psis[i].dreamt, psis[i + 1].recognised, psis[i].predicted),
+                generator,
+                dtype,
+                section.feedback_at_birth,
+                section.batch_norm,
+                section.spectral,
+                section.batch_norm_feedback and i > 0,
+            )
+        )
+        side = side // 2
+    return layers
+
+
+class Psis(NamedTuple):
+    """How one layer's units fire: driven from below, driven from above, and as predicted."""
+
+    recognised: Psi
+    dreamt: Psi
+    predicted: Psi
+
+
+def _psis(section: NetworkSection, axis: int) -> list[Psis]:
+    surrogate, published = section.derivative == "surrogate", section.order == "published"
+
+    def psis(transfer: str, normalisation: Normalisation) -> Psis:
+        binary = section.units == "binary"
+        psi = Psi(TRANSFERS[transfer], normalisation, False, surrogate, axis, binary)
+        dreamt = replace(psi, normalise_first=published)
+        bare = replace(psi, normalisation="none")
+        return Psis(psi, dreamt, bare if section.prediction == "bare" else dreamt)
+
+    top: Normalisation = section.normalisation if section.normalise_top else "none"
+    inner = psis(section.transfer, section.normalisation)
+    count = len(section.layers) - 2
+    return [psis(section.bottom, "none"), *[inner] * count, psis(section.top, top)]
+
+
+def build_algorithm(section: AlgorithmSection, network: NetworkSection) -> Algorithm:
+    """Return the algorithm with its settings, for a network with its own."""
     kind = algorithm_class(section.name)
-    if section.name == "adversarial_wake_sleep":
+    options: dict[str, Any]
+    density = "bernoulli" if network.units == "binary" else section.density
+    if section.name == "doubly_adversarial":
+        options = {
+            "gamma": section.gamma,
+            "density": density,
+            "kl": section.kl,
+            "reduction": section.reduction,
+            "each_draws": network.discriminator.draws == "each",
+        }
+    elif section.name == "adversarial_wake_sleep":
         options = {
             "credit": section.credit,
-            "density": section.density,
+            "density": density,
             "kl": section.kl,
             "running_baseline": section.baseline == "running",
+            "reduction": section.reduction,
+            "surprisal": section.surprisal,
         }
     elif ":" in section.name:
         options = dict(section.options)
     else:
-        options = {"density": section.density}
+        options = {"density": density, "reduction": section.reduction}
     try:
         algorithm: Algorithm = kind(**options)
     except TypeError as error:
@@ -133,17 +238,22 @@ def build_updates(section: AlgorithmSection, network: Network) -> Updates:
         (FEEDFORWARD, section.feedforward),
         (FEEDBACK, section.feedback),
         (DISCRIMINATOR, section.discriminator),
+        (READOUT, section.readout),
     ):
+        if projection not in network.projections:
+            continue
         optimiser = _optimiser(learning)
         moments = optimiser.start(network.flat(projection))
-        plasticity[projection] = Plasticity(optimiser, moments, learning.apply)
+        plasticity[projection] = Plasticity(
+            optimiser, moments, learning.apply, clip=learning.clip, decay=_decay(learning.decay)
+        )
     return Updates(plasticity)
 
 
 def build_world(spec: ProtocolSpec, animal: int, device: torch.device) -> World:
     """Return the stimuli of the animal's world on the device."""
     world = SOURCES[spec.stimulus.source](spec.stimulus, animal, dtype_of(spec.network))
-    if world.life.shape[1] != spec.network.layers[0]:
+    if spec.network.dcgan is None and world.life.shape[1] != spec.network.layers[0]:
         raise NeuroAWSError(
             f"stimuli have {world.life.shape[1]} pixels, layer 0 {spec.network.layers[0]} units",
             where="network.layers",
@@ -177,7 +287,7 @@ def build_animal(spec: ProtocolSpec, animal: int, device: torch.device) -> Anima
     network = build_network(spec.network, spec.algorithm, animal, device)
     return Animal(
         network,
-        build_algorithm(spec.algorithm),
+        build_algorithm(spec.algorithm, spec.network),
         build_updates(spec.algorithm, network),
         build_world(spec, animal, device),
     )

@@ -43,6 +43,7 @@ class Streams:
         self.eyes = stream("eyes")
         self.prior = stream("prior")
         self.noise = stream("noise")
+        self.ach = stream("ach")
         self.neuromodulator = stream("neuromodulator")
 
 
@@ -71,6 +72,11 @@ class Engine:
         self.slots = slots
         self.observers = observers
 
+    def live(self, steps: int) -> None:
+        """Live so many steps from birth."""
+        for step in range(steps):
+            self.step(step)
+
     def step(self, step: int) -> Moment:
         """Live one step: one batch in one phase.
 
@@ -84,22 +90,23 @@ class Engine:
         perturb = self.slots(spec)
         stimulus, labels = self._stimulus(spec, perturb)
         noise = self.streams.noise.at(step)
+        self.network.age(step)
         state = self.algorithm.propagate(self.network, stimulus, spec.phase, noise, perturb.gains)
-        signal = self.network.acetylcholine(state)
+        signal = self.network.acetylcholine(state, self.streams.ach.at(step))
         ach = perturb.neuromodulator(signal, labels, self.streams.neuromodulator.at(step))
         deltas = self.algorithm.deltas(self.network, state, ach, spec.phase)
         changes = self.updates(deltas, perturb.scales, spec.cycle_ends)
         self.network.apply(changes)
         self.network.acetylcholine.track(signal, state)
+        self.network.track(state)
         moment = Moment(spec, perturb, state, ach, deltas, changes)
         for observe in self.observers:
             observe(moment)
         return moment
 
     def _stimulus(self, spec: StepSpec, perturb: Slots) -> tuple[Tensor, Tensor | None]:
-        """Return h_0 with its labels in wake, h_N from the prior N(0, I) in sleep."""
+        """Return h_0 with its labels in wake, h_N from the prior in sleep."""
         if spec.phase is WAKE:
             x, labels = self.world.sample(self.streams.stimulus.at(spec.step), self.batch)
             return perturb.stimulus(x, self.streams.eyes.at(spec.step)), labels
-        shape = torch.Size((self.batch, self.network.top_units))
-        return self.streams.prior.at(spec.step).normal(shape), None
+        return self.network.prior(self.batch, self.streams.prior.at(spec.step)), None

@@ -1,8 +1,9 @@
 """Measuring again: the final state of every arm of a run, by any measure that fits."""
 
+from dataclasses import dataclass
+
 import pandas as pd
 import torch
-from threadpoolctl import threadpool_limits
 
 from neuro_aws import checkpoint
 from neuro_aws.build import build_animal, device_of
@@ -10,29 +11,68 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.life import Place
 from neuro_aws.measuring import Measurer
 from neuro_aws.metrics import AGAINST_ONSET, MEASURES
+from neuro_aws.metrics.extractor import Extractor, load_extractor
 from neuro_aws.protocol.check import measure_faults
+from neuro_aws.recording.layout import picture_shape
 from neuro_aws.recording.reader import Run
 
 
+@dataclass(frozen=True)
+class Options:
+    """How much is measured, and in what.
+
+    ``repeats`` of trained measures; ``samples`` dreams for distances of images (None: as many as
+    held-out stimuli); ``extractor`` a TorchScript file to take their features.
+    """
+
+    repeats: int = 3
+    samples: int | None = None
+    extractor: str | None = None
+    device: str = "cpu"
+
+
 def evaluate(
-    run: Run, measures: list[str] | None = None, arm: str | None = None, repeats: int = 3
+    run: Run,
+    measures: list[str] | None = None,
+    arm: str | None = None,
+    options: Options | None = None,
 ) -> pd.DataFrame:
-    """Return one row a value: animal, arm, period, cycle, step, name, layer, group, value."""
-    chosen = _chosen(run, measures)
+    """Return one row a value: animal, arm, period, cycle, step, name, layer, group, value.
+
+    Columns ``extractor_hash`` and ``extractor_accuracy`` name the network behind distances of
+    images.
+    """
+    options = options or Options()
+    chosen = _chosen(run, measures, options)
     if arm is not None and arm not in run.arms:
         raise NeuroAWSError(f"no arm {arm!r}", next_step="Arms: " + ", ".join(run.arms))
-    device = device_of("cpu")
+    device = device_of(options.device)
+    extractor = _extractor(run, options, device)
     rows = []
-    with threadpool_limits(1):
-        for animal in run.animals:
-            for name in [arm] if arm else run.arms:
-                rows += _one(run, animal, name, chosen, repeats, device)
+    for animal in run.animals:
+        for name in [arm] if arm else run.arms:
+            rows += _one(run, animal, name, chosen, options, extractor, device)
     columns = ["animal", "arm", "period", "cycle", "step", "name", "layer", "group", "value"]
-    return pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=columns)
+    if extractor is not None:
+        table["extractor_hash"] = extractor.hash
+    return table
 
 
-def _chosen(run: Run, measures: list[str] | None) -> list[str]:
+def _extractor(run: Run, options: Options, device: torch.device) -> Extractor | None:
+    if options.extractor is None:
+        return None
+    shape = picture_shape(run.protocol.spec)
+    if shape is None:
+        raise NeuroAWSError("stimuli are no single pictures", where="--extractor")
+    high, wide, channels = shape
+    return load_extractor(options.extractor, (channels, high, wide), device)
+
+
+def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]:
     spec = run.protocol.spec
+    if options.extractor is not None and measures is None:
+        measures = ["frechet_distance"]
     kept = {m.measure for m in spec.measure}
     if measures is None:
         fitting = [m for m in MEASURES if not list(measure_faults(spec, m))]
@@ -43,6 +83,8 @@ def _chosen(run: Run, measures: list[str] | None) -> list[str]:
                 f"no measure {name!r}", where="--measure", next_step="One of " + ", ".join(MEASURES)
             )
         for fault in measure_faults(spec, name):
+            if name == "frechet_distance" and options.extractor is not None:
+                continue
             raise NeuroAWSError(fault, where="--measure")
         if name in AGAINST_ONSET and name not in kept:
             raise NeuroAWSError(
@@ -54,7 +96,13 @@ def _chosen(run: Run, measures: list[str] | None) -> list[str]:
 
 
 def _one(
-    run: Run, animal: int, arm: str, measures: list[str], repeats: int, device: torch.device
+    run: Run,
+    animal: int,
+    arm: str,
+    measures: list[str],
+    options: Options,
+    extractor: Extractor | None,
+    device: torch.device,
 ) -> list[tuple[object, ...]]:
     path = Place(run.folder, animal, arm).final
     if not path.exists():
@@ -72,9 +120,11 @@ def _one(
     step = int(saved["step"])
     last = plan.schedule.stretches[-1]
     subject = measurer.subject(step)
-    subject.repeats = repeats
+    subject.repeats, subject.samples = options.repeats, options.samples
+    subject.extractor = extractor
+    with torch.no_grad():
+        values = [v for name in measures for v in MEASURES[name](subject)]
     return [
         (animal, arm, last.name, last.cycles, step, v.name, v.layer, v.group, v.value)
-        for name in measures
-        for v in MEASURES[name](subject)
+        for v in values
     ]

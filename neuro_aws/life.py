@@ -17,12 +17,17 @@ from neuro_aws.engine import Engine, Moment, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.measuring import Measurer
 from neuro_aws.perturbations import Slots, slots
-from neuro_aws.phase import Phase, Projection
+from neuro_aws.phase import Phase
+from neuro_aws.pictures import dream_grid, reconstruction_strip
+from neuro_aws.plots.images import strip, tiled, write_png
 from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
 from neuro_aws.protocol.perturb import Perturbation
+from neuro_aws.protocol.schema import Watch
+from neuro_aws.recording.layout import picture_shape
 from neuro_aws.recording.parts import drop_after
 from neuro_aws.recording.recorder import Recorder
 from neuro_aws.targets_check import TargetCheck
+from neuro_aws.watch import inspect, raise_or_report
 
 FLUSH_ROWS = 20_000
 FLUSH_BYTES = 32_000_000
@@ -159,6 +164,7 @@ class Life:
         if self.step == self.start:
             self.measurer.onset(self.recorder, self.step)
             self.recorder.weights(self.step)
+            self._pictures()
 
     def _load(self, saved: dict[str, Any]) -> None:
         self.animal.network.load_state_dict(saved["network"])
@@ -180,7 +186,7 @@ class Life:
         )
 
     def _finite(self) -> None:
-        for projection in Projection:
+        for projection in self.animal.network.projections:
             for tensor in self.animal.network.parameters(projection):
                 if not bool(torch.isfinite(tensor).all()):
                     self.recorder.flush()
@@ -226,6 +232,35 @@ class Life:
         every = self.plan.spec.record.weights
         if ends or (every and cycles % every == 0):
             self.recorder.weights(self.step)
+        every = self.plan.spec.record.images
+        if ends or (every and cycles % every == 0):
+            self._pictures()
+        rule = self.plan.spec.watch
+        if rule.every and cycles % rule.every == 0:
+            self._watch(rule)
+
+    def _pictures(self) -> None:
+        """Record what is dreamt and predicted, and write both as PNG files."""
+        if picture_shape(self.plan.spec) is None:
+            return
+        with torch.inference_mode():
+            subject = self.measurer.subject(self.step)
+            predicted, dreams = reconstruction_strip(subject), dream_grid(subject)
+        self.recorder.images(self.step, dreams, predicted)
+        if self.plan.spec.network.dcgan is not None:
+            place = self.place
+            folder = place.run / "figures" / f"s{place.animal}_{place.segment}"
+            at = f"{self.step:08d}.png"
+            write_png(folder / f"dreams_{at}", tiled(dreams.numpy(), 8))
+            write_png(folder / f"predicted_{at}", strip(predicted.numpy()))
+
+    def _watch(self, rule: Watch) -> None:
+        self._finite()
+        with torch.inference_mode():
+            alarms = inspect(self.measurer.subject(self.step), rule)
+        if alarms and rule.stop:
+            self._save(self.place.rolling)
+        raise_or_report(alarms, rule, f"animal {self.place.animal}, {self.place.segment}")
 
     def _slots(self, spec: StepSpec) -> Slots:
         active: tuple[Perturbation, ...] = ()

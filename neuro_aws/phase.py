@@ -12,16 +12,19 @@ class Phase(StrEnum):
 
 
 class Projection(StrEnum):
-    """The connections a learning rule changes: F, G and the inputs of neuromodulator #1."""
+    """The connections a learning rule changes: F, G, the inputs of neuromodulator #1, and R's."""
 
     FEEDFORWARD = "feedforward"
     FEEDBACK = "feedback"
     DISCRIMINATOR = "discriminator"
+    READOUT = "readout"
+    """The readout discriminator of the doubly adversarial form; most networks have none."""
 
 
 WAKE, NREM, REM = Phase.WAKE, Phase.NREM, Phase.REM
-FEEDFORWARD, FEEDBACK, DISCRIMINATOR = (
+FEEDFORWARD, FEEDBACK, DISCRIMINATOR, READOUT = (
     Projection.FEEDFORWARD,
     Projection.FEEDBACK,
     Projection.DISCRIMINATOR,
+    Projection.READOUT,
 )

@@ -1,7 +1,8 @@
 """Values that pass between the parts: activity of layers, the ACh signal, changes of weights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuro_aws.phase import Phase, Projection
 
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from neuro_aws.functional.compartments import Fired
-    from neuro_aws.functional.discriminator import Reading
+    from neuro_aws.functional.discriminator import Potential, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,52 @@ class LayerState:
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """All layers h_0 ... h_N in one step of one phase."""
+    """All layers h_0 ... h_N in one step of one phase.
+
+    ``passes`` are further passes up through F that an algorithm made in the step, ``graph`` what it
+    keeps between propagation and learning.
+    """
 
     phase: Phase
     layers: tuple[LayerState, ...]
+    passes: "tuple[NetworkState, ...]" = ()
+    graph: object = None
 
     @property
     def somas(self) -> "list[Tensor]":
         """Return h_0 ... h_N."""
         return [layer.soma for layer in self.layers]
+
+    def map(self, act: "Callable[[Tensor], Tensor]") -> "NetworkState":
+        """Return the state with ``act`` done to every tensor of its layers."""
+        return NetworkState(self.phase, tuple(_mapped(layer, act) for layer in self.layers))
+
+
+def _mapped(layer: LayerState, act: "Callable[[Tensor], Tensor]") -> LayerState:
+    def on(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return type(value)(*(on(part) for part in value))
+        return None if value is None else act(value)
+
+    return LayerState(*(on(getattr(layer, name)) for name in LayerState.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReading:
+    """What the discriminator read in one step, for its own learning.
+
+    at         its hidden potentials without noise, and the states they were computed from
+    reading    D as it was read
+    penalised  D as its penalty read it: the same, unless each draws noise of its own
+    gradient   dD/dh of every state through its true weights, (..., batch, units)
+    taught     D of each sample as it taught the layers (..., batch)
+    """
+
+    at: "Potential"
+    reading: "Reading"
+    penalised: "Reading"
+    gradient: "list[Tensor]"
+    taught: "Tensor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +91,7 @@ class AcetylcholineSignal:
     release    D minus its running mean in REM; a clamp replaces it by a constant
     teaching   dD/dh_j for j = 0 ... N as sent back to the layers; 0 under a clamp
     gate       effect of released ACh on feedforward plasticity: a number, or one per sample
-    reading    the discriminator's own hidden activity, for its own learning (never perturbed)
-    sent       dD/du of the discriminator's hidden units, for its own learning
-    gradient   dD/dh through the discriminator's true weights, side by side, for its own learning
+    own        what the discriminator needs for its own learning (never perturbed)
     constant   whether a clamp holds ACh, so that it can teach nothing
     """
 
@@ -63,9 +99,7 @@ class AcetylcholineSignal:
     release: "Tensor"
     teaching: "list[Tensor]"
     gate: "float | Tensor"
-    reading: "Reading"
-    sent: "Tensor"
-    gradient: "Tensor"
+    own: OwnReading
     constant: bool = False
 
 

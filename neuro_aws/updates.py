@@ -7,7 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from neuro_aws.functional.optimisers import Moments, Optimiser
+from neuro_aws.decay import Decay
+from neuro_aws.functional.optimisers import Moments, Optimiser, clipped
 from neuro_aws.phase import Projection
 from neuro_aws.state import Changes, Delta, Deltas
 
@@ -52,6 +53,8 @@ class Plasticity:
     moments: Moments
     when: When
     pending: Pending = field(default_factory=Pending)
+    clip: float | None = None
+    decay: Decay = field(default_factory=Decay)
 
     def collect(self, delta: Delta | None, scale: float, cycle_ends: bool) -> Tensor | None:
         """Return the change to make now, or None.
@@ -66,12 +69,14 @@ class Plasticity:
         due, self.pending = self.pending, Pending()
         assert due.total is not None
         assert due.weighted is not None
-        change = self.optimiser.step(due.total, self.moments)
-        factor = due.factor / due.count
+        factor = due.factor / due.count * self.decay.at(self.moments.count)
+        change = self.optimiser.step(clipped(due.total, self.clip), self.moments)
         if factor != 1.0:
             change = change.mul_(factor)
         if due.uneven:
-            rest = due.weighted - factor * due.total
+            mean = due.factor / due.count
+            rest = clipped(due.weighted - mean * due.total, self.clip)
+            rest = rest * self.decay.at(self.moments.count - 1)
             change = change + self.optimiser.share(rest, self.moments)
         return change
 

@@ -33,6 +33,12 @@ measure:
 """
 
 
+TINY_CONV = TINY.replace("source: digits", "source: digits, side: 16").replace(
+    "layers: [64, 20, 6], ", ""
+)
+"""Needs `network.dcgan` beside it."""
+
+
 @pytest.fixture
 def root() -> Path:
     return ROOT
@@ -56,7 +62,8 @@ def animal() -> Callable[..., Animal]:
 
     def make(*overrides: str, seed: int = 0) -> Animal:
         settings = ("network.precision=float64", *overrides)
-        protocol = Protocol.from_text(TINY, "tiny.yaml", settings)
+        conv = any(o.startswith("network.dcgan") for o in overrides)
+        protocol = Protocol.from_text(TINY_CONV if conv else TINY, "tiny.yaml", settings)
         return build_animal(protocol.spec, seed, torch.device("cpu"))
 
     return make

@@ -11,6 +11,17 @@ from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAK
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
 
+CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
+BINARY = (
+    "network.units=binary",
+    "network.transfer=sigmoid",
+    "network.bottom=sigmoid",
+    "network.top=sigmoid",
+    "network.normalisation=none",
+    "network.noise.scale=0",
+    "algorithm.kl=0",
+)
+
 VARIANTS = {
     "aws_layer": (),
     "aws_layer_random": ("algorithm.credit=layer_random",),
@@ -24,9 +35,29 @@ VARIANTS = {
     "wake_sleep": ("algorithm.name=wake_sleep",),
     "wake_sleep_laplacian": ("algorithm.name=wake_sleep", "algorithm.density=laplacian"),
     "frozen": ("algorithm.name=frozen",),
+    "conv_aws_layer": (CONV,),
+    "conv_aws_backprop": (CONV, "algorithm.credit=backprop", "network.inverse_relu=0.5"),
+    "conv_aws_scalar": (CONV, "algorithm.credit=scalar"),
+    "conv_aws_random": (CONV, "algorithm.credit=layer_random"),
+    "conv_aws_none": (CONV, "algorithm.credit=none"),
+    "conv_aws_normalised": (
+        CONV,
+        "network.batch_norm=affine",
+        "network.batch_norm_feedback=true",
+        "network.prior=learnt",
+        "network.discriminator.penalty_scope=pair",
+        "algorithm.surprisal=1.0",
+    ),
+    "conv_aws_spectral": (CONV, "network.spectral=true"),
+    "conv_wake_sleep": (CONV, "algorithm.name=wake_sleep"),
+    "conv_both_doubly": (CONV, "algorithm.name=doubly_adversarial"),
+    "conv_both_wgan": (CONV, "algorithm.name=doubly_adversarial", "algorithm.gamma=0"),
+    "conv_wake_sleep_binary": (CONV, *BINARY, "algorithm.name=wake_sleep"),
+    "conv_aws_binary": (CONV, *BINARY, "algorithm.credit=scalar"),
+    "both_doubly": ("algorithm.name=doubly_adversarial",),
     "own": ("algorithm.name=tests.test_conformance:Own", "algorithm.options={gain: 2.0}"),
 }
-LEARNS_IN = {"aws": {WAKE}, "wake": {REM}, "frozen": set(), "own": {WAKE}}
+LEARNS_IN = {"aws": {WAKE}, "wake": {REM}, "frozen": set(), "own": {WAKE}, "both": {WAKE, REM}}
 
 
 class Own:
@@ -106,7 +137,7 @@ class TestEveryAlgorithm:
         live(engine(living, (Block(wake=1),) if phase is WAKE else (Block(rem=1),)))
         after = living.network.parameters(FEEDFORWARD)
         moved = not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-        assert moved == (phase in LEARNS_IN[variant.split("_")[0]])
+        assert moved == (phase in LEARNS_IN[variant.removeprefix("conv_").split("_")[0]])
 
     def test_a_gate_or_a_scale_of_zero_moves_nothing(self, animal, variant):
         living = animal(*VARIANTS[variant])
@@ -127,7 +158,8 @@ class TestEveryAlgorithm:
     def test_half_the_rate_moves_half_as_far_in_the_first_step(self, animal, variant):
         if variant in ("frozen",):
             return  # it has no feedforward rate
-        phase = (Block(rem=1),) if variant.startswith("wake_sleep") else (Block(wake=1),)
+        asleep = variant.removeprefix("conv_").startswith("wake_sleep")
+        phase = (Block(rem=1),) if asleep else (Block(wake=1),)
         moves = []
         for rate in (1e-4, 5e-5):
             living = animal(*VARIANTS[variant], f"algorithm.feedforward.rate={rate}")

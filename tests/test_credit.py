@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from neuro_aws.algorithms.credit import CREDITS, ScalarCredit
 from neuro_aws.build import build_animal
 from neuro_aws.functional.densities import score
-from neuro_aws.functional.discriminator import by_layer, read
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.network import Network
 from neuro_aws.phase import FEEDBACK, FEEDFORWARD, WAKE
@@ -108,22 +107,21 @@ def test_layer_random_differs_only_in_the_way_back():
     path = network.acetylcholine.return_path
     assert path is not None
     own = network.acetylcholine.weights
-    assert not any(torch.equal(a, b) for a, b in zip(path.joint, own.joint, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(path.reading, own.reading, strict=True))
     assert not torch.equal(path.readout, own.readout)
-    own_gradient = by_layer(ach.gradient, network.sizes)
-    for teaching, gradient in zip(ach.teaching, own_gradient, strict=True):
+    for teaching, gradient in zip(ach.teaching, ach.own.gradient, strict=True):
         assert teaching.shape == gradient.shape
         assert not torch.allclose(teaching, gradient)
-    u, r = ach.reading.potential[:, 8:], path.readout[8:]
+    u, r = ach.own.reading.potential[:, 8:], path.readout[8:]
     top = torch.where(u > 0, r, 0.1 * r)
-    assert relative_error(ach.teaching[-1], (top @ path.joint[-1])[:, -5:]) < 1e-12
+    assert relative_error(ach.teaching[-1], top @ path.reading[-1]) < 1e-12
 
 
 @given(seed=st.integers(0, 9999), sizes=SIZES, transfer=TRANSFER)
 @settings(max_examples=20, deadline=None)
 def test_scalar_is_reinforce_with_the_batch_mean_as_baseline(seed, sizes, transfer):
     network, state, ach, _ = moment(seed, sizes, transfer, "rms")
-    level = read(network.acetylcholine.weights, state.somas).level
+    level = network.acetylcholine.level(state.somas)
     centred = level - level.mean()
     parts = CREDITS["scalar"]()(network, state, ach, 0.0)
     for i, part in enumerate(parts):
@@ -132,10 +130,10 @@ def test_scalar_is_reinforce_with_the_batch_mean_as_baseline(seed, sizes, transf
         mean = state.layers[i].transmitted @ w.T + network.layers[i].feedforward[1]
         log_p = -((potential - mean) ** 2).sum(-1) / (2 * network.sigma**2)
         (gradient,) = torch.autograd.grad((centred * log_p).mean(), w)
-        assert relative_error(part.weight, -gradient) < 1e-8
+        assert relative_error(part[0], -gradient) < 1e-8
         assert (
             relative_error(
-                part.bias,
+                part[1],
                 -(centred[:, None] * score(state.layers[i + 1].xi, 0.2, "gaussian")).mean(0),
             )
             < 1e-8
@@ -155,7 +153,7 @@ def test_scalar_points_on_average_where_backprop_points():
         state = algorithm.propagate(network, x, WAKE, noise, {})
         ach = network.acetylcholine(state)
         scalar, exact = (
-            CREDITS[c]()(network, state, ach, 0.0)[0].bias for c in ("scalar", "backprop")
+            CREDITS[c]()(network, state, ach, 0.0)[0][1] for c in ("scalar", "backprop")
         )
         cosines.append(float(torch.cosine_similarity(scalar, exact, 0)))
     assert min(cosines) > 0.9
@@ -166,8 +164,8 @@ def test_kl_reaches_the_top_and_only_backprop_carries_it_down(credit):
     network, state, ach, _ = moment(2, [8, 5], "relu", "rms")
     without, with_ = (CREDITS[credit]()(network, state, ach, kl) for kl in (0.0, 1.0))
     top = network.depth - 1
-    assert not torch.allclose(without[top].weight, with_[top].weight)
-    assert torch.allclose(without[0].weight, with_[0].weight) == (credit != "backprop")
+    assert not torch.allclose(without[top][0], with_[top][0])
+    assert torch.allclose(without[0][0], with_[0][0]) == (credit != "backprop")
 
 
 def test_none_teaches_nothing_but_the_kl():
@@ -182,15 +180,15 @@ def test_running_baseline_reads_release():
     again = network.acetylcholine(state)
     batch = ScalarCredit()(network, state, again, 0.0)
     running = ScalarCredit(running_baseline=True)(network, state, again, 0.0)
-    assert relative_error(running[0].weight, batch[0].weight) < 1e-10
+    assert relative_error(running[0][0], batch[0][0]) < 1e-10
 
 
 @pytest.mark.parametrize("credit", ["layer", "backprop", "scalar", "none"])
 def test_a_weight_per_sample_is_the_mean_of_the_weighted_samples(credit):
     network, state, ach, _ = moment(4, [8, 5], "relu", "rms")
-    ones = torch.ones(7, 1, dtype=torch.float64)
+    ones = torch.ones(7, dtype=torch.float64)
     plain = CREDITS[credit]()(network, state, ach, 0.1)
     doubled = CREDITS[credit]()(network, state, ach, 0.1, 2 * ones)
     for a, b in zip(plain, doubled, strict=True):
-        assert torch.allclose(2 * a.weight, b.weight)
-        assert torch.allclose(2 * a.bias, b.bias)
+        assert torch.allclose(2 * a[0], b[0])
+        assert torch.allclose(2 * a[1], b[1])

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "neuro_aws"
 
 LEVELS = [
-    ["errors", "phase", "seeding"],
+    ["errors", "phase", "seeding", "decay"],
     ["protocol"],
     ["functional"],
     ["state"],
@@ -30,8 +30,8 @@ LEVELS = [
     ["checkpoint"],
     ["results"],
     ["plots"],
-    ["build"],
-    ["measuring", "targets_check"],
+    ["build", "published"],
+    ["one_step", "measuring", "targets_check", "pictures", "watch"],
     ["life"],
     ["sweep"],
     ["runner", "evaluation", "comparison"],
@@ -46,7 +46,7 @@ OWNERS = {
     "click": {"commands"},
     "rich": {"commands"},
     "sklearn": {"metrics", "stimuli"},
-    "scipy": {"statistics"},
+    "scipy": {"statistics", "metrics"},
     "pandas": {
         "statistics",
         "recording",

@@ -6,7 +6,6 @@ import torch
 from neuro_aws.build import build_animal
 from neuro_aws.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.functional.discriminator import by_layer
 from neuro_aws.life import Life, Place
 from neuro_aws.perturbations import slots
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Projection
@@ -130,7 +129,7 @@ def test_clamped_ach_teaches_nothing_and_d_goes_on(credit):
     moment = lab.step(WAKE)
     assert all(bool((t == 0).all()) for t in moment.deltas[FEEDFORWARD].tensors)
     assert bool((moment.ach.release == 3.0).all())
-    assert bool((moment.ach.reading.level != 3.0).any())
+    assert bool((moment.ach.own.reading.level != 3.0).any())
     assert any(bool((t != 0).any()) for t in moment.deltas[DISCRIMINATOR].tensors)
     assert float(moment.ach.gate) == 1.0
 
@@ -196,7 +195,7 @@ def test_the_stimulus_can_be_scaled_in_wake_too():
 
 
 def own_teaching(moment):
-    return by_layer(moment.ach.gradient, [h.shape[1] for h in moment.state.somas])
+    return moment.ach.own.gradient
 
 
 def test_shuffled_teaching_is_another_samples_and_random_has_its_size():
@@ -284,4 +283,4 @@ def test_nothing_a_perturbation_draws_is_missing_elsewhere():
         plain, perturbed = lab.both(phase)
         for a, b in zip(plain.state.layers, perturbed.state.layers, strict=True):
             assert (a.xi is None and b.xi is None) or torch.equal(a.xi, b.xi)
-    assert set(Projection) == {FEEDFORWARD, FEEDBACK, DISCRIMINATOR}
+    assert set(Projection) == {FEEDFORWARD, FEEDBACK, DISCRIMINATOR, Projection.READOUT}

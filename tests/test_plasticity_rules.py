@@ -1,7 +1,5 @@
 """Every written-out rule against autograd of the objective it descends, signs included."""
 
-import itertools
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,15 +9,13 @@ from neuro_aws.functional.activations import TRANSFERS
 from neuro_aws.functional.compartments import Psi, fire
 from neuro_aws.functional.densities import kl_teaching, kl_to_standard_normal, score
 from neuro_aws.functional.discriminator import (
+    Form,
     Weights,
-    by_layer,
-    discriminator_plasticity,
-    gradient_norm,
-    penalty,
+    potential,
     read,
-    sent_back,
     state_gradient,
 )
+from neuro_aws.functional.discriminator_plasticity import discriminator_plasticity, penalty
 from neuro_aws.functional.noise import RecordedNoise, unit_noise
 from neuro_aws.functional.plasticity import (
     feedforward_plasticity,
@@ -52,8 +48,8 @@ def test_prediction_ascends_the_log_likelihood(name, density, seed, batch, post,
     log_p = -(0.5 * error**2 if density == "gaussian" else error.abs()).sum(-1).mean()
     wanted = torch.autograd.grad(log_p, (w, b))
     found = predictive_plasticity(target, fire(psi, x @ weight.T + bias), psi, x, density)
-    assert relative_error(found.weight, wanted[0]) < 1e-8
-    assert relative_error(found.bias, wanted[1]) < 1e-8
+    assert relative_error(found[0], wanted[0]) < 1e-8
+    assert relative_error(found[1], wanted[1]) < 1e-8
 
 
 @given(seed=SEEDS, batch=st.integers(1, 6), post=st.integers(2, 6), pre=st.integers(1, 5))
@@ -66,7 +62,7 @@ def test_feedforward_rule_descends_what_teaches_it(seed, batch, post, pre):
     objective = (teach * autograd.psi("relu", "rms", x @ w.T)).sum(-1).mean()
     (gradient,) = torch.autograd.grad(objective, w)
     found = feedforward_plasticity(teach, fire(psi, x @ weight.T), psi, x)
-    assert relative_error(found.weight, -gradient) < 1e-8
+    assert relative_error(found[0], -gradient) < 1e-8
 
 
 @pytest.mark.parametrize("density", ["gaussian", "laplacian"])
@@ -84,75 +80,103 @@ def test_three_factor_rule_is_reinforce_descending_ach(density, seed):
     centred = level - level.mean()
     (gradient,) = torch.autograd.grad((centred * log_p.sum(-1)).mean(), w)
     found = three_factor_plasticity(centred, score(xi, sigma, density), x)
-    assert relative_error(found.weight, -gradient) < 1e-8
-    assert (
-        relative_error(found.bias, (-centred[:, None] * score(xi, sigma, density)).mean(0)) < 1e-8
-    )
+    assert relative_error(found[0], -gradient) < 1e-8
+    assert relative_error(found[1], (-centred[:, None] * score(xi, sigma, density)).mean(0)) < 1e-8
 
 
 def test_an_added_constant_in_ach_teaches_nothing_a_gain_does():
     draw = normal(0)
     x, xi, level = draw(4000, 3), draw(4000, 2), draw(4000)
     centred = level - level.mean()
-    plain = three_factor_plasticity(centred, xi, x).weight
+    plain = three_factor_plasticity(centred, xi, x)[0]
     shifted = (level + 7) - (level + 7).mean()
-    assert torch.allclose(three_factor_plasticity(shifted, xi, x).weight, plain)
-    assert torch.allclose(three_factor_plasticity(3 * centred, xi, x).weight, 3 * plain)
+    assert torch.allclose(three_factor_plasticity(shifted, xi, x)[0], plain)
+    assert torch.allclose(three_factor_plasticity(3 * centred, xi, x)[0], 3 * plain)
 
 
-def weights_of(sizes: list[int], hidden: int, draw) -> Weights:
-    joint = [draw(hidden, a + b) for a, b in itertools.pairwise(sizes)]
-    return Weights(joint, draw(hidden * len(joint)), draw(hidden * len(joint)))
+FORMS = st.builds(
+    Form,
+    slope=st.sampled_from([0.01, 0.1]),
+    pooled=st.booleans(),
+    spread=st.booleans(),
+    sigma=st.just(0.3),
+    penalty=st.just(0.7),
+    penalty_form=st.sampled_from(["l2", "l1", "l1_signed"]),
+    scope=st.sampled_from(["all", "pair"]),
+).filter(lambda form: not (form.pooled and form.scope == "pair"))
 
 
-@given(seed=SEEDS, sizes=SIZES, batch=st.integers(1, 5), hidden=st.integers(1, 6))
-@settings(max_examples=30, deadline=None)
-def test_discriminator_reading_and_state_gradients(seed, sizes, batch, hidden):
+def weights_of(sizes: list[int], hidden: int, draw, form: Form) -> Weights:
+    pairs = len(sizes) - 1
+    readers = [hidden * (min(j + 1, pairs) - max(j - 1, 0)) for j in range(len(sizes))]
+    return Weights(
+        [draw(u, n) for u, n in zip(readers, sizes, strict=True)],
+        draw(hidden * pairs),
+        draw(hidden * pairs),
+        [draw(u) for u in readers] if form.spread else [],
+        [draw(1)[0]] if form.pooled else [],
+    )
+
+
+@given(seed=SEEDS, sizes=SIZES, batch=st.integers(2, 5), hidden=st.integers(1, 6), form=FORMS)
+@settings(max_examples=60, deadline=None)
+def test_discriminator_reading_and_state_gradients(seed, sizes, batch, hidden, form):
     draw = normal(seed)
-    weights = weights_of(sizes, hidden, draw)
+    weights = weights_of(sizes, hidden, draw, form)
     states = [draw(batch, n) for n in sizes]
-    reading = read(weights, states)
+    xi = draw(batch, len(weights.bias))
+    at = potential(weights, form, states)
+    reading = read(weights, form, at, xi)
     leaves = [h.clone().requires_grad_() for h in states]
-    level = autograd.discriminator(weights, leaves)
+    level = autograd.discriminator(weights, leaves, form, xi)
     assert relative_error(reading.level, level.detach()) < 1e-12
-    found = by_layer(state_gradient(weights, reading, sent_back(weights, reading)), sizes)
+    found = state_gradient(weights, at, reading.sent)
     for mine, wanted in zip(found, torch.autograd.grad(level.sum(), leaves), strict=True):
         assert relative_error(mine, wanted) < 1e-8
+    if form.scope == "pair":
+        return
+    wanted_penalty = autograd.penalty(weights, states, form, xi)
+    assert float(penalty(form, found)) == pytest.approx(wanted_penalty.item(), rel=1e-9)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-@given(seed=SEEDS, sizes=SIZES, batch=st.integers(1, 5), hidden=st.integers(1, 6))
-@settings(max_examples=30, deadline=None)
+@pytest.mark.parametrize("draws", ["shared", "each"])
+@given(seed=SEEDS, sizes=SIZES, batch=st.integers(2, 5), hidden=st.integers(1, 6), form=FORMS)
+@settings(max_examples=60, deadline=None)
 def test_discriminator_ascends_in_wake_and_descends_in_rem_under_its_penalty(
-    sign, seed, sizes, batch, hidden
+    draws, sign, seed, sizes, batch, hidden, form
 ):
     """dD = + d (sign * mean D - penalty) / dD, the penalty differentiated twice by autograd."""
     draw = normal(seed)
-    weights = weights_of(sizes, hidden, draw)
+    weights = weights_of(sizes, hidden, draw, form)
     states = [draw(batch, n) for n in sizes]
-    joint = [w.clone().requires_grad_() for w in weights.joint]
-    leaves = Weights(joint, *(t.clone().requires_grad_() for t in weights[1:]))
-    objective = sign * autograd.discriminator(leaves, states).mean() - autograd.penalty(
-        leaves, states, 0.7
-    )
-    wanted = torch.autograd.grad(objective, [*joint, *leaves[1:]], allow_unused=True)
-    delta = plasticity_of(weights, states, sign, 0.7)
-    for found, grad in zip([*delta.joint, *delta[1:]], wanted, strict=True):
-        assert relative_error(found, torch.zeros_like(found) if grad is None else grad) < 1e-8
+    xi = draw(batch, len(weights.bias))
+    xi_penalty = xi if draws == "shared" else draw(batch, len(weights.bias))
+    tensors = [t.clone().requires_grad_() for t in weights.tensors]
+    leaves = weights.like(tensors)
+    objective = sign * autograd.discriminator(leaves, states, form, xi).mean()
+    objective = objective - autograd.penalty(leaves, states, form, xi_penalty)
+    wanted = torch.autograd.grad(objective, tensors, allow_unused=True)
+    at = potential(weights, form, states)
+    reading = read(weights, form, at, xi)
+    penalised = reading if draws == "shared" else read(weights, form, at, xi_penalty)
+    gradient = state_gradient(weights, at, penalised.sent)
+    delta = discriminator_plasticity(weights, form, at, reading, penalised, gradient, sign)
+    for found, grad in zip(delta.tensors, wanted, strict=True):
+        assert relative_error(found, torch.zeros_like(found) if grad is None else grad) < 1e-7
 
 
-def plasticity_of(weights: Weights, states, sign: float, strength: float) -> Weights:
-    reading = read(weights, states)
-    sent = sent_back(weights, reading)
-    gradient = state_gradient(weights, reading, sent)
-    return discriminator_plasticity(weights, reading, sent, gradient, sign, strength)
+def plasticity_of(weights: Weights, states, sign: float, form: Form) -> Weights:
+    at = potential(weights, form, states)
+    reading = read(weights, form, at)
+    gradient = state_gradient(weights, at, reading.sent)
+    return discriminator_plasticity(weights, form, at, reading, reading, gradient, sign)
 
 
 def test_penalty_is_zero_for_a_unit_gradient_and_quadratic_around_it():
-    one = torch.tensor([[0.6, 0.0, 0.8]], dtype=torch.float64)
-    assert float(gradient_norm(one)) == pytest.approx(1.0)
-    assert float(penalty(one, 2.0)) == pytest.approx(0.0, abs=1e-20)
-    assert float(penalty(3 * one, 2.0)) == pytest.approx(2.0 * 2**2)
+    one, form = torch.tensor([[0.6, 0.0, 0.8]], dtype=torch.float64), Form(penalty=2.0)
+    assert float(penalty(form, [one])) == pytest.approx(0.0, abs=1e-20)
+    assert float(penalty(form, [3 * one])) == pytest.approx(2.0 * 2**2)
 
 
 @given(seed=SEEDS, batch=st.integers(2, 9), units=st.integers(1, 5))
@@ -199,13 +223,13 @@ def test_rules_take_leading_dimensions():
     both = feedforward_plasticity(teach, fire(psi, x @ weight.mT), psi, x)
     for k in range(2):
         one = feedforward_plasticity(teach[k], fire(psi, x[k] @ weight[k].T), psi, x[k])
-        assert torch.allclose(both.weight[k], one.weight)
-        assert torch.allclose(both.bias[k], one.bias)
-    weights = Weights([draw(2, 6, 7)], draw(2, 6), draw(2, 6))
-    both_d = plasticity_of(weights, [x, teach], 1.0, 0.3)
+        assert torch.allclose(both[0][k], one[0])
+        assert torch.allclose(both[1][k], one[1])
+    form = Form()
+    weights = Weights([draw(2, 6, 4), draw(2, 6, 3)], draw(2, 6), draw(2, 6), [], [])
+    both_d = plasticity_of(weights, [x, teach], 1.0, form)
     for k in range(2):
-        alone = Weights([weights.joint[0][k]], weights.bias[k], weights.readout[k])
-        one = plasticity_of(alone, [x[k], teach[k]], 1.0, 0.3)
-        assert torch.allclose(both_d.joint[0][k], one.joint[0])
-        assert torch.allclose(both_d.bias[k], one.bias)
-        assert torch.allclose(both_d.readout[k], one.readout)
+        alone = weights.like([t[k] for t in weights.tensors])
+        one = plasticity_of(alone, [x[k], teach[k]], 1.0, form)
+        for mine, wanted in zip(both_d.tensors, one.tensors, strict=True):
+            assert torch.allclose(mine[k], wanted)

@@ -12,8 +12,9 @@ from PIL import Image
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.stimulus import Digits, Images, Mnist, Patches
 from neuro_aws.stimuli.digits import digits
+from neuro_aws.stimuli.idx import MNIST_MD5 as MD5
+from neuro_aws.stimuli.idx import mnist, read_idx
 from neuro_aws.stimuli.images import images
-from neuro_aws.stimuli.mnist import MD5, mnist, read_idx
 from neuro_aws.stimuli.patches import patches, whiten
 from tests.conftest import ROOT
 

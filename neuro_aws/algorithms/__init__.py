@@ -5,12 +5,14 @@ from typing import Any
 
 from neuro_aws.algorithms.adversarial_wake_sleep import AdversarialWakeSleep
 from neuro_aws.algorithms.base import Algorithm
+from neuro_aws.algorithms.doubly_adversarial import DoublyAdversarial
 from neuro_aws.algorithms.frozen import Frozen
 from neuro_aws.algorithms.wake_sleep import WakeSleep
 from neuro_aws.errors import NeuroAWSError
 
 ALGORITHMS: dict[str, type[Any]] = {
     "adversarial_wake_sleep": AdversarialWakeSleep,
+    "doubly_adversarial": DoublyAdversarial,
     "wake_sleep": WakeSleep,
     "frozen": Frozen,
 }

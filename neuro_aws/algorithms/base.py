@@ -1,14 +1,17 @@
 """What an algorithm is to the engine, and the two pieces that every theory here shares."""
 
-from typing import Protocol
+from functools import partial
+from typing import Literal, Protocol
 
 from torch import Tensor
 
 from neuro_aws.functional.noise import NoiseSource
-from neuro_aws.functional.plasticity import Density, WeightDelta, predictive_plasticity
+from neuro_aws.functional.plasticity import Density, predictive_plasticity
 from neuro_aws.network import Gains, Network
 from neuro_aws.phase import WAKE, Phase
 from neuro_aws.state import AcetylcholineSignal, Deltas, NetworkState
+
+Reduction = Literal["sum", "mean"]
 
 
 class Algorithm(Protocol):
@@ -44,18 +47,32 @@ def propagate(
     return NetworkState(phase, dreamt.layers)
 
 
-def feedback_delta(network: Network, state: NetworkState, density: Density) -> list[Tensor]:
-    """Return dG_i = < (h_i - d_i) psi'(.) h_{i+1}^T > for every layer, from the bottom up."""
-    parts = []
+def feedback_delta(
+    network: Network,
+    state: NetworkState,
+    density: Density,
+    reduction: Reduction = "sum",
+    weight: Tensor | None = None,
+) -> list[Tensor]:
+    """Return dG_i = < (h_i - d_i) psi'(.) h_{i+1}^T > for every layer, from the bottom up.
+
+    ``reduction: mean`` divides by the units of the layer (the mean error instead of the sum);
+    ``weight`` (batch) multiplies each sample.
+    """
+    changes: list[Tensor] = []
     for i, layer in enumerate(network.layers):
         below, above = state.layers[i], state.layers[i + 1]
         assert below.dendrite is not None
-        parts.append(
-            predictive_plasticity(below.soma, below.dendrite, layer.psi_below, above.soma, density)
+        factor: float | Tensor = 1.0 if reduction == "sum" else 1.0 / network.sizes[i]
+        if weight is not None:
+            factor = weight * factor
+        changes += predictive_plasticity(
+            below.soma,
+            below.dendrite,
+            layer.psi_predicted,
+            above.soma,
+            density,
+            partial(layer.onto_feedback, fired=below.dendrite),
+            factor,
         )
-    return flat(parts)
-
-
-def flat(parts: list[WeightDelta]) -> list[Tensor]:
-    """Return weight and bias changes in the order of ``Network.parameters``."""
-    return [tensor for part in parts for tensor in part]
+    return changes

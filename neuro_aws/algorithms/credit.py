@@ -1,11 +1,12 @@
 """Credit: how the one number ACh becomes a teaching signal for every feedforward synapse.
 
 Each mode is one class with one method: from the state and the ACh signal of a wake step to the
-feedforward Delta of every layer. ``weight`` (..., batch, 1), if given, multiplies each sample.
+feedforward Delta of every layer. ``weight`` (..., batch), if given, multiplies each sample.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -13,12 +14,14 @@ from torch import Tensor
 
 from neuro_aws.functional.compartments import pull_back
 from neuro_aws.functional.densities import kl_teaching, score
+from neuro_aws.functional.maps import like, per_sample, rows
 from neuro_aws.functional.plasticity import (
-    WeightDelta,
+    Onto,
+    batch_of,
     feedforward_plasticity,
-    outer,
     three_factor_plasticity,
 )
+from neuro_aws.layers.layer import Layer
 from neuro_aws.network import Network
 from neuro_aws.state import AcetylcholineSignal, LayerState, NetworkState
 
@@ -33,8 +36,8 @@ class Credit(Protocol):
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[WeightDelta]:
-        """Return one Delta a layer, from the bottom up."""
+    ) -> list[list[Tensor]]:
+        """Return the changes of each layer's tensors, from the bottom up."""
         ...
 
     def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
@@ -46,7 +49,18 @@ def at_psi(teach: Tensor, layer: LayerState, weight: Tensor | None) -> Tensor:
     """Return the teaching signal at psi's output: through the soma's gain, weighted by sample."""
     if layer.gain is not None:
         teach = teach * layer.gain
-    return teach if weight is None else teach * weight
+    return teach if weight is None else teach * per_sample(weight, teach)
+
+
+def onto(layer: Layer, above: LayerState) -> Onto:
+    """Return how a signal at the potentials of this step changes the layer's weights."""
+    assert above.drive is not None
+    return partial(layer.onto_feedforward, fired=above.drive)
+
+
+def top_teaching(top: Tensor) -> Tensor:
+    """Return the teaching signal of the KL at the top layer, in its shape."""
+    return like(kl_teaching(rows(top)), top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +78,14 @@ class LayerCredit:
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[WeightDelta]:
+    ) -> list[list[Tensor]]:
         """Return dF_i = - < teach_{i+1} psi'(a_i) h_i^T >, the KL's teaching added at the top."""
         parts = []
         for i, layer in enumerate(network.layers):
             above = state.layers[i + 1]
             teach = ach.teaching[i + 1]
             if i + 1 == network.depth and kl:
-                teach = teach + kl * kl_teaching(above.soma)
+                teach = teach + kl * top_teaching(above.soma)
             assert above.drive is not None
             parts.append(
                 feedforward_plasticity(
@@ -79,6 +93,7 @@ class LayerCredit:
                     above.drive,
                     layer.psi_above,
                     state.layers[i].transmitted,
+                    onto(layer, above),
                 )
             )
         return parts
@@ -103,24 +118,28 @@ class BackpropCredit:
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[WeightDelta]:
+    ) -> list[list[Tensor]]:
         """Return dF_i = - < (dD/da_i through every layer above) h_i^T >."""
-        parts: list[WeightDelta] = []
+        parts: list[list[Tensor]] = []
         carried: Tensor | None = None
         for i in range(network.depth - 1, -1, -1):
             layer, above = network.layers[i], state.layers[i + 1]
             teach = ach.teaching[i + 1]
             if carried is None:
-                teach = teach + kl * kl_teaching(above.soma)
+                teach = teach + kl * top_teaching(above.soma)
             else:
                 if above.transmitted is not above.soma:
                     carried = carried * (above.soma > 0)
                 teach = teach + carried
             assert above.drive is not None
-            at_potential = pull_back(layer.psi_above, at_psi(teach, above, None), above.drive)
-            carried = at_potential @ layer.feedforward[0]
-            post = at_potential if weight is None else at_potential * weight
-            parts.append(outer(post, state.layers[i].transmitted, -1.0))
+            drive, below = above.drive, state.layers[i].transmitted
+            share = pull_back(layer.psi_above, at_psi(teach, above, None), drive)
+            share = share * (-1.0 / batch_of(share))
+            changes, at_below = layer.onto_feedforward_and_below(share, below, drive)
+            if weight is not None:
+                changes = layer.onto_feedforward(share * per_sample(weight, share), below, drive)
+            carried = at_below * -batch_of(share)
+            parts.append(changes)
         return parts[::-1]
 
     def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
@@ -132,7 +151,9 @@ class BackpropCredit:
 class ScalarCredit:
     """``scalar``: a three-factor rule (Eq. 4); the only signal is ACh, one number a sample.
 
-    The baseline is the mean of ACh over the batch, or its running mean in REM (``release``).
+    The baseline is the mean of ACh over the batch, or its running mean in REM (``release``). Of
+    units
+    that fire 0 or 1 the eligibility is (h - p) h_i^T: REINFORCE, with D as the negative reward.
     """
 
     running_baseline: bool = False
@@ -144,22 +165,29 @@ class ScalarCredit:
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[WeightDelta]:
+    ) -> list[list[Tensor]]:
         """Return dF_i = - < (ACh - baseline) (xi / sigma) h_i^T >, plus the KL's at the top."""
         level = self._level(ach)
         if weight is not None:
-            level = level * weight.squeeze(-1)
+            level = level * weight
         parts = []
         for i in range(network.depth):
             above = state.layers[i + 1]
-            if above.xi is None:
-                raise ValueError("credit: scalar needs noise; sigma is 0")
-            eligibility = score(above.xi, network.sigma, network.density)
-            parts.append(three_factor_plasticity(level, eligibility, state.layers[i].transmitted))
+            eligibility = self._eligibility(network, above, i + 1)
+            below, layer = state.layers[i].transmitted, network.layers[i]
+            parts.append(three_factor_plasticity(level, eligibility, below, onto(layer, above)))
         if kl:
             extra = _kl_delta(network, state, kl, weight)
-            parts[-1] = WeightDelta(*(a + b for a, b in zip(parts[-1], extra, strict=True)))
+            parts[-1] = [a + b for a, b in zip(parts[-1], extra, strict=True)]
         return parts
+
+    def _eligibility(self, network: Network, above: LayerState, layer: int) -> Tensor:
+        """Return the score of the potential: xi / sigma, or h - p of a unit that fires 0 or 1."""
+        if above.drive is not None and network.layers[layer - 1].psi_above.binary:
+            return above.drive.rate - above.drive.value
+        if above.xi is None:
+            raise ValueError("credit: scalar needs noise; sigma is 0")
+        return score(above.xi, network.sigma_of(layer), network.density)
 
     def _level(self, ach: AcetylcholineSignal) -> Tensor:
         if self.running_baseline and not ach.constant:
@@ -182,11 +210,10 @@ class NoCredit:
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[WeightDelta]:
+    ) -> list[list[Tensor]]:
         """Return 0 everywhere but at the top, where the KL acts."""
         parts = [
-            WeightDelta(*(torch.zeros_like(tensor) for tensor in layer.feedforward))
-            for layer in network.layers
+            [torch.zeros_like(tensor) for tensor in layer.feedforward] for layer in network.layers
         ]
         if kl:
             parts[-1] = _kl_delta(network, state, kl, weight)
@@ -199,12 +226,12 @@ class NoCredit:
 
 def _kl_delta(
     network: Network, state: NetworkState, kl: float, weight: Tensor | None
-) -> WeightDelta:
+) -> list[Tensor]:
     top = state.layers[-1]
     assert top.drive is not None
-    teach = at_psi(kl * kl_teaching(top.soma), top, weight)
-    below = state.layers[-2].transmitted
-    return feedforward_plasticity(teach, top.drive, network.layers[-1].psi_above, below)
+    teach = at_psi(kl * top_teaching(top.soma), top, weight)
+    below, layer = state.layers[-2].transmitted, network.layers[-1]
+    return feedforward_plasticity(teach, top.drive, layer.psi_above, below, onto(layer, top))
 
 
 CREDITS: dict[str, Callable[[], Credit]] = {

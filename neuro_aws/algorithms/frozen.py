@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from neuro_aws.algorithms.base import feedback_delta, propagate
+from neuro_aws.algorithms.base import Reduction, feedback_delta, propagate
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density
 from neuro_aws.network import Gains, Network
@@ -15,8 +15,9 @@ class Frozen:
 
     return_path = False
 
-    def __init__(self, density: Density = "gaussian") -> None:
+    def __init__(self, density: Density = "gaussian", reduction: Reduction = "sum") -> None:
         self.density: Density = density
+        self.reduction: Reduction = reduction
 
     def propagate(
         self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
@@ -32,5 +33,5 @@ class Frozen:
             return {}
         deltas: Deltas = {DISCRIMINATOR: Delta(network.acetylcholine.plasticity(state, ach))}
         if phase is WAKE:
-            deltas[FEEDBACK] = Delta(feedback_delta(network, state, self.density))
+            deltas[FEEDBACK] = Delta(feedback_delta(network, state, self.density, self.reduction))
         return deltas

@@ -1,8 +1,10 @@
 """Classic Wake-Sleep: the first rival. ACh is there, watches, and has no part in it."""
 
+from functools import partial
+
 from torch import Tensor
 
-from neuro_aws.algorithms.base import feedback_delta, flat, propagate
+from neuro_aws.algorithms.base import Reduction, feedback_delta, propagate
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density, predictive_plasticity
 from neuro_aws.network import Gains, Network
@@ -22,8 +24,9 @@ class WakeSleep:
 
     return_path = False
 
-    def __init__(self, density: Density = "gaussian") -> None:
+    def __init__(self, density: Density = "gaussian", reduction: Reduction = "sum") -> None:
         self.density: Density = density
+        self.reduction: Reduction = reduction
 
     def propagate(
         self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
@@ -39,18 +42,24 @@ class WakeSleep:
             return {}
         deltas: Deltas = {DISCRIMINATOR: Delta(network.acetylcholine.plasticity(state, ach))}
         if phase is WAKE:
-            deltas[FEEDBACK] = Delta(feedback_delta(network, state, self.density))
+            deltas[FEEDBACK] = Delta(feedback_delta(network, state, self.density, self.reduction))
         else:
             deltas[FEEDFORWARD] = Delta(self._recognition(network, state))
         return deltas
 
     def _recognition(self, network: Network, state: NetworkState) -> list[Tensor]:
-        parts = []
+        changes: list[Tensor] = []
         for i, layer in enumerate(network.layers):
             below, above = state.layers[i].soma, state.layers[i + 1].soma
-            parts.append(
-                predictive_plasticity(
-                    above, layer.recognise(below), layer.psi_above, below, self.density
-                )
+            fired = layer.recognise(below)
+            factor = 1.0 if self.reduction == "sum" else 1.0 / network.sizes[i + 1]
+            changes += predictive_plasticity(
+                above,
+                fired,
+                layer.psi_above,
+                below,
+                self.density,
+                partial(layer.onto_feedforward, fired=fired),
+                factor,
             )
-        return flat(parts)
+        return changes

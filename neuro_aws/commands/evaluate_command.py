@@ -14,14 +14,28 @@ import click
     type=click.IntRange(1),
     help="Splits or starts of trained measures.",
 )
-def command(run: str, measures: str | None, arm: str | None, repeats: int) -> None:
-    """Measure the final states of RUN (noise and plasticity off, held-out stimuli).
+@click.option(
+    "--extractor", help="TorchScript features for Frechet distances; default: a classifier."
+)
+@click.option("--samples", type=click.IntRange(20), help="Dreams for Frechet distances.")
+@click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda.")
+def command(
+    run: str,
+    measures: str | None,
+    arm: str | None,
+    repeats: int,
+    extractor: str | None,
+    samples: int | None,
+    device: str,
+) -> None:
+    """Measure the final states of RUN (plasticity off, held-out stimuli).
 
-    Rows go to evaluation.csv in the run folder.
+    Rows go to evaluation.csv and evaluation.json in the run folder.
 
     \b
     neuro-aws evaluate RUN
     neuro-aws evaluate RUN --measure linear_probe,fresh_classifier --arm control
+    neuro-aws evaluate RUN --extractor inception.ts --samples 10000
     """
     from neuro_aws import evaluation, results
     from neuro_aws.commands import tables
@@ -29,9 +43,11 @@ def command(run: str, measures: str | None, arm: str | None, repeats: int) -> No
 
     opened = open_run(run)
     names = [m.strip() for m in measures.split(",")] if measures else None
-    rows = evaluation.evaluate(opened, names, arm, repeats)
+    options = evaluation.Options(repeats, samples, extractor, device)
+    rows = evaluation.evaluate(opened, names, arm, options)
     path = opened.folder / "evaluation.csv"
     rows.to_csv(path, index=False)
+    rows.to_json(path.with_suffix(".json"), orient="records", indent=1)
     console = tables.console()
     arms = [a for a in opened.arms if a in set(rows["arm"])]
     console.print(tables.results(results.summary(rows), arms, len(opened.animals)))

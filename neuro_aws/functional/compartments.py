@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.functional.activations import Transfer
+from neuro_aws.functional.batch_norm import Normed
 
 POOL_EPSILON = 1e-8
 """Keeps the pool of a silent layer from dividing by zero (squared rate)."""
@@ -28,7 +29,8 @@ class Psi:
     """How a compartment's potential becomes a rate.
 
     ``surrogate`` replaces phi' by a slope that is never zero wherever a rule reads it.
-    ``axis`` is the axis of the units that share a pool: -1 in dense layers.
+    ``axis`` is the axis of the units that share a pool: -1 in dense layers. ``binary`` units fire 1
+    with probability phi(a), else 0; without random numbers they give the probability.
     """
 
     transfer: Transfer
@@ -36,6 +38,7 @@ class Psi:
     normalise_first: bool = False
     surrogate: bool = False
     axis: int = -1
+    binary: bool = False
 
     def back(self, signal: Tensor, potential: Tensor, value: Tensor) -> Tensor:
         """Return signal * phi'(a), or with the surrogate in place of phi'; ``value`` is phi(a)."""
@@ -48,7 +51,8 @@ class Fired(NamedTuple):
     """A compartment that has fired: its rate, its potential a, phi(a), the layer's pool (or None).
 
     ``gain`` is a factor that was put on the rate before normalisation (an optogenetic one), if any.
-    Where normalisation comes first, ``value`` is phi of the normalised potential.
+    Where normalisation comes first, ``value`` is phi of the normalised potential. ``normed`` is how
+    the batch normalised the drive, where it did.
     """
 
     rate: Tensor
@@ -56,6 +60,7 @@ class Fired(NamedTuple):
     value: Tensor
     pool: Tensor | None = None
     gain: Tensor | None = None
+    normed: Normed | None = None
 
 
 def pool_of(values: Tensor, normalisation: Normalisation, axis: int) -> Tensor:

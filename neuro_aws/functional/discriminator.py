@@ -2,140 +2,223 @@
 
     D(h) = sum_i D_i(h_i, h_{i+1})          D_i = r_i . LeakyReLU(W_i [h_i; h_{i+1}] + b_i)
 
-Eq. 3: D ascends V = E_wake[D] - E_REM[D] under the penalty lambda * mean (||g||_2 - 1)^2, where
-g = dD/d(all states together) of one sample. States are (..., batch, units); side by side, as one
-tensor (..., batch, n_0 + ... + n_N), the input of each D_i is a slice of neighbouring columns.
+Eq. 3: D ascends V = E_wake[D] - E_REM[D] under a penalty on g = dD/d(all states together) of one
+sample (``functional/discriminator_plasticity``). The published form (``Form``) adds to each
+state's input its spread over the batch, noise to
+the hidden potentials, and divides the hidden rates of all pairs by one pool.
+
+Unit k of layer j is read by the pairs (j - 1, j) and (j, j + 1), so weights are kept by state: V_j
+holds the columns for h_j of both W_{j-1} and W_j, and u = sum_j V_j h_j + b, pairs side by side.
+States are flat, (..., batch, n_j).
 """
 
-import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-SLOPE = 0.1
-"""Slope of the hidden units' LeakyReLU below zero."""
+EPSILON = 1e-8
+"""Keeps the spread's slope and the pool's inverse finite (squared rate)."""
 
-NORM_EPSILON = 1e-12
-"""Keeps the gradient's direction defined where the gradient vanishes."""
+PenaltyForm = Literal["l2", "l1", "l1_signed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What kind of discriminator this is.
+
+    slope     of the hidden LeakyReLU below zero
+    pooled    hidden rates of all pairs are divided by their root mean square
+    spread    each state's mean standard deviation over the batch is one more input
+    sigma     standard deviation of the noise on the hidden potentials
+    penalty   lambda of the gradient penalty: l2 mean (||g||_2 - 1)^2, l1 mean | ||g||_1 - 1 |,
+              l1_signed mean(||g||_1 - 1), which has no target: so the published experiment was run
+    scope     all: g = dD/d(all states together); pair: each D_i's own gradient is penalised, and
+    the
+              penalties are summed, so that every pair keeps a critic of its own (not pooled)
+    low       matrix products in bfloat16, sums in full precision
+    """
+
+    slope: float = 0.1
+    pooled: bool = False
+    spread: bool = False
+    sigma: float = 0.0
+    penalty: float = 0.3
+    penalty_form: PenaltyForm = "l2"
+    scope: Literal["all", "pair"] = "all"
+    low: bool = False
 
 
 class Weights(NamedTuple):
-    """The weights of all sub-discriminators, with H_i hidden units each.
+    """The weights of all sub-discriminators, by state.
 
-    joint W_i (..., H_i, n_i + n_{i+1}), one for each pair; bias b and readout r (..., sum H_i),
-    those of all pairs side by side.
+    reading V_j (..., U_j, n_j), U_j the hidden units of the one or two pairs that read h_j; bias b
+    and readout r (..., U), all pairs side by side; spread (..., U_j), empty without that input;
+    offset, empty or one number added to D.
     """
 
-    joint: list[Tensor]
+    reading: list[Tensor]
     bias: Tensor
     readout: Tensor
+    spread: list[Tensor]
+    offset: list[Tensor]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Return every tensor, in a fixed order."""
+        return [*self.reading, self.bias, self.readout, *self.spread, *self.offset]
+
+    def like(self, tensors: Sequence[Tensor]) -> "Weights":
+        """Return the same structure filled with other tensors, in the order of ``tensors``."""
+        n, m = len(self.reading), len(self.spread)
+        rest = list(tensors[n + 2 :])
+        return Weights(list(tensors[:n]), tensors[n], tensors[n + 1], rest[:m], rest[m:])
+
+    @property
+    def hidden(self) -> int:
+        """Return the number of hidden units of one pair."""
+        return self.bias.shape[-1] // (len(self.reading) - 1)
+
+    @property
+    def pairs(self) -> list[slice]:
+        """Return the hidden units of each pair."""
+        return [slice(i * self.hidden, (i + 1) * self.hidden) for i in range(len(self.reading) - 1)]
+
+    def rows_of(self, pair: int, state: int) -> slice:
+        """Return which of the units that read a state are a pair's; the lower pair comes first."""
+        second = state == pair and state > 0
+        return slice(self.hidden, None) if second else slice(0, self.hidden)
+
+    def columns(self, pair: int, state: int) -> Tensor:
+        """Return the part of W_pair that reads one of its two states."""
+        return self.reading[state][..., self.rows_of(pair, state), :]
+
+    @property
+    def units(self) -> list[slice]:
+        """Return which hidden units read each state."""
+        pairs = len(self.reading) - 1
+        hidden = self.bias.shape[-1] // pairs
+        return [slice(max(j - 1, 0) * hidden, min(j + 1, pairs) * hidden) for j in range(pairs + 1)]
+
+
+class Spread(NamedTuple):
+    """s = mean_k sqrt(var_k + 1e-8) of one state, with ds/dh = deviation * slope."""
+
+    value: Tensor
+    deviation: Tensor
+    slope: Tensor
+
+
+class Potential(NamedTuple):
+    """The hidden potentials without noise (..., batch, U), and what they were computed from."""
+
+    value: Tensor
+    states: list[Tensor]
+    spreads: list[Spread]
 
 
 class Reading(NamedTuple):
-    """D of each sample (..., batch); states, hidden potentials and rates side by side.
+    """D of each sample (..., batch); hidden potentials, rates and their pool; c = dD/du.
 
-    ``columns`` are the states that each pair reads, ``units`` its hidden units.
+    ``rate`` is what the readout sees: divided by the pool where there is one.
     """
 
     level: Tensor
-    states: Tensor
     potential: Tensor
     rate: Tensor
-    columns: list[slice]
-    units: list[slice]
+    pool: Tensor | None
+    sent: Tensor
 
 
-def _columns(sizes: Sequence[int]) -> list[slice]:
-    starts = [0, *itertools.accumulate(sizes)]
-    return [slice(starts[i], starts[i + 2]) for i in range(len(sizes) - 1)]
+def spread_of(state: Tensor) -> Spread:
+    """Return the mean standard deviation over the batch (unbiased) of a state's units."""
+    batch, units = state.shape[-2:]
+    deviation = state - state.mean(-2, keepdim=True)
+    variance = (deviation * deviation).sum(-2).div_(batch - 1)
+    root = variance.add_(EPSILON).sqrt_()
+    return Spread(root.mean(-1), deviation, root.mul((batch - 1) * units).reciprocal())
 
 
-def _units(weights: Weights) -> list[slice]:
-    stops = list(itertools.accumulate(w.shape[-2] for w in weights.joint))
-    return [slice(a, b) for a, b in itertools.pairwise([0, *stops])]
+def potential(weights: Weights, form: Form, states: Sequence[Tensor]) -> Potential:
+    """Return u = sum_j V_j h_j (+ spread) + b. ``states`` are h_0 ... h_N, flat."""
+    spreads = [spread_of(h) for h in states] if form.spread else []
+    inputs = [h.bfloat16() for h in states] if form.low else list(states)
+    value = weights.bias.unsqueeze(-2)
+    value = value.expand(*value.shape[:-2], *states[0].shape[-2:-1], value.shape[-1]).clone()
+    add_read(value, weights, inputs)
+    for s, w, u in zip(spreads, weights.spread, weights.units, strict=False):
+        value[..., u] += s.value[..., None, None] * w.unsqueeze(-2)
+    return Potential(value, inputs, spreads)
 
 
-def times_slope(signal: Tensor, potential: Tensor) -> Tensor:
+def read(weights: Weights, form: Form, at: Potential, xi: Tensor | None = None) -> Reading:
+    """Return D(h) and c = dD/du, noise ``xi`` (unit variance) put on the hidden potentials.
+
+    c = (r - y (r . y) / U) / pool * LeakyReLU'(u), y the pooled rates; without a pool r LeakyReLU'.
+    """
+    u = at.value if xi is None else at.value + form.sigma * xi
+    rate = leaky_relu(u, form.slope)
+    readout, pool = weights.readout.unsqueeze(-2), None
+    if form.pooled:
+        pool = (rate * rate).mean(-1, keepdim=True).add_(EPSILON).sqrt_()
+        rate = rate / pool
+    level = (rate @ readout.mT).squeeze(-1)
+    if pool is None:
+        back = readout.expand_as(u)
+    else:
+        back = torch.addcmul(readout, rate, level.unsqueeze(-1), value=-1 / u.shape[-1]) / pool
+    if weights.offset:
+        level = level + weights.offset[0]
+    return Reading(level, u, rate, pool, times_slope(back, u, form))
+
+
+def times_slope(signal: Tensor, potential: Tensor, form: Form) -> Tensor:
     """Return signal * LeakyReLU'(potential)."""
-    result: Tensor = torch.ops.aten.leaky_relu_backward(signal, potential, SLOPE, False)
+    result: Tensor = torch.ops.aten.leaky_relu_backward(signal, potential, form.slope, False)
     return result
 
 
-def read(weights: Weights, states: Sequence[Tensor]) -> Reading:
-    """Return D(h) and what its gradients need. ``states`` are h_0 ... h_N."""
-    beside = torch.cat(list(states), -1)
-    columns = _columns([h.shape[-1] for h in states])
-    parts = [beside[..., c] @ w.mT for w, c in zip(weights.joint, columns, strict=True)]
-    potential = torch.cat(parts, -1).add_(weights.bias.unsqueeze(-2))
-    rate = leaky_relu(potential, SLOPE)
-    level = (rate @ weights.readout.unsqueeze(-1)).squeeze(-1)
-    return Reading(level, beside, potential, rate, columns, _units(weights))
+def state_gradient(weights: Weights, at: Potential, sent: Tensor) -> list[Tensor]:
+    """Return dD/dh of every state, D summed over the batch; ``sent`` is c.
 
-
-def sent_back(weights: Weights, reading: Reading) -> Tensor:
-    """Return c = r LeakyReLU'(u), dD/du of the hidden units: (..., batch, sum H_i)."""
-    readout = weights.readout.unsqueeze(-2).expand_as(reading.potential)
-    return times_slope(readout, reading.potential)
-
-
-def state_gradient(weights: Weights, reading: Reading, sent: Tensor) -> Tensor:
-    """Return dD/dh, all layers side by side, each sample by itself; ``sent`` is c.
-
-    dD/d[h_i; h_{i+1}] = W_i^T c_i, summed where pairs overlap: unit k of a layer is read by the
-    two sub-discriminators beside it and by no other.
+    g_j = V_j^T c, each sample by itself, plus what h_j does to every sample through its spread.
     """
-    gradient = torch.zeros_like(reading.states)
-    for w, c, u in zip(weights.joint, reading.columns, reading.units, strict=True):
-        gradient[..., c] += sent[..., u] @ w
-    return gradient
+    low = at.states[0].dtype
+    carried = sent.to(low)
+    found = []
+    for j, (v, u) in enumerate(zip(weights.reading, weights.units, strict=True)):
+        g = (carried[..., u] @ v.to(low)).to(sent.dtype)
+        if at.spreads:
+            s = at.spreads[j]
+            felt = (sent[..., u].sum(-2) * weights.spread[j]).sum(-1)
+            g = torch.addcmul(g, s.deviation, (felt[..., None] * s.slope).unsqueeze(-2))
+        found.append(g)
+    return found
 
 
-def by_layer(beside: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    """Return the columns of each layer."""
-    return list(torch.split(beside, list(sizes), -1))
+def pair_gradient(weights: Weights, at: Potential, sent: Tensor) -> list[list[Tensor]]:
+    """Return dD_i/d[h_i, h_{i+1}] of every pair: the two parts of g that each pair adds."""
+    low, carried = at.states[0].dtype, sent.to(at.states[0].dtype)
+    found = []
+    for i, u in enumerate(weights.pairs):
+        sides = [weights.columns(i, j).to(low) for j in (i, i + 1)]
+        parts = [(carried[..., u] @ side).to(sent.dtype) for side in sides]
+        for k, j in enumerate((i, i + 1) if at.spreads else ()):
+            s, w = at.spreads[j], weights.spread[j][..., weights.rows_of(i, j)]
+            felt = (sent[..., u].sum(-2) * w).sum(-1)
+            slope = (felt[..., None] * s.slope).unsqueeze(-2)
+            parts[k] = torch.addcmul(parts[k], s.deviation, slope)
+        found.append(parts)
+    return found
 
 
-def gradient_norm(gradient: Tensor) -> Tensor:
-    """Return ||g||_2 of each sample, over all states together: (..., batch, 1)."""
-    return torch.sqrt((gradient * gradient).sum(-1, keepdim=True) + NORM_EPSILON)
-
-
-def penalty(gradient: Tensor, weight: float) -> Tensor:
-    """Return lambda * mean over samples of (||g||_2 - 1)^2; lambda = ``weight``."""
-    return weight * (gradient_norm(gradient) - 1).square().mean((-2, -1))
-
-
-def discriminator_plasticity(
-    weights: Weights,
-    reading: Reading,
-    sent: Tensor,
-    gradient: Tensor,
-    sign: float,
-    penalty_weight: float,
-) -> Weights:
-    """Return the ascent direction of  sign * mean D - penalty  (Eq. 3; rate left to the optimiser).
-
-        dW_i = sign < c_i (x_i - sign q_i)^T >       db = sign < c >
-        dr   = sign < z - sign s (W_i q_i, side by side) >
-
-    with < > the batch mean, sign = +1 in wake and -1 in REM, x_i = [h_i; h_{i+1}], z the hidden
-    rates and s their slope, c = r s (``sent``), and q = dpenalty/dg = 2 lambda (||g|| - 1) g /
-    ||g||, a sample's share of it; q_i are its columns for the pair.
-    """
-    norm = gradient_norm(gradient)
-    share = gradient * (2 * penalty_weight - (2 * penalty_weight) / norm)
-    each = sign / reading.states.shape[-2]
-    mean = sent * each
-    reached = torch.add(reading.states, share, alpha=-sign)
-    triples = list(zip(weights.joint, reading.columns, reading.units, strict=True))
-    through = times_slope(
-        torch.cat([share[..., c] @ w.mT for w, c, _ in triples], -1), reading.potential
-    )
-    return Weights(
-        [mean[..., u].mT @ reached[..., c] for _, c, u in triples],
-        mean.sum(-2),
-        torch.add(reading.rate, through, alpha=-sign).sum(-2).mul_(each),
-    )
+def add_read(total: Tensor, weights: Weights, inputs: Sequence[Tensor]) -> None:
+    """Add sum_j V_j h_j to hidden potentials, in place."""
+    for h, v, u in zip(inputs, weights.reading, weights.units, strict=True):
+        if h.dtype is total.dtype and total.dim() == 2:
+            total[:, u].addmm_(h, v.mT)
+        else:
+            total[..., u] += h @ v.to(h.dtype).mT

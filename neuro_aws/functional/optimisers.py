@@ -36,6 +36,14 @@ class Optimiser(Protocol):
         ...
 
 
+def clipped(delta: Tensor, largest: float | None) -> Tensor:
+    """Return the delta, scaled down as a whole if its largest entry exceeds ``largest``."""
+    if largest is None:
+        return delta
+    found = delta.abs().max()
+    return delta * torch.clamp(largest / (found + 1e-6), max=1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class SGD:
     """change = eta * delta."""

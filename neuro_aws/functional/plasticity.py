@@ -1,36 +1,48 @@
 """The local learning rules, written out. None of them uses autograd.
 
 Each returns a Delta: the direction of the update, batch mean taken, WITHOUT the rate eta, which
-the optimiser applies. All activities are (..., batch, units), dimensionless rates; weights are
-(..., post, pre); leading dimensions, if any, are separate networks.
+the optimiser applies. All activities are (..., batch, units), or maps (batch, channels, height,
+width); dimensionless rates. ``onto(post, pre)`` puts a signal at the potentials, times what came
+in, onto the weights: ``outer`` in a dense layer, the sum over positions in a convolution.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from neuro_aws.functional.compartments import Fired, Psi, pull_back
+from neuro_aws.functional.maps import per_sample
 
-Density = Literal["gaussian", "laplacian"]
+Density = Literal["gaussian", "laplacian", "bernoulli"]
 
-
-class WeightDelta(NamedTuple):
-    """Change of one projection per unit of rate: weight (..., post, pre) and bias (..., post)."""
-
-    weight: Tensor
-    bias: Tensor
+Onto = Callable[[Tensor, Tensor], list[Tensor]]
+"""(signal at the potentials, presynaptic activity) -> change of each tensor of the projection."""
 
 
-def outer(post: Tensor, pre: Tensor, sign: float = 1.0) -> WeightDelta:
-    """Return sign * mean over the batch of post pre^T, and of post (the bias sees a constant 1)."""
-    share = post * (sign / post.shape[-2])
-    return WeightDelta(share.mT @ pre, share.sum(-2))
+def outer(post: Tensor, pre: Tensor) -> list[Tensor]:
+    """Return sum over the batch of post pre^T, and of post (the bias sees a constant 1).
+
+    Weights are (..., post, pre); leading dimensions, if any, are separate networks.
+    """
+    return [post.mT @ pre, post.sum(-2)]
+
+
+def batch_of(activity: Tensor) -> int:
+    """Return the number of samples."""
+    return activity.shape[0] if activity.dim() == 4 else activity.shape[-2]
 
 
 def predictive_plasticity(
-    target: Tensor, fired: Fired, psi: Psi, presynaptic: Tensor, density: Density = "gaussian"
-) -> WeightDelta:
+    target: Tensor,
+    fired: Fired,
+    psi: Psi,
+    presynaptic: Tensor,
+    density: Density = "gaussian",
+    onto: Onto = outer,
+    factor: float | Tensor = 1.0,
+) -> list[Tensor]:
     """Make a compartment predict the rate its soma fires.
 
     Feedback in wake (Eq. 2, ascent on U):   dG_i = + eta_G < (h_i - d_i) psi'(.) h_{i+1}^T >
@@ -38,18 +50,26 @@ def predictive_plasticity(
 
     < > is the batch mean. Symbols, in order: h_i = ``target`` (somatic rate), d_i = ``fired.rate``
     (the compartment's prediction of it), psi' = ``psi`` at ``fired.potential``, h_{i+1} =
-    ``presynaptic``. ``density: laplacian`` puts sign(h_i - d_i) in place of the difference.
+    ``presynaptic``. ``density: laplacian`` puts sign(h_i - d_i) in place of the difference; for
+    ``bernoulli`` units d_i is the probability sigmoid(a_i) and psi' drops out: (h_i - d_i)
+    h_{i+1}^T.
+    ``factor`` scales it, for all (1 / units: the mean over a layer) or by sample (surprisal).
     Local: own soma, own compartment, own input, one pool scalar of the layer (normalisation).
     """
+    scale = factor / batch_of(target)
+    if isinstance(scale, Tensor):
+        scale = per_sample(scale, target)
+    if density == "bernoulli":
+        return onto((target - fired.value) * scale, presynaptic)
     error = target - fired.rate
     if density == "laplacian":
         error = torch.sign(error)
-    return outer(pull_back(psi, error, fired), presynaptic)
+    return onto(pull_back(psi, error, fired) * scale, presynaptic)
 
 
 def feedforward_plasticity(
-    teach: Tensor, fired: Fired, psi: Psi, presynaptic: Tensor
-) -> WeightDelta:
+    teach: Tensor, fired: Fired, psi: Psi, presynaptic: Tensor, onto: Onto = outer
+) -> list[Tensor]:
     """Lower what the discriminator reads, in wake (Eq. 3, F descends E_F[D]).
 
         dF_i = - eta_F * gate * < teach_{i+1} psi'(a_i) h_i^T >
@@ -58,10 +78,12 @@ def feedforward_plasticity(
     teach_{i+1} = ``teach`` (dD/dh of each unit, its credit), psi' = ``psi`` at ``fired.potential``,
     h_i = ``presynaptic``. Local to a layer, not to a synapse: teach is specific to the unit.
     """
-    return outer(pull_back(psi, teach, fired), presynaptic, -1.0)
+    return onto(pull_back(psi, teach, fired) * (-1.0 / batch_of(teach)), presynaptic)
 
 
-def three_factor_plasticity(level: Tensor, score: Tensor, presynaptic: Tensor) -> WeightDelta:
+def three_factor_plasticity(
+    level: Tensor, score: Tensor, presynaptic: Tensor, onto: Onto = outer
+) -> list[Tensor]:
     """Lower what the discriminator reads, told one global number for each sample (Eq. 4).
 
         dF_i = - eta_F * gate * < (ACh - baseline) * (xi / sigma) h_i^T >
@@ -71,4 +93,4 @@ def three_factor_plasticity(level: Tensor, score: Tensor, presynaptic: Tensor) -
     ``presynaptic``. No psi': the score is that of the potential. Local to the synapse plus
     one global number.
     """
-    return outer(level.unsqueeze(-1) * score, presynaptic, -1.0)
+    return onto(per_sample(level, score) * score * (-1.0 / batch_of(score)), presynaptic)

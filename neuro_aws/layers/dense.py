@@ -5,8 +5,10 @@ import math
 import torch
 from torch import Tensor
 
+from neuro_aws.functional.batch_norm import Normed
 from neuro_aws.functional.compartments import Fired, Psi, fire
 from neuro_aws.functional.linear import affine
+from neuro_aws.functional.plasticity import outer
 
 
 class DenseLayer:
@@ -22,11 +24,13 @@ class DenseLayer:
         feedback: list[Tensor],
         psi_below: Psi,
         psi_above: Psi,
+        psi_predicted: Psi | None = None,
     ) -> None:
         self.feedforward = feedforward
         self.feedback = feedback
         self.psi_below = psi_below
         self.psi_above = psi_above
+        self.psi_predicted = psi_below if psi_predicted is None else psi_predicted
 
     @classmethod
     def born(
@@ -38,6 +42,7 @@ class DenseLayer:
         generator: torch.Generator,
         dtype: torch.dtype,
         feedback_scale: float = 0.5,
+        psi_predicted: Psi | None = None,
     ) -> "DenseLayer":
         """Return a layer at birth: weights N(0, 1 / fan_in), G scaled down, biases 0."""
 
@@ -55,20 +60,52 @@ class DenseLayer:
             [normal(below, above, feedback_scale), zeros(below)],
             psi_below,
             psi_above,
+            psi_predicted,
         )
 
-    def feedforward_potential(self, below: Tensor) -> Tensor:
-        """Return F_i h_i + b, the noise-free drive of the somata above: (..., batch, m)."""
-        return affine(below, *self.feedforward)
+    def shape_below(self) -> tuple[int, ...]:
+        """Return (n,)."""
+        return (self.feedback[0].shape[-2],)
 
-    def feedback_potential(self, above: Tensor) -> Tensor:
+    def shape_above(self) -> tuple[int, ...]:
+        """Return (m,)."""
+        return (self.feedforward[0].shape[-2],)
+
+    def feedforward_potential(
+        self, below: Tensor, running: bool = False
+    ) -> tuple[Tensor, Normed | None]:
+        """Return F_i h_i + b, the noise-free drive of the somata above: (..., batch, m)."""
+        return affine(below, *self.feedforward), None
+
+    def feedback_potential(self, above: Tensor) -> tuple[Tensor, Normed | None]:
         """Return G_i h_{i+1} + c, the drive of the dendrites below: (..., batch, n)."""
-        return affine(above, *self.feedback)
+        return affine(above, *self.feedback), None
 
     def recognise(self, below: Tensor) -> Fired:
         """Return psi(F_i h_i): what feedforward input alone makes the units above fire."""
-        return fire(self.psi_above, self.feedforward_potential(below))
+        return fire(self.psi_above, affine(below, *self.feedforward))
 
     def predict(self, above: Tensor) -> Fired:
         """Return d_i = psi(G_i h_{i+1}): what feedback predicts the units below to fire."""
-        return fire(self.psi_below, self.feedback_potential(above))
+        return fire(self.psi_predicted, affine(above, *self.feedback))
+
+    def onto_feedforward(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
+        """Return sum over samples of post pre^T, and of post."""
+        return outer(post, pre)
+
+    def onto_feedback(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
+        """Return sum over samples of post pre^T, and of post."""
+        return outer(post, pre)
+
+    def onto_feedforward_and_below(
+        self, post: Tensor, pre: Tensor, fired: Fired
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return the same, and F_i^T post."""
+        return outer(post, pre), post @ self.feedforward[0]
+
+    def track(self, fired: Fired) -> None:
+        """Do nothing: a dense layer keeps no statistics."""
+
+    def buffers(self) -> dict[str, Tensor]:
+        """Return nothing."""
+        return {}

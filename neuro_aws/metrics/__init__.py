@@ -8,6 +8,12 @@ from neuro_aws.metrics.distances import (
     fresh_classifier,
     sliced_distance,
 )
+from neuro_aws.metrics.images import (
+    frechet_distance,
+    layer_likelihood,
+    nearest_neighbours,
+    svm_10fold,
+)
 from neuro_aws.metrics.representation import (
     class_representation,
     linear_probe,
@@ -25,6 +31,10 @@ MEASURES: dict[str, Measure] = {
     "reconstruction": reconstruction,
     "sliced_distance": sliced_distance,
     "diversity": diversity,
+    "frechet_distance": frechet_distance,
+    "nearest_neighbours": nearest_neighbours,
+    "log_likelihood": layer_likelihood,
+    "svm_10fold": svm_10fold,
     "ocular_dominance": ocular_dominance,
     "class_representation": class_representation,
 }

@@ -21,10 +21,13 @@ def target_cells(subject: Subject) -> Iterator[Value]:
     spared_never_active        share of spared cells silent for every stimulus
     target_dendrite            mean |d|, what feedback predicts them to fire
     target_feedforward         length of the feedforward weights into the targets over onset
+
+    A cell of a convolutional network is a channel: at each stimulus the mean over its positions
+    (500 stimuli), which is 0 only if all of them are silent.
     """
-    state = subject.network.with_dendrites(
-        subject.network.recognise(subject.world.held_out[:2000], None)
-    )
+    stimuli = subject.world.held_out[: 500 if subject.network.maps else 2000]
+    state = subject.network.with_dendrites(subject.network.recognise(stimuli, None, running=True))
+    state = state.map(by_channel)
     for name, cells in subject.targets.items():
         layer = state.layers[cells.layer]
         mask = torch.zeros(layer.soma.shape[-1], dtype=torch.bool, device=layer.soma.device)
@@ -67,3 +70,8 @@ def _mean(rates: Tensor, mask: Tensor) -> float:
 
 def _share(flags: Tensor, mask: Tensor) -> float:
     return float(flags[mask].double().mean()) if bool(mask.any()) else float("nan")
+
+
+def by_channel(activity: Tensor) -> Tensor:
+    """Return the mean over positions of maps; rows as they are."""
+    return activity.mean((2, 3)) if activity.dim() == 4 else activity

@@ -7,7 +7,6 @@ import torch
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
-from neuro_aws.functional.discriminator import read
 from neuro_aws.metrics.subject import Subject, Value, array
 
 DIRECTIONS = 200
@@ -62,11 +61,11 @@ def ach_gap(subject: Subject) -> Iterator[Value]:
     """
     waking = subject.waking(noisy=True)
     count = len(waking[0])
-    weights = subject.network.acetylcholine.weights
-    wake = float(read(weights, waking).level.mean())
-    yield Value("ach_gap", wake - float(read(weights, subject.dreams(count)).level.mean()))
+    level = subject.network.acetylcholine.level
+    wake = float(level(waking).mean())
+    yield Value("ach_gap", wake - float(level(subject.dreams(count)).mean()))
     for name, gains in subject.dream_gains.items():
-        rem = read(weights, subject.dreams(count, "dreams", gains)).level.mean()
+        rem = level(subject.dreams(count, "dreams", gains)).mean()
         yield Value("ach_gap_perturbed", wake - float(rem), -1, name)
 
 

@@ -48,9 +48,9 @@ def reconstruction(subject: Subject) -> Iterator[Value]:
     as the mean (``reconstruction``, by layer).
     """
     somata = subject.waking()
-    for i, layer in enumerate(subject.network.layers):
+    for i, predicted in enumerate(subject.predicted()):
         h = somata[i]
-        error = (h - layer.predict(somata[i + 1]).rate).square().sum()
+        error = (h - predicted).square().sum()
         spread = (h - h.mean(0)).square().sum()
         yield Value("reconstruction", ratio(float(error), float(spread)), i)
 
@@ -71,7 +71,7 @@ def ocular_dominance(subject: Subject) -> Iterator[Value]:
     for closed in (slice(half, None), slice(0, half)):
         seen = subject.world.held_out[:MOST_STIMULI].clone()
         seen[:, closed] = 0
-        drive = subject.network.layers[0].feedforward_potential(seen)
+        drive, _ = subject.network.layers[0].feedforward_potential(seen)
         rates.append(float(torch.relu(drive).mean()))
     response = ratio(rates[0] - rates[1], rates[0] + rates[1])
     yield Value("ocular_dominance_response", response, 1)

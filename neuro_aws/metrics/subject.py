@@ -1,18 +1,25 @@
 """What a measure gets to see: a network that does not learn, and stimuli it never lived with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuro_aws.functional.maps import rows
 from neuro_aws.functional.noise import Draws, KeyedNoise
 from neuro_aws.network import NO_GAINS, Gains, Network
 from neuro_aws.protocol.targets import Targets
 from neuro_aws.stimuli.world import World
+
+if TYPE_CHECKING:
+    from neuro_aws.metrics.extractor import Extractor
+
+PORTION = 500
+"""Stimuli that a convolutional network is shown at a time."""
 
 MOST_STIMULI = 2000
 """No measure looks at more stimuli of one kind."""
@@ -48,6 +55,10 @@ class Subject:
     dream_gains: dict[str, Gains]
     memory: Memory
     repeats: int = 3
+    samples: int | None = None
+    """Dreams that distances of images are taken from; None: as many as held-out stimuli."""
+    extractor: "Extractor | None" = None
+    """The features that distances of images are taken in; None: a classifier trained here."""
     _cache: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def draws(self, stream: str) -> Draws:
@@ -60,7 +71,7 @@ class Subject:
         return int(self.draws(stream).integers(2**31 - 1, (1,)).item())
 
     def waking(self, noisy: bool = False) -> list[Tensor]:
-        """Return the somata h_0 ... h_N on the held-out stimuli."""
+        """Return the somata h_0 ... h_N on the held-out stimuli, as rows of units."""
         return self._somata("held_out", self.world.held_out[:MOST_STIMULI], noisy)
 
     def waking_life(self, noisy: bool = False) -> list[Tensor]:
@@ -70,15 +81,39 @@ class Subject:
     def dreams(self, count: int, stream: str = "dreams", gains: Gains = NO_GAINS) -> list[Tensor]:
         """Return the somata of ``count`` dreams; their noise belongs to them and stays on."""
         draws = self.draws(stream)
-        top = draws.normal(torch.Size((count, self.network.top_units)))
-        return self.network.dream(top, draws, gains).somas
+        parts = [
+            self.network.dream(self.network.prior(n, draws), draws, gains).somas
+            for n in self._portions(count)
+        ]
+        return _joined(parts)
+
+    def predicted(self, noisy: bool = False, life: bool = False) -> list[Tensor]:
+        """Return what feedback predicts of h_0 ... h_{N-1}, held-out stimuli or the life's."""
+        parts = []
+        which, stimuli = ("life", self.world.life) if life else ("held_out", self.world.held_out)
+        noise = self.draws(f"waking/{which}") if noisy else None
+        for somata in self._waking_parts(stimuli[:MOST_STIMULI], noise):
+            layers = zip(self.network.layers, somata[1:], strict=True)
+            parts.append([layer.predict(above).rate for layer, above in layers])
+        return _joined(parts)
 
     def _somata(self, which: str, stimuli: Tensor, noisy: bool) -> list[Tensor]:
         key = f"{which}/{noisy}"
         if key not in self._cache:
             noise = self.draws(f"waking/{which}") if noisy else None
-            self._cache[key] = self.network.recognise(stimuli, noise).somas
+            self._cache[key] = _joined(self._waking_parts(stimuli, noise))
         return self._cache[key]
+
+    def _waking_parts(self, stimuli: Tensor, noise: Draws | None) -> Iterator[list[Tensor]]:
+        for part in torch.split(stimuli, self._portions(len(stimuli))):
+            yield self.network.recognise(part, noise, running=True).somas
+
+    def _portions(self, count: int) -> list[int]:
+        """Return how many stimuli to take at a time: maps are large, rows are not."""
+        if len(self.network.shapes[0]) == 1:
+            return [count]
+        whole, rest = divmod(count, PORTION)
+        return [PORTION] * whole + [rest] * bool(rest)
 
 
 Measure = Callable[[Subject], Iterable[Value]]
@@ -92,3 +127,11 @@ def array(tensor: Tensor) -> NDArray[np.float64]:
 def ratio(part: float, whole: float) -> float:
     """Return part / whole, nan where whole is 0."""
     return part / whole if whole else float("nan")
+
+
+def _joined(parts: Iterable[list[Tensor]]) -> list[Tensor]:
+    """Return each layer's activity, as rows, of all portions."""
+    return [
+        rows(h[0]) if len(h) == 1 else torch.cat([rows(p) for p in h])
+        for h in zip(*parts, strict=True)
+    ]

@@ -7,19 +7,21 @@ import torch
 from torch import Tensor
 
 from neuro_aws.functional.discriminator import (
+    Form,
     Weights,
-    by_layer,
-    discriminator_plasticity,
+    potential,
     read,
-    sent_back,
     state_gradient,
 )
+from neuro_aws.functional.discriminator_plasticity import discriminator_plasticity
+from neuro_aws.functional.maps import like, rows
+from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.phase import NREM, REM, WAKE
-from neuro_aws.state import AcetylcholineSignal, NetworkState
+from neuro_aws.state import AcetylcholineSignal, NetworkState, OwnReading
 
 
 def born_weights(
-    sizes: list[int], hidden: int, generator: torch.Generator, dtype: torch.dtype
+    sizes: list[int], hidden: int, generator: torch.Generator, dtype: torch.dtype, form: Form
 ) -> Weights:
     """Return sub-discriminators at birth: weights N(0, 1 / fan_in), biases 0."""
     device = generator.device
@@ -29,11 +31,16 @@ def born_weights(
         return draws / math.sqrt(fan_in)
 
     pairs = list(itertools.pairwise(sizes))
-    joint = [normal(hidden, a + b, fan_in=a + b) for a, b in pairs]
     units = hidden * len(pairs)
-    return Weights(
-        joint, torch.zeros(units, dtype=dtype, device=device), normal(units, fan_in=hidden)
-    )
+    joint = [normal(hidden, a + b, fan_in=a + b) for a, b in pairs]
+    bias, readout = torch.zeros(units, dtype=dtype, device=device), normal(units, fan_in=hidden)
+    left = [w[:, :a] for w, (a, _) in zip(joint, pairs, strict=True)]
+    right = [w[:, a:] for w, (a, _) in zip(joint, pairs, strict=True)]
+    inner = [torch.cat(both) for both in zip(right[:-1], left[1:], strict=True)]
+    reading = [left[0].contiguous(), *inner, right[-1].contiguous()]
+    spread = [normal(len(v), fan_in=v.shape[1]) for v in reading] if form.spread else []
+    offset = [torch.zeros((), dtype=dtype, device=device)] if form.pooled else []
+    return Weights(reading, bias, readout, spread, offset)
 
 
 class Acetylcholine:
@@ -41,58 +48,78 @@ class Acetylcholine:
 
     ``baseline`` is the running mean of D in REM, the zero that release is counted from.
     ``return_path`` replaces the discriminator's own weights on the way back (``layer_random``).
+    ``each_draws`` gives D's own learning, its penalty and its teaching noise of their own, as the
+    published experiment does; else the three share one draw a step.
     """
 
     def __init__(
         self,
         weights: Weights,
-        penalty: float,
+        form: Form,
         baseline_rate: float = 0.05,
         return_path: Weights | None = None,
+        each_draws: bool = False,
     ) -> None:
         self.weights = weights
-        self.penalty = penalty
+        self.form = form
         self.baseline_rate = baseline_rate
         self.return_path = return_path
+        self.each_draws = each_draws
         self.baseline = torch.zeros((), dtype=weights.bias.dtype, device=weights.bias.device)
 
     @property
     def parameters(self) -> list[Tensor]:
-        """Return the weights: every pair's W_i, then all biases, then all readouts."""
-        return [*self.weights.joint, self.weights.bias, self.weights.readout]
+        """Return the weights, in the order of ``Weights.tensors``."""
+        return self.weights.tensors
 
-    def __call__(self, state: NetworkState) -> AcetylcholineSignal:
+    def __call__(
+        self, state: NetworkState, noise: NoiseSource | None = None
+    ) -> AcetylcholineSignal:
         """Return the signal of this step.
 
         release = D - running mean of D in REM (0 in NREM, when ACh is low); gate = 1 in wake,
-        0 in REM and NREM.
+        0 in REM and NREM. Noise is drawn for D, then its penalty, then (in wake) its teaching.
         """
-        somas = state.somas
-        sizes = [h.shape[-1] for h in somas]
-        reading = read(self.weights, somas)
-        sent = sent_back(self.weights, reading)
-        gradient = state_gradient(self.weights, reading, sent)
-        if self.return_path is None:
-            teaching = by_layer(gradient, sizes)
+        form, weights = self.form, self.weights
+        at = potential(weights, form, [rows(h) for h in state.somas])
+        noisy = form.sigma > 0 and noise is not None
+
+        def draw() -> Tensor | None:
+            return noise.normal(at.value.shape) if noisy and noise is not None else None
+
+        reading = read(weights, form, at, draw())
+        penalised = read(weights, form, at, draw()) if noisy and self.each_draws else reading
+        gradient = state_gradient(weights, at, penalised.sent)
+        taught = penalised
+        if noisy and self.each_draws and state.phase is WAKE:
+            taught = read(weights, form, at, draw())
+        if self.return_path is not None:
+            path = read(self.return_path, form, at._replace(value=taught.potential))
+            back = state_gradient(self.return_path, at, path.sent)
         else:
-            path = self.return_path
-            teaching = by_layer(state_gradient(path, reading, sent_back(path, reading)), sizes)
+            back = gradient if taught is penalised else state_gradient(weights, at, taught.sent)
+        teaching = [like(g, h) for g, h in zip(back, state.somas, strict=True)]
         if state.phase is NREM:
             release = torch.zeros_like(reading.level)
         else:
             release = reading.level - self.baseline
         gate = 1.0 if state.phase is WAKE else 0.0
-        return AcetylcholineSignal(reading.level, release, teaching, gate, reading, sent, gradient)
+        own = OwnReading(at, reading, penalised, gradient, taught.level)
+        return AcetylcholineSignal(reading.level, release, teaching, gate, own)
+
+    def level(self, somas: list[Tensor]) -> Tensor:
+        """Return D of each sample, without noise: for measuring."""
+        at = potential(self.weights, self.form, [rows(h) for h in somas])
+        return read(self.weights, self.form, at).level
 
     def track(self, signal: AcetylcholineSignal, state: NetworkState) -> None:
         """Move the baseline toward this step's mean D, in REM only."""
         if state.phase is REM:
-            self.baseline.lerp_(signal.reading.level.mean(), self.baseline_rate)
+            self.baseline.lerp_(signal.own.reading.level.mean(), self.baseline_rate)
 
     def plasticity(self, state: NetworkState, signal: AcetylcholineSignal) -> list[Tensor]:
         """Return the discriminator's own delta: up in wake, down in REM (Eq. 3)."""
-        sign = 1.0 if state.phase is WAKE else -1.0
-        delta = discriminator_plasticity(
-            self.weights, signal.reading, signal.sent, signal.gradient, sign, self.penalty
-        )
-        return [*delta.joint, delta.bias, delta.readout]
+        own, sign = signal.own, 1.0 if state.phase is WAKE else -1.0
+        return discriminator_plasticity(
+            self.weights, self.form, own.at, own.reading, own.penalised, own.gradient, sign
+        ).tensors

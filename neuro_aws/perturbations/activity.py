@@ -26,4 +26,6 @@ def gains(
         units = spec.network.layers[layer]
         gain = found.setdefault(layer, torch.ones(units, dtype=dtype, device=device))
         gain[list(ids)] *= perturbation.factor
+    if spec.network.dcgan is not None:
+        return {layer: gain.view(-1, 1, 1) for layer, gain in found.items()}
     return found

@@ -82,7 +82,8 @@ def _random(
     teaching = []
     for teach in signal.teaching:
         direction = draws.normal(teach.shape)
-        length = teach.norm(dim=-1, keepdim=True) / direction.norm(dim=-1, keepdim=True)
+        axes = tuple(range(1, teach.dim())) if teach.dim() == 4 else (-1,)
+        length = teach.norm(dim=axes, keepdim=True) / direction.norm(dim=axes, keepdim=True)
         teaching.append(direction * length)
     spread, mean = torch.std_mean(signal.level, dim=-1, keepdim=True)
     deviation = spread * draws.normal(signal.level.shape)

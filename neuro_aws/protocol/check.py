@@ -14,7 +14,7 @@ from neuro_aws.protocol.vocabulary import VALUES
 
 Found = Iterator[tuple[KeyPath, str]]
 
-NEEDS_LABELS = ("linear_probe", "class_representation")
+NEEDS_LABELS = ("linear_probe", "class_representation", "svm_10fold")
 EYES = ("lid_suture", "inactivate_eye", "attenuate_eye")
 WAKING = (*EYES, "pair", "clamp", "block", "yoke")
 """What acts on the stimulus, or on what feedforward synapses are taught: in wake, that is."""
@@ -55,13 +55,24 @@ def _activity(spec: ProtocolSpec) -> Found:
 
 def _network(spec: ProtocolSpec) -> Found:
     pixels, source = spec.stimulus.pixels, spec.stimulus.source
-    if spec.network.layers[0] != pixels:
+    if spec.network.dcgan is not None:
+        yield from _image(spec)
+    elif spec.network.layers[0] != pixels:
         found = spec.network.layers[0]
         message = f"layer 0 has {found} units, but {source} as set up here has {pixels} pixels"
         yield ("network", "layers"), message
-    if spec.algorithm.credit == "scalar" and spec.network.noise.scale == 0:
+    binary = spec.network.units == "binary"
+    differentiates = spec.algorithm.credit in ("layer", "layer_random", "backprop")
+    if binary and spec.algorithm.name == "doubly_adversarial":
+        yield ("network", "units"), "doubly_adversarial differentiates its units; use rate units"
+    if binary and spec.algorithm.name == "adversarial_wake_sleep" and differentiates:
+        message = "differentiates units that fire 0 or 1; use credit: scalar (REINFORCE) or none"
+        yield ("algorithm", "credit"), message
+    if spec.algorithm.credit == "scalar" and spec.network.noise.scale == 0 and not binary:
         message = "credit: scalar reads the units' own noise; give noise.scale above 0"
         yield ("network", "noise", "scale"), message
+    if spec.algorithm.name == "doubly_adversarial" and len(spec.network.layers) < 3:
+        yield ("network", "layers"), "doubly_adversarial reads the layer below the top; give three"
     if spec.network.inverse_relu and spec.network.transfer != "relu":
         message = f"is the inverse of a ReLU; the transfer is {spec.network.transfer}"
         yield ("network", "inverse_relu"), message
@@ -69,6 +80,15 @@ def _network(spec: ProtocolSpec) -> Found:
         changed = {"disparity", "correlation"} & spec.stimulus.model_fields_set
         for key in sorted(changed):
             yield ("stimulus", key), "has a meaning with `eyes: binocular` only"
+
+
+def _image(spec: ProtocolSpec) -> Found:
+    dcgan, pixels = spec.network.dcgan, spec.stimulus.pixels
+    assert dcgan is not None
+    if dcgan.channels * dcgan.side**2 != pixels:
+        size = f"{dcgan.channels} x {dcgan.side} x {dcgan.side}"
+        message = f"images of {size}, but {spec.stimulus.source} as set up here has {pixels} pixels"
+        yield ("network", "dcgan"), message
 
 
 def _schedule(spec: ProtocolSpec) -> Found:
@@ -224,6 +244,11 @@ def measure_faults(spec: ProtocolSpec, name: str) -> Iterator[str]:
     """Yield why a measure cannot be taken in this experiment."""
     if name in NEEDS_LABELS and not spec.stimulus.labels:
         yield f"{name} needs labelled stimuli; {spec.stimulus.source} has none"
+    if name == "frechet_distance" and not spec.stimulus.labels:
+        yield (
+            f"frechet_distance trains a classifier of labels; {spec.stimulus.source} has none "
+            "(neuro-aws evaluate RUN --extractor FILE needs none)"
+        )
     if name == "ocular_dominance" and not _binocular(spec):
         yield "ocular_dominance needs two eyes (patches, `eyes: binocular`)"
     acted = [p for a in spec.arms.values() for p in a.perturb if p.cells]

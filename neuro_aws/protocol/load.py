@@ -15,6 +15,7 @@ from neuro_aws.protocol.arms import Tree, grow
 from neuro_aws.protocol.check import check
 from neuro_aws.protocol.document import Document, assign, override, parse
 from neuro_aws.protocol.faults import faults
+from neuro_aws.protocol.presets import completed
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.targets import Targets, followed, resolve
 
@@ -87,7 +88,7 @@ class Protocol:
 
 def _validated(document: Document, data: Any) -> ProtocolSpec:
     try:
-        encoded = json.dumps(data, allow_nan=False)
+        encoded = json.dumps(completed(data), allow_nan=False)
     except (TypeError, ValueError) as error:
         value = _unencodable(data)
         raise ProtocolError([document.fault(value[0], f"{value[1]!r} is not allowed")]) from error

@@ -11,6 +11,14 @@ from neuro_aws.protocol.vocabulary import ALGORITHMS, CREDITS
 TransferName = Literal["relu", "leaky_relu", "softplus", "tanh", "sigmoid", "linear"]
 
 
+class Decay(Section):
+    """Smaller by a factor every so many steps of life."""
+
+    factor: float = Field(1.0, gt=0, le=1)
+    every: int = Field(1, ge=1)
+    """Steps."""
+
+
 class Noise(Section):
     """Noise on the compartment that drives a soma."""
 
@@ -18,6 +26,11 @@ class Noise(Section):
     """Its shape."""
     scale: float = Field(0.2, ge=0, le=10)
     """Its standard deviation, in units of the potential."""
+    bottom: bool = True
+    """Whether the dreamt stimulus is noisy too."""
+    by_layer: tuple[Annotated[float, Field(ge=0, le=100)], ...] | None = None
+    """Factors on `scale` at h_0 ... h_N; default: 1 everywhere."""
+    decay: Decay = Decay()
 
 
 class Discriminator(Section):
@@ -27,15 +40,52 @@ class Discriminator(Section):
     """Hidden units of each sub-discriminator D_i(h_i, h_{i+1})."""
     penalty: float = Field(0.3, ge=0, le=1000)
     """lambda of the gradient penalty."""
+    penalty_form: Literal["l2", "l1", "l1_signed"] = "l2"
+    """(||g||_2 - 1)^2, | ||g||_1 - 1 |, or ||g||_1 - 1 (no target: as published)."""
+    penalty_scope: Literal["all", "pair"] = "all"
+    """all: g is the gradient of D by all states; pair: each D_i's own, so every pair counts."""
+    slope: float = Field(0.1, ge=0, le=1)
+    """Slope of its LeakyReLU below zero."""
+    pooled: bool = False
+    """Divide the hidden rates of all pairs by their root mean square."""
+    spread: bool = False
+    """Add each state's spread over the batch to its input (minibatch feature)."""
+    noise: float = Field(0.0, ge=0, le=10)
+    """Standard deviation of the noise on its hidden potentials."""
+    draws: Literal["shared", "each"] = "shared"
+    """Whether D, its penalty and its teaching share one draw of that noise a step."""
     baseline_rate: float = Field(0.05, gt=0, le=1)
     """Weight of one REM step in the running mean that release is counted from."""
+
+
+class Dcgan(Section):
+    """A convolutional network: kernel 4, stride 2, channels doubling from layer to layer."""
+
+    filters: int = Field(32, ge=1, le=1024)
+    """Channels of the first layer above the image (then x 2, x 4, x 8)."""
+    latents: int = Field(40, ge=1, le=4096)
+    """Units of the top layer."""
+    side: int = Field(32, ge=16, le=512, multiple_of=16)
+    """Side of the image, pixels."""
+    channels: int = Field(1, ge=1, le=16)
+    """Channels of the image."""
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Channels of h_0 ... h_5."""
+        c = self.filters
+        return (self.channels, c, 2 * c, 4 * c, 8 * c, self.latents)
 
 
 class NetworkSection(Section):
     """Layers of two-compartment units."""
 
+    dcgan: Dcgan | None = None
+    """Convolutional layers instead of dense ones; `layers` then counts channels."""
     layers: Annotated[tuple[int, ...], Field(min_length=2, max_length=20)] = (64, 128, 32)
     """Units of h_0 ... h_N; h_0 is the stimulus."""
+    units: Literal["rate", "binary"] = "rate"
+    """binary: units fire 0 or 1, with the probability that a sigmoid of their potential gives."""
     transfer: TransferName = "relu"
     """phi of the layers between bottom and top."""
     bottom: TransferName = "tanh"
@@ -46,23 +96,59 @@ class NetworkSection(Section):
     """Divisive normalisation of the layers between bottom and top."""
     order: Literal["transfer_first", "published"] = "transfer_first"
     """published: dreams and predictions normalise before the transfer function, wake after it."""
+    prediction: Literal["as_dreamt", "bare"] = "as_dreamt"
+    """bare: what feedback predicts is not normalised (as published)."""
+    normalise_top: bool = False
+    """Whether the top layer, and the prior, are normalised too."""
+    batch_norm: Literal["none", "affine", "plain"] = "none"
+    """Batch normalisation of the feedforward drive (dcgan); plain: without learnt scale, shift."""
+    batch_norm_feedback: bool = False
+    """Normalise the feedback drive over the batch too, as `plain`, above the stimulus (dcgan)."""
+    spectral: bool = False
+    """Spectral normalisation of the feedforward weights (dcgan)."""
+    prior: Literal["standard", "learnt"] = "standard"
+    """Dreams begin from N(0, I), or from the running mean and covariance of the waking top."""
     derivative: Literal["exact", "surrogate"] = "exact"
     """surrogate: psi' is never zero, in F and in G."""
     noise: Noise = Noise()
     inverse_relu: float = Field(0.0, ge=0, le=10)
     """Scale of the stochastic inverse ReLU; 0: off."""
+    inverse_relu_decay: Decay = Decay()
     perturb_activity: Literal["after_normalisation", "before_normalisation"] = "after_normalisation"
     """Where silencing and scaling act on the soma."""
     feedback_at_birth: float = Field(0.5, ge=0, le=10)
     """Factor on G's weights at birth, which are otherwise N(0, 1 / fan_in) like F's."""
     discriminator: Discriminator = Discriminator()
     precision: Literal["float32", "float64"] = "float32"
+    products: Literal["exact", "bfloat16"] = "exact"
+    """bfloat16: convolutions and D's matrix products in half the digits, sums in full (dcgan)."""
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
         if min(self.layers) < 1 or max(self.layers) > 100_000:
             raise ValueError("every layer has 1 to 100000 units")
+        if self.dcgan is not None and self.layers != self.dcgan.layers:
+            raise ValueError(f"dcgan makes layers {list(self.dcgan.layers)}; leave `layers` out")
+        conv_only = self.batch_norm != "none" or self.batch_norm_feedback or self.spectral
+        if self.dcgan is None and conv_only:
+            raise ValueError("batch_norm and spectral belong to convolutional layers (dcgan)")
+        if self.units == "binary":
+            self._binary()
+        if self.noise.by_layer is not None and len(self.noise.by_layer) != len(self.layers):
+            raise ValueError(f"noise.by_layer has one factor for each of {len(self.layers)} layers")
+        if self.discriminator.penalty_scope == "pair" and self.discriminator.pooled:
+            raise ValueError("penalty_scope: pair needs pairs that are not pooled")
         return self
+
+    def _binary(self) -> None:
+        if {self.transfer, self.bottom, self.top} != {"sigmoid"}:
+            raise ValueError("binary units need transfer, bottom and top: sigmoid")
+        if self.prior == "learnt":
+            raise ValueError("binary units have no Gaussian prior to learn")
+        if self.normalisation != "none" or self.inverse_relu or self.noise.scale:
+            raise ValueError(
+                "binary units need normalisation: none, inverse_relu: 0 and noise.scale: 0"
+            )
 
 
 class Learning(Section):
@@ -79,6 +165,10 @@ class Learning(Section):
     epsilon: float = Field(1e-8, gt=0, le=1)
     apply: Literal["step", "cycle"] = "step"
     """step: at once; cycle: the sum of the Deltas, at the end of the innermost repeat."""
+    clip: float | None = Field(None, gt=0)
+    """Largest entry of a Delta: larger ones are scaled down as a whole (infinity norm)."""
+    decay: Decay = Decay()
+    """Of the rate; `every` counts this projection's own changes."""
 
 
 class FeedforwardLearning(Learning):
@@ -98,6 +188,15 @@ class DiscriminatorLearning(Learning):
 
     rate: float = Field(1.6e-3, gt=0, le=10)
     apply: Literal["step", "cycle"] = "cycle"
+
+
+class ReadoutLearning(Learning):
+    """Learning of R, the readout discriminator (doubly_adversarial only)."""
+
+    rate: float = Field(1e-5, gt=0, le=10)
+    apply: Literal["step", "cycle"] = "cycle"
+    penalty: float = Field(7.0, ge=0, le=1000)
+    """lambda of its gradient penalty."""
 
 
 def _algorithm(name: str) -> str:
@@ -122,6 +221,12 @@ class AlgorithmSection(Section):
     """Likelihood of the prediction rules: squared or absolute error."""
     kl: float = Field(1e-3, ge=0, le=100)
     """Weight of the top layer's KL to N(0, I) (adversarial_wake_sleep only)."""
+    reduction: Literal["sum", "mean"] = "sum"
+    """Prediction errors of a layer are summed over its units, or averaged (as published)."""
+    surprisal: float = Field(0.0, ge=0, le=10)
+    """Feedback learns more of stimuli that D finds wake-like: strength; 0: of all alike."""
+    replay: float = Field(0.0, ge=0, le=1)
+    """Share of the prior's draws replaced by waking top states, those of the highest D."""
     baseline: Literal["batch", "running"] = "batch"
     """What `credit: scalar` subtracts from ACh."""
     options: dict[str, JsonValue] = {}
@@ -129,6 +234,10 @@ class AlgorithmSection(Section):
     feedforward: FeedforwardLearning = FeedforwardLearning()
     feedback: FeedbackLearning = FeedbackLearning()
     discriminator: DiscriminatorLearning = DiscriminatorLearning()
+    gamma: float = Field(0.9, ge=0, le=1)
+    """1: pure AWS, 0: WGAN-GP (doubly_adversarial only)."""
+    readout: ReadoutLearning = ReadoutLearning()
+    """R (doubly_adversarial only)."""
 
     @model_validator(mode="after")
     def _meaningful(self) -> Self:

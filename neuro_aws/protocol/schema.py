@@ -110,6 +110,21 @@ class Record(Section):
     activity: tuple[ActivityRecord, ...] = ()
     weights: int = Field(0, ge=0)
     """All weights every so many cycles; 0: at the ends of periods only."""
+    images: int = Field(0, ge=0)
+    """Dreams and predictions as pictures every so many cycles; 0: at the ends of periods only."""
+
+
+class Watch(Section):
+    """Reports loss of variety as it happens."""
+
+    every: int = Field(0, ge=0)
+    """Every so many cycles; 0: not."""
+    diversity: float = Field(0.2, ge=0, le=1)
+    """Least share of waking's spread that dreams may have, in any layer."""
+    rank: float = Field(1.5, ge=0)
+    """Least effective rank of waking activity, in any layer above the stimulus."""
+    stop: bool = False
+    """Stop the run (it can be resumed)."""
 
 
 def _measure(name: str) -> str:
@@ -172,6 +187,8 @@ class ProtocolSpec(Section):
     schema_version: Literal[1]
     name: Slug
     description: str = ""
+    preset: Literal["published", "published_doubly"] | None = None
+    """Settings to start from; what the protocol writes itself goes over them."""
     seeds: int = Field(1, ge=1, le=10_000)
     """Animals."""
     stimulus: Stimulus
@@ -182,5 +199,6 @@ class ProtocolSpec(Section):
     """Named sets of cells; every set is followed in every arm."""
     arms: Annotated[dict[Slug, Arm], Field(min_length=1)] = {"control": Arm()}
     record: Record = Record()
+    watch: Watch = Watch()
     measure: tuple[Measure, ...] = ()
     expect: tuple[Expectation, ...] = ()

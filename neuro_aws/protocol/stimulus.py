@@ -6,8 +6,6 @@ from pydantic import Field
 
 from neuro_aws.protocol.base import Section
 
-DIGIT_PIXELS = 64
-
 
 class _Stimulus(Section):
     batch: int = Field(64, ge=2, le=65536)
@@ -20,11 +18,13 @@ class Digits(_Stimulus):
     source: Literal["digits"]
     held_out: int = Field(597, ge=50, le=1697)
     """Images kept out of the animal's life, for measuring; drawn per animal."""
+    side: int = Field(8, ge=8, le=64, multiple_of=8)
+    """Side of the image, pixels; above 8 they are enlarged (bilinear)."""
 
     @property
     def pixels(self) -> int:
         """Size of h_0."""
-        return DIGIT_PIXELS
+        return self.side**2
 
     @property
     def labels(self) -> int:
@@ -63,20 +63,22 @@ class Patches(_Stimulus):
 
 
 class Images(_Stimulus):
-    """Whole images from a folder, grey, resized to a square."""
+    """Whole images from a folder, grey or in colour, resized to a square."""
 
     source: Literal["images"]
     folder: str
     """An image, or a folder of images."""
     side: int = Field(16, ge=2, le=256)
     """Side after resizing, pixels."""
+    channels: Literal[1, 3] = 1
+    """1: grey; 3: red, green, blue."""
     held_out: int = Field(50, ge=2, le=100_000)
     """Images kept out of the animal's life, for measuring."""
 
     @property
     def pixels(self) -> int:
         """Size of h_0."""
-        return self.side**2
+        return self.side**2 * self.channels
 
     @property
     def labels(self) -> int:
@@ -84,21 +86,13 @@ class Images(_Stimulus):
         return 0
 
 
-class Mnist(_Stimulus):
-    """MNIST from the four idx files (gzip or not)."""
-
-    source: Literal["mnist"]
+class _Labelled(_Stimulus):
     folder: str | None = None
-    """Where the files are; default: $NEURO_AWS_DATA/mnist."""
-    side: Literal[28, 14, 7] = 28
-    """Side after averaging blocks of pixels."""
+    """Where the files are; default: the data set's own folder in $NEURO_AWS_DATA, or --data."""
     held_out: int = Field(2000, ge=50, le=10_000)
     """Test images used for measuring, the first ones of the test file."""
-
-    @property
-    def pixels(self) -> int:
-        """Size of h_0."""
-        return self.side**2
+    binarised: bool = False
+    """Round pixels to -1 or 1 (after resizing)."""
 
     @property
     def labels(self) -> int:
@@ -106,4 +100,51 @@ class Mnist(_Stimulus):
         return 10
 
 
-Stimulus = Annotated[Digits | Patches | Images | Mnist, Field(discriminator="source")]
+class Mnist(_Labelled):
+    """MNIST from the four idx files (gzip or not)."""
+
+    source: Literal["mnist"]
+    side: int = Field(28, ge=4, le=512)
+    """Side of the image; 14 and 7 average blocks of pixels, others resize (bilinear)."""
+
+    @property
+    def pixels(self) -> int:
+        """Size of h_0."""
+        return self.side**2
+
+
+class FashionMnist(_Labelled):
+    """Fashion-MNIST from its four idx files (gzip or not)."""
+
+    source: Literal["fashion_mnist"]
+    side: int = Field(28, ge=4, le=512)
+    """Side of the image; 14 and 7 average blocks of pixels, others resize (bilinear)."""
+
+    @property
+    def pixels(self) -> int:
+        """Size of h_0."""
+        return self.side**2
+
+
+class Cifar10(_Labelled):
+    """CIFAR-10 from its python batches, read without running code from them."""
+
+    source: Literal["cifar10"]
+    side: int = Field(32, ge=4, le=512)
+    """Side of the image; 16 and 8 average blocks of pixels, others resize (bilinear)."""
+    batches: (
+        Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] | None
+    ) = None
+    """Training batches; default all five, then checked by md5 (a subset by shape and labels)."""
+    test_file: str | None = None
+    """Another file of test images, in the same format; default test_batch."""
+
+    @property
+    def pixels(self) -> int:
+        """Size of h_0."""
+        return 3 * self.side**2
+
+
+Stimulus = Annotated[
+    Digits | Patches | Images | Mnist | FashionMnist | Cifar10, Field(discriminator="source")
+]

@@ -6,6 +6,7 @@ test keeps both in step.
 
 ALGORITHMS: dict[str, str] = {
     "adversarial_wake_sleep": "the theory: feedforward learning driven by ACh, in wake",
+    "doubly_adversarial": "AWS mixed with a GAN: a second discriminator on the layer below the top",
     "wake_sleep": "classic Wake-Sleep: feedforward learns in REM, ACh only watches",
     "frozen": "a null: no feedforward learning at all",
 }
@@ -19,10 +20,12 @@ CREDITS: dict[str, str] = {
 }
 
 STIMULI: dict[str, str] = {
-    "digits": "scikit-learn's 1,797 digits, 8 x 8, embedded",
+    "digits": "scikit-learn's 1,797 digits, 8 x 8 or enlarged, embedded",
     "patches": "whitened patches of natural photographs, one eye or two, embedded or your own",
-    "images": "a folder of your own images, whole, grey, resized",
+    "images": "a folder of your own images, whole, grey or in colour, resized",
     "mnist": "MNIST in idx format from a folder, checked by md5",
+    "fashion_mnist": "Fashion-MNIST in idx format from a folder",
+    "cifar10": "CIFAR-10 in its python format, read without running code from it",
 }
 
 PERTURBATIONS: dict[str, str] = {
@@ -48,6 +51,10 @@ MEASURES: dict[str, str] = {
     "reconstruction": "unexplained variance of each layer given the layer above",
     "sliced_distance": "sliced Wasserstein distance of dreamt stimuli to held-out ones",
     "diversity": "spread of dreams over the spread of the data (1: as varied; 0: collapsed)",
+    "frechet_distance": "Frechet distance of dreamt images to held-out ones in some features",
+    "nearest_neighbours": "distance of dreamt images to the nearest stimulus of the life",
+    "log_likelihood": "log p(h_i | h_{i+1}) of each layer given the one above, nats a unit",
+    "svm_10fold": "linear SVM on each layer, ten folds inside the held-out stimuli (as the paper)",
     "ocular_dominance": "(left - right) / (left + right) of the first layer's weights",
     "class_representation": "share of the cells that prefer each label, and their response",
 }
@@ -74,6 +81,16 @@ VALUES: dict[str, str] = {
     "sliced_distance": "sliced_distance",
     "sliced_distance_real": "sliced_distance",
     "diversity": "diversity",
+    "frechet_classifier": "frechet_distance",
+    "frechet_classifier_real": "frechet_distance",
+    "frechet_samples": "frechet_distance",
+    "frechet_reference": "frechet_distance",
+    "extractor_accuracy": "frechet_distance",
+    "neighbour_distance": "nearest_neighbours",
+    "neighbour_distance_real": "nearest_neighbours",
+    "log_likelihood": "log_likelihood",
+    "svm_10fold": "svm_10fold",
+    "svm_10fold_spread": "svm_10fold",
     "ocular_dominance": "ocular_dominance",
     "ocular_dominance_response": "ocular_dominance",
     "preferring_share": "class_representation",

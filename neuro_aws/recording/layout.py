@@ -4,6 +4,7 @@ import itertools
 from dataclasses import dataclass
 
 from neuro_aws.phase import Phase
+from neuro_aws.protocol.model import Dcgan, NetworkSection
 from neuro_aws.protocol.schema import ActivityRecord, ProtocolSpec
 
 FORMAT_VERSION = 1
@@ -62,11 +63,13 @@ def _plasticity(spec: ProtocolSpec) -> list[Column]:
             columns += [
                 Column(f"{here}/feedback_raw", "Delta", "length of dG into the layer"),
                 Column(f"{here}/feedback_applied", "weight", "length of G's change there"),
-                Column(
-                    f"{here}/discriminator_raw", "Delta", "length of dW_i of D_i, i = this layer"
-                ),
-                Column(f"{here}/discriminator_applied", "weight", "length of W_i's change"),
             ]
+        columns += [
+            Column(
+                f"{here}/discriminator_raw", "Delta", "length of dV: D's weights from the layer"
+            ),
+            Column(f"{here}/discriminator_applied", "weight", "length of V's change"),
+        ]
     return columns
 
 
@@ -92,19 +95,47 @@ def _activity(spec: ProtocolSpec) -> list[Column]:
 
 
 def weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight, by its name under /weights."""
+    """Return the shape of every recorded weight, by its name under /weights.
+
+    D's weights are kept by state: the hidden units of the one or two pairs that read a layer. Of a
+    convolutional network F and G are recorded; its checkpoints hold D.
+    """
+    if spec.network.dcgan is not None:
+        return _conv_shapes(spec.network, spec.network.dcgan)
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
     shapes: dict[str, tuple[int, ...]] = {}
+    pairs = len(sizes) - 1
     for i, (below, above) in enumerate(itertools.pairwise(sizes)):
         shapes[f"feedforward_into{i + 1}"] = (above, below)
         shapes[f"feedforward_into{i + 1}_bias"] = (above,)
     for i, (below, above) in enumerate(itertools.pairwise(sizes)):
         shapes[f"feedback_into{i}"] = (below, above)
         shapes[f"feedback_into{i}_bias"] = (below,)
-    for i, (below, above) in enumerate(itertools.pairwise(sizes)):
-        shapes[f"discriminator{i}"] = (hidden, below + above)
-    units = hidden * (len(sizes) - 1)
-    shapes["discriminator_bias"] = shapes["discriminator_readout"] = (units,)
+    for j, size in enumerate(sizes):
+        readers = hidden * (min(j + 1, pairs) - max(j - 1, 0))
+        shapes[f"discriminator_from{j}"] = (readers, size)
+    shapes["discriminator_bias"] = shapes["discriminator_readout"] = (hidden * pairs,)
+    if spec.network.discriminator.spread:
+        for j in range(len(sizes)):
+            readers = shapes[f"discriminator_from{j}"][0]
+            shapes[f"discriminator_from{j}_spread"] = (readers,)
+    if spec.network.discriminator.pooled:
+        shapes["discriminator_offset"] = ()
+    return shapes
+
+
+def _conv_shapes(network: NetworkSection, dcgan: Dcgan) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    pairs = list(itertools.pairwise(network.layers))
+    kernels = [4] * (len(pairs) - 1) + [dcgan.side // 16]
+    extra = {"none": ("bias",), "affine": ("scale", "shift"), "plain": ()}[network.batch_norm]
+    for i, ((below, above), k) in enumerate(zip(pairs, kernels, strict=True)):
+        shapes[f"feedforward_into{i + 1}"] = (above, below, k, k)
+        for name in extra:
+            shapes[f"feedforward_into{i + 1}_{name}"] = (above,)
+    for i, ((below, above), k) in enumerate(zip(pairs, kernels, strict=True)):
+        shapes[f"feedback_into{i}"] = (above, below, k, k)
+        shapes[f"feedback_into{i}_bias"] = (below,)
     return shapes
 
 
@@ -113,6 +144,33 @@ def _weights(spec: ProtocolSpec) -> list[Column]:
     for name, shape in weight_shapes(spec).items():
         columns.append(Column(f"weights/{name}", "weight", name.replace("_", " "), shape))
     return columns
+
+
+def _images(spec: ProtocolSpec) -> list[Column]:
+    shape = picture_shape(spec)
+    if shape is None:
+        return []
+    depth = len(spec.network.layers)
+    return [
+        Column("images/step", "step", "steps lived", dtype="i8"),
+        Column("images/dreams", "grey level", "dreams of the same draws", (64, *shape), "u1"),
+        Column(
+            "images/predicted",
+            "grey level",
+            "10 stimuli, then k layers up and k layers down, k = 1 ... N",
+            (10, depth, *shape),
+            "u1",
+        ),
+    ]
+
+
+def picture_shape(spec: ProtocolSpec) -> tuple[int, int, int] | None:
+    """Return height, width and channels of a stimulus; None where it is no single picture."""
+    stimulus = spec.stimulus
+    if stimulus.source == "patches":
+        return None
+    channels = 3 if stimulus.source == "cifar10" else getattr(stimulus, "channels", 1)
+    return (stimulus.side, stimulus.side, channels)
 
 
 def _tables() -> list[Column]:
@@ -144,5 +202,6 @@ def layout(spec: ProtocolSpec) -> list[Column]:
         *_plasticity(spec),
         *_activity(spec),
         *_weights(spec),
+        *_images(spec),
         *_tables(),
     ]

@@ -16,9 +16,6 @@ from neuro_aws.recording.layout import PHASE_CODES, Column, layout, recorded_uni
 from neuro_aws.recording.parts import Rows, write_part
 from neuro_aws.state import AcetylcholineSignal, Changes, Deltas, NetworkState
 
-PER_LAYER = {FEEDFORWARD: 2, FEEDBACK: 2, DISCRIMINATOR: 1}
-"""Tensors of each projection that belong to one layer (weight and bias; one pair's weights)."""
-
 
 class Recorder:
     """The recording of one segment of one animal's life."""
@@ -34,7 +31,12 @@ class Recorder:
         self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
         self._weights = list(weight_shapes(spec))
         self._names = self._plasticity_names()
-        self._spans = {p: [t.numel() for t in network.parameters(p)] for p in Projection}
+        self._counts = {
+            FEEDFORWARD: [len(layer.feedforward) for layer in network.layers],
+            FEEDBACK: [len(layer.feedback) for layer in network.layers],
+            DISCRIMINATOR: [1] * (network.depth + 1),
+        }
+        self._spans = {p: [t.numel() for t in network.parameters(p)] for p in network.projections}
         folder.mkdir(parents=True, exist_ok=True)
 
     def _plasticity_names(self) -> dict[Projection, list[str]]:
@@ -42,7 +44,9 @@ class Recorder:
         return {
             FEEDFORWARD: [f"plasticity/layer{i + 1}/feedforward" for i in pairs],
             FEEDBACK: [f"plasticity/layer{i}/feedback" for i in pairs],
-            DISCRIMINATOR: [f"plasticity/layer{i}/discriminator" for i in pairs],
+            DISCRIMINATOR: [
+                f"plasticity/layer{j}/discriminator" for j in range(self.network.depth + 1)
+            ],
         }
 
     def put(self, path: str, value: Any) -> None:
@@ -52,7 +56,7 @@ class Recorder:
     def signals(self, spec: StepSpec, ach: AcetylcholineSignal) -> None:
         """Record ACh, its release and its gate."""
         here = "neuromodulators"
-        spread, mean = torch.std_mean(ach.reading.level)
+        spread, mean = torch.std_mean(ach.own.reading.level)
         gate = ach.gate if isinstance(ach.gate, float) else float(ach.gate.mean())
         self.put(f"{here}/step", spec.step)
         self.put(f"{here}/phase", PHASE_CODES[spec.phase])
@@ -90,9 +94,10 @@ class Recorder:
                 self._rows[f"{name}_{kind}"].append(0.0)
             return
         squares = [x * x for x in torch.stack(torch._foreach_norm(list(tensors))).tolist()]
-        size = PER_LAYER[projection]
-        for i, name in enumerate(names):
-            self._rows[f"{name}_{kind}"].append(sum(squares[size * i : size * (i + 1)]) ** 0.5)
+        start = 0
+        for name, size in zip(names, self._counts[projection], strict=True):
+            self._rows[f"{name}_{kind}"].append(sum(squares[start : start + size]) ** 0.5)
+            start += size
 
     def activity(self, spec: StepSpec, state: NetworkState) -> None:
         """Record batch means of somata and dendrites of the chosen units."""
@@ -102,7 +107,7 @@ class Recorder:
             here, layer = f"activity/layer{record.layer}", state.layers[record.layer]
             units = recorded_units(record, self.spec)
             self.put(f"{here}/step", spec.step)
-            self.put(f"{here}/soma", layer.soma.mean(0)[units].cpu().numpy())
+            self.put(f"{here}/soma", _by_unit(layer.soma)[units].cpu().numpy())
             self.put(f"{here}/dendrite", self._dendrite(state, record.layer, units))
 
     def _dendrite(self, state: NetworkState, layer: int, units: list[int]) -> Any:
@@ -111,16 +116,23 @@ class Recorder:
         predicted = state.layers[layer].dendrite
         if predicted is None:
             predicted = self.network.layers[layer].predict(state.layers[layer + 1].soma)
-        return predicted.rate.mean(0)[units].cpu().numpy()
+        return _by_unit(predicted.rate)[units].cpu().numpy()
 
     def weights(self, step: int) -> None:
         """Record all weights."""
-        tensors = [t for p in Projection for t in self.network.parameters(p)]
+        tensors = [t for p in self.network.projections for t in self.network.parameters(p)]
         self.put("weights/step", step)
-        for name, tensor in zip(self._weights, tensors, strict=True):
+        for name, tensor in zip(self._weights, tensors, strict=False):
             kept = tensor.detach().cpu().numpy().astype("f4")
             self.bytes += kept.nbytes
             self.put(f"weights/{name}", kept)
+
+    def images(self, step: int, dreams: Tensor, predicted: Tensor) -> None:
+        """Record pictures of dreams and of predictions."""
+        self.put("images/step", step)
+        for name, pictures in (("dreams", dreams), ("predicted", predicted)):
+            self.bytes += pictures.numel()
+            self.put(f"images/{name}", pictures.numpy())
 
     def interval(self, table: str, start: int, stop: int, label: str) -> None:
         """Record that something lasted from ``start`` up to, not including, ``stop``."""
@@ -163,3 +175,8 @@ class Recorder:
     def rows(self) -> int:
         """Rows of the fastest dataset that wait to be written."""
         return len(self._rows["neuromodulators/step"])
+
+
+def _by_unit(activity: Tensor) -> Tensor:
+    """Return the mean over the batch of each unit; of each channel, where layers are maps."""
+    return activity.mean((0, 2, 3)) if activity.dim() == 4 else activity.mean(0)

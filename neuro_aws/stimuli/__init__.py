@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
+from neuro_aws.stimuli.cifar10 import cifar10
 from neuro_aws.stimuli.digits import digits
+from neuro_aws.stimuli.idx import fashion_mnist, mnist
 from neuro_aws.stimuli.images import images
-from neuro_aws.stimuli.mnist import mnist
 from neuro_aws.stimuli.patches import patches
 from neuro_aws.stimuli.world import World
 
@@ -16,6 +17,8 @@ SOURCES: dict[str, Callable[[Any, int, torch.dtype], World]] = {
     "patches": patches,
     "images": images,
     "mnist": mnist,
+    "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
 }
 """Every source by the name a protocol gives it: (section, animal, dtype) -> World."""
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from neuro_aws.protocol.stimulus import Digits
 from neuro_aws.seeding import numpy_generator
@@ -21,5 +22,9 @@ def digits(section: Digits, animal: int, dtype: torch.dtype) -> World:
     classes = np.asarray(labels)[order].astype(np.int64)
     x: Tensor = torch.from_numpy(pixels).to(dtype)
     y: Tensor = torch.from_numpy(classes)
+    side = section.side
+    if side != 8:
+        large = (side, side)
+        x = interpolate(x.view(-1, 1, 8, 8), large, mode="bilinear", align_corners=False).flatten(1)
     n = section.held_out
-    return World(x[n:], y[n:], x[:n], y[:n], (8, 8))
+    return World(x[n:], y[n:], x[:n], y[:n], (side, side))

@@ -1,17 +1,20 @@
 """Whole images from a folder of the user's own."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.stimulus import Images
 from neuro_aws.seeding import numpy_generator
-from neuro_aws.stimuli.photographs import grey, image_files
+from neuro_aws.stimuli.photographs import colour, grey, image_files
 from neuro_aws.stimuli.world import World
 
 
 def images(section: Images, animal: int, dtype: torch.dtype) -> World:
-    """Return the images, grey, cropped to a square, resized, x / 127.5 - 1."""
+    """Return the images, cropped to a square, resized, x / 127.5 - 1."""
     files = image_files(section.folder)
     if len(files) < section.held_out + 2:
         raise NeuroAWSError(
@@ -20,7 +23,13 @@ def images(section: Images, animal: int, dtype: torch.dtype) -> World:
             next_step="Add images or lower stimulus.held_out",
         )
     order = numpy_generator(animal, "world").permutation(len(files))
-    rows = np.stack([grey(files[i], section.side).ravel() / 127.5 - 1 for i in order])
+    rows = np.stack([_row(files[i], section) for i in order])
     x = torch.from_numpy(rows).to(dtype)
     n = section.held_out
-    return World(x[n:], None, x[:n], None, (section.side, section.side))
+    shape, channels = (section.side, section.side), section.channels
+    return World(x[n:], None, x[:n], None, shape, channels=channels)
+
+
+def _row(file: Path, section: Images) -> NDArray[np.float64]:
+    read = grey if section.channels == 1 else colour
+    return read(file, section.side).ravel() / 127.5 - 1

@@ -42,9 +42,18 @@ def image_files(folder: str) -> list[Path]:
 
 def grey(file: Path, side: int | None = None) -> NDArray[np.float64]:
     """Return one image in grey, 0 ... 255; ``side`` crops its middle square and resizes that."""
+    return _opened(file, "L", side)
+
+
+def colour(file: Path, side: int) -> NDArray[np.float64]:
+    """Return the middle square of one image, resized: (side, side, 3), 0 ... 255."""
+    return _opened(file, "RGB", side)
+
+
+def _opened(file: Path, mode: str, side: int | None) -> NDArray[np.float64]:
     try:
         with Image.open(file) as opened:
-            image = opened.convert("L")
+            image = opened.convert(mode)
             if side is not None:
                 edge = min(image.size)
                 left, top = (image.width - edge) // 2, (image.height - edge) // 2

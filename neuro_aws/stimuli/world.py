@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
@@ -12,7 +13,7 @@ class World:
     """Stimuli as rows in [-1, 1]; labels are 0-based, or None where there are none.
 
     ``shape`` is one eye's picture (height, width); ``eyes`` pictures stand in a row one after
-    the other.
+    the other. Of a picture with ``channels``, those of one pixel stand side by side.
     """
 
     life: Tensor
@@ -21,9 +22,15 @@ class World:
     held_out_labels: Tensor | None
     shape: tuple[int, int]
     eyes: int = 1
+    channels: int = 1
 
     def sample(self, draws: Draws, batch: int) -> tuple[Tensor, Tensor | None]:
         """Return a batch (batch, pixels) with its labels, drawn with replacement."""
         chosen = draws.integers(len(self.life), (batch,))
         labels = None if self.life_labels is None else self.life_labels[chosen]
         return self.life[chosen], labels
+
+
+def binarised(pixels: Tensor) -> Tensor:
+    """Return pixels rounded to -1 or 1."""
+    return torch.where(pixels > 0, 1.0, -1.0).to(pixels)

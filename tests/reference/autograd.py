@@ -1,12 +1,13 @@
 """The same maths by autograd: the reference that written-out rules are held against.
 
-Nothing here is shared with the rules under test beyond the network's weights: activity is
+Nothing here is shared with the rules under test beyond the network's weights and settings: activity is
 recomputed from the recorded noise with differentiable torch functions.
 """
 
 import torch
 from torch import Tensor
 
+from neuro_aws.functional.discriminator import Form, Weights
 from neuro_aws.network import Network
 from neuro_aws.state import NetworkState
 
@@ -42,25 +43,67 @@ def of(psi_object: object) -> tuple[str, str, bool]:
     return psi_object.transfer.name, psi_object.normalisation, psi_object.normalise_first  # type: ignore[attr-defined]
 
 
-def discriminator(weights: tuple, states: list[Tensor]) -> Tensor:
-    """D of each sample, hidden LeakyReLU 0.1, pair by pair."""
-    joint, bias, readout = weights
-    hidden = bias.shape[0] // len(joint)
-    total = torch.zeros(states[0].shape[:-1], dtype=states[0].dtype)
-    for i, w in enumerate(joint):
+PLAIN = Form()
+
+
+def discriminator(
+    weights: Weights, states: list[Tensor], form: Form = PLAIN, xi: Tensor | None = None
+) -> Tensor:
+    """D of each sample: pair by pair, from the columns of W_i that each state owns."""
+    pairs = len(states) - 1
+    hidden = weights.bias.shape[0] // pairs
+    spread = [torch.sqrt(h.var(0) + 1e-8).mean() for h in states] if form.spread else []
+    parts = []
+    for i in range(pairs):
+        total = weights.bias[i * hidden : (i + 1) * hidden]
+        for j in (i, i + 1):
+            # A state inside is read by two pairs; the rows of the lower pair come first.
+            own = slice(hidden, None) if j == i and i > 0 else slice(0, hidden)
+            total = total + states[j] @ weights.reading[j][own].T
+            if form.spread:
+                total = total + spread[j] * weights.spread[j][own]
+        parts.append(total)
+    u = torch.cat(parts, -1)
+    if xi is not None:
+        u = u + form.sigma * xi
+    z = torch.where(u > 0, u, form.slope * u)
+    if form.pooled:
+        z = z / torch.sqrt((z**2).mean(-1, keepdim=True) + 1e-8)
+    level = z @ weights.readout
+    return level + weights.offset[0] if weights.offset else level
+
+
+def penalty(weights: Weights, states: list[Tensor], form: Form, xi: Tensor | None = None) -> Tensor:
+    """The gradient penalty by differentiating twice; of every pair alone under ``scope: pair``."""
+    if form.scope == "all":
+        return _penalty(weights, states, form, xi)
+    pairs, hidden = len(states) - 1, weights.bias.shape[0] // (len(states) - 1)
+    total = torch.zeros((), dtype=states[0].dtype)
+    for i in range(pairs):
         own = slice(i * hidden, (i + 1) * hidden)
-        u = torch.cat([states[i], states[i + 1]], -1) @ w.T + bias[own]
-        total = total + torch.where(u > 0, u, 0.1 * u) @ readout[own]
+        rows = [slice(hidden, None) if i > 0 else slice(0, hidden), slice(0, hidden)]
+        at = list(zip((i, i + 1), rows, strict=True))
+        alone = Weights(
+            [weights.reading[j][r] for j, r in at],
+            weights.bias[own],
+            weights.readout[own],
+            [weights.spread[j][r] for j, r in at] if form.spread else [],
+            [],
+        )
+        noise = None if xi is None else xi[:, own]
+        total = total + _penalty(alone, states[i : i + 2], form, noise)
     return total
 
 
-def penalty(weights: tuple, states: list[Tensor], weight: float) -> Tensor:
-    """lambda * mean (||g||_2 - 1)^2 by differentiating twice."""
+def _penalty(weights: Weights, states: list[Tensor], form: Form, xi: Tensor | None) -> Tensor:
     inputs = [h.detach().clone().requires_grad_() for h in states]
-    level = discriminator(weights, inputs).sum()
+    level = discriminator(weights, inputs, form, xi).sum()
     gradients = torch.autograd.grad(level, inputs, create_graph=True)
-    norm = torch.sqrt(sum((g**2).sum(-1) for g in gradients) + 1e-12)
-    return weight * ((norm - 1) ** 2).mean()
+    if form.penalty_form == "l2":
+        norm = torch.sqrt(sum((g**2).sum(-1) for g in gradients) + 1e-12)
+        return form.penalty * ((norm - 1) ** 2).mean()
+    excess = sum(g.abs().sum(-1) for g in gradients) - 1
+    return form.penalty * (excess.abs() if form.penalty_form == "l1" else excess).mean()
 
 
 def kl(top: Tensor) -> Tensor:

@@ -1,0 +1,190 @@
+"""The search for the convolutional default: settings in search_dcgan.yaml, one line a checkpoint.
+
+    python benchmarks/search_dcgan.py --data DATA --extractor DATA/mnist_extractor.ts NAME ...
+
+Every line of search_dcgan.jsonl holds a setting, its seed, images seen, the Frechet distance of
+10,000 dreams to the 10,000 test images, diversity of the dreams by layer (root of summed variance,
+dreams over waking), unexplained variance of each layer given the layer above, the ACh gap, and
+linear probes (10,000 training images, test set) where they were taken.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from neuro_aws.build import build_animal
+from neuro_aws.engine import Engine, Streams
+from neuro_aws.functional.maps import rows
+from neuro_aws.functional.noise import KeyedNoise
+from neuro_aws.metrics.frechet import frechet
+from neuro_aws.perturbations import Slots
+from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.schedule import Schedule
+
+HERE = Path(__file__).parent
+PROBED = (60_000, 180_000)
+DIAGNOSED = (40_000, 60_000, 180_000)
+CHECKPOINTS = (7_680, 20_000, 40_000, 60_000, 90_000, 120_000, 150_000, 180_000, 240_000)
+
+
+def main() -> None:
+    """Run the settings named, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("settings", nargs="*")
+    parser.add_argument("--file", type=Path, default=HERE / "search_dcgan.yaml")
+    parser.add_argument("--data", required=True, help="folder that holds mnist/")
+    parser.add_argument("--extractor", required=True, help="TorchScript feature extractor")
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=HERE / "search_dcgan.jsonl")
+    parser.add_argument("--grids", type=Path, help="folder for grids of dreams")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    table = yaml.safe_load(arguments.file.read_text())
+    for name in arguments.settings or table["settings"]:
+        run(name, table, arguments)
+
+
+def run(name: str, table: dict, arguments: argparse.Namespace) -> None:
+    """Train one setting and append a line at every checkpoint."""
+    overrides = [f"stimulus.folder={arguments.data}/mnist", *overrides_of(table, name)]
+    protocol = Protocol.from_text(yaml.safe_dump(table["base"]), "base", overrides)
+    spec = protocol.spec
+    animal = build_animal(spec, arguments.seed, torch.device("cpu"))
+    streams = Streams(arguments.seed, torch.float32, torch.device("cpu"))
+    batch = spec.stimulus.batch
+    engine = Engine(
+        animal.network, animal.algorithm, animal.updates, animal.world,
+        Schedule(spec.schedule), streams, batch, lambda _: Slots(),
+    )  # fmt: skip
+    extractor = torch.jit.load(arguments.extractor)
+    features = measured(extractor, animal.world.held_out.view(-1, 1, 32, 32))
+    step, cycle, trained = 0, len(engine.schedule.stretches[0].cycle), 0.0
+    wakes = sum(phase == "wake" for phase, _ in engine.schedule.stretches[0].cycle)
+    for images in (c for c in CHECKPOINTS if c <= arguments.images):
+        started = time.monotonic()
+        while step // cycle * wakes * batch < images:
+            for _ in range(cycle):
+                engine.step(step)
+                step += 1
+        trained += time.monotonic() - started
+        line = {"setting": name, "seed": arguments.seed, "images": images}
+        line |= measure(animal, extractor, features, step, images)
+        line["train_s"] = round(trained, 1)
+        print(json.dumps(line), flush=True)
+        with arguments.out.open("a") as out:
+            out.write(json.dumps(line) + "\n")
+        if arguments.grids:
+            grid(animal, arguments.grids / f"{name}-s{arguments.seed}-{images:06d}.png")
+        if not line["frechet"] < 5000:
+            break
+
+
+def overrides_of(table: dict, name: str) -> list[str]:
+    """Return key=value of a setting, those of the settings it is ``like`` first."""
+    setting = dict(table["settings"][name])
+    parent = setting.pop("like", None)
+    own = [f"{key}={json.dumps(value)}" for key, value in setting.items()]
+    return (overrides_of(table, parent) if parent else []) + own
+
+
+def dreams(animal, count: int, step: int) -> list[list[torch.Tensor]]:
+    """Return dreams in batches of 500, every layer."""
+    draws = KeyedNoise(7, "search", torch.float32).at(step)
+    network = animal.network
+    return [
+        network.dream(draws.normal(torch.Size((500, network.top_units))), draws).somas
+        for _ in range(count // 500)
+    ]
+
+
+@torch.inference_mode()
+def measured(extractor, images: torch.Tensor) -> np.ndarray:
+    """Return features of images, 500 at a time."""
+    parts = [extractor(part.contiguous()) for part in images.split(500)]
+    return torch.cat(parts).numpy().astype(np.float64)
+
+
+@torch.inference_mode()
+def measure(animal, extractor, features, step: int, images: int) -> dict:
+    """Return the measures of this moment."""
+    network, world = animal.network, animal.world
+    dreamt = dreams(animal, 10_000, step)
+    line = {"frechet": frechet(measured(extractor, torch.cat([d[0] for d in dreamt])), features)}
+    state = network.with_dendrites(network.recognise(world.held_out[:2000], None, running=True))
+    waking = [rows(h) for h in state.somas]
+    first = [torch.cat([rows(d[j]) for d in dreamt[:4]]) for j in range(len(waking))]
+    spread = [float(torch.sqrt(d.var(0).sum() / w.var(0).sum())) for d, w in zip(first, waking)]
+    line["diversity"] = [round(s, 3) for s in spread]
+    missed = []
+    for layer in state.layers[:-1]:
+        h, d = rows(layer.soma), rows(layer.dendrite.rate)
+        missed.append(round(float((h - d).square().sum() / (h - h.mean(0)).square().sum()), 3))
+    line["unexplained"] = missed
+    if images in DIAGNOSED:
+        line["frechet_from"] = from_waking(animal, extractor, features, step)
+    level = network.acetylcholine.level
+    line["gap"] = float(level(state.somas).mean() - level(dreamt[0]).mean())
+    line["frechet"] = round(line["frechet"], 1)
+    if images in PROBED:
+        line["probes"] = probe(network, world)
+    return line
+
+
+def from_waking(animal, extractor, features, step: int) -> list[float]:
+    """Return the Frechet distance of dreams that start from waking h_1, ... h_N instead of the prior.
+
+    Where it jumps, from one start to the next higher one, the dream goes wrong.
+    """
+    network, draws = animal.network, KeyedNoise(7, "search/wake", torch.float32).at(step)
+    found: list[list[torch.Tensor]] = [[] for _ in network.layers]
+    for part in animal.world.held_out.split(500):
+        waking = network.recognise(part, draws, running=True).somas
+        for k in range(1, len(waking)):
+            h = waking[k]
+            for i in range(k - 1, -1, -1):
+                layer = network.layers[i]
+                noise = draws if i or network.bottom_noise else None
+                drive, _ = layer.feedback_potential(h)
+                h = network._fire(i, layer.psi_below, drive, noise, None).soma
+            found[k - 1].append(h)
+    return [round(frechet(measured(extractor, torch.cat(x)), features), 1) for x in found]
+
+
+def probe(network, world) -> list[float]:
+    """Return test accuracy of logistic regressions on each layer, trained on 10,000 images."""
+
+    def somata(images):
+        parts = [network.recognise(p, None, running=True).somas for p in images.split(1000)]
+        return [torch.cat([rows(p[j]) for p in parts]).numpy() for j in range(1, len(parts[0]))]
+
+    train, test = somata(world.life[:10_000]), somata(world.held_out)
+    y, y_test = world.life_labels[:10_000].numpy(), world.held_out_labels.numpy()
+    scores = []
+    for a, b in zip(train, test, strict=True):
+        scaler = StandardScaler().fit(a)
+        model = LogisticRegression(max_iter=30, tol=1e-2).fit(scaler.transform(a), y)
+        scores.append(round(float(model.score(scaler.transform(b), y_test)), 3))
+    return scores
+
+
+def grid(animal, path: Path) -> None:
+    """Draw 100 dreams."""
+    import matplotlib.pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with torch.inference_mode():
+        images = dreams(animal, 500, 1)[0][0][:100, 0]
+    tiled = images.reshape(10, 10, 32, 32).permute(0, 2, 1, 3).reshape(320, 320)
+    plt.imsave(path, tiled.numpy(), cmap="gray", vmin=-1, vmax=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Doubly Adversarial Wake-Sleep (Algorithm 2; Eq. 5): a second discriminator R, mixed by gamma."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from neuro_aws.algorithms.base import Reduction, feedback_delta, propagate
+from neuro_aws.functional.densities import kl_to_standard_normal
+from neuro_aws.functional.discriminator_plasticity import NORM_EPSILON
+from neuro_aws.functional.maps import rows
+from neuro_aws.functional.noise import NoiseSource
+from neuro_aws.functional.plasticity import Density, batch_of
+from neuro_aws.network import Gains, Network
+from neuro_aws.phase import (
+    DISCRIMINATOR,
+    FEEDBACK,
+    FEEDFORWARD,
+    NREM,
+    READOUT,
+    REM,
+    WAKE,
+    Phase,
+    Projection,
+)
+from neuro_aws.state import AcetylcholineSignal, Delta, Deltas, NetworkState
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A step's differentiable passes, and the leaves they depend on.
+
+    ``first`` is read by R, ``penalised`` by its penalty, and ``sent`` by G: in wake the first is
+    the step itself, in REM the dream passed up again. With shared draws they are one pass.
+    ``seen`` is the stimulus of the penalised pass, ``dreamt`` the dream that G can be taught
+    through. ``losses`` takes up R of each sample and its penalty, to be looked at.
+    """
+
+    leaves: dict[Projection, list[Tensor]]
+    first: NetworkState
+    penalised: NetworkState
+    seen: Tensor
+    sent: NetworkState | None = None
+    dreamt: NetworkState | None = None
+    losses: dict[str, Tensor] = field(default_factory=dict)
+
+
+class DoublyAdversarial:
+    """Pure Adversarial Wake-Sleep and a GAN on one network: gamma of one, 1 - gamma of the other.
+
+    R(h_{N-1}) tells stimuli from dreams that were passed up again through F (Eq. 5):
+
+        wake   dG = gamma * < (h - d) psi' h^T >          dD = gamma * (d<D> - d penalty)
+               dF = - gamma * d<D>/dF - kl dKL/dF + (1 - gamma) * d(<R> - GP_R(x))/dF
+               dR = (1 - gamma) * d(<R> - GP_R(x))/dR
+        REM    dD = gamma * (- d<D> - d penalty)           dG = (1 - gamma) * d<R(F(x_G))>/dG
+               dF, dR = - (1 - gamma) * d(<R(F(x_G))> + GP_R(x_G))
+
+    with GP_R(x) = lambda_R * mean (||grad_x R(F(x))||_2 - 1)^2. gamma = 1 is pure AWS, 0 a WGAN-GP.
+    R's credit runs back through all of F, and its penalty is differentiated twice: autograd does
+    both; no locality is claimed. ``draws: each`` gives the passes for R, its penalty and G noise of
+    their own
+    (in wake: the step, then the penalty's; in REM: the dream, R's, the penalty's, G's); ``shared``
+    passes once.
+    The gate of ACh acts on what F learns in wake; what it learns from R in REM is not gated.
+    """
+
+    return_path = False
+    uses_autograd = True
+
+    def __init__(
+        self,
+        gamma: float = 0.9,
+        density: Density = "gaussian",
+        kl: float = 1e-3,
+        reduction: Reduction = "sum",
+        each_draws: bool = False,
+    ) -> None:
+        self.gamma = gamma
+        self.density: Density = density
+        self.kl = kl
+        self.reduction: Reduction = reduction
+        self.each_draws = each_draws
+
+    def propagate(
+        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
+    ) -> NetworkState:
+        """Return the activity of one step, with the passes that R needs in ``graph``."""
+        if phase is NREM:
+            return propagate(network, stimulus, phase, noise, clamp)
+        graph = self._wake if phase is WAKE else self._rem
+        return graph(network, stimulus, noise, clamp)
+
+    def _wake(
+        self, network: Network, stimulus: Tensor, noise: NoiseSource, clamp: Gains
+    ) -> NetworkState:
+        with leaves_of(network, FEEDFORWARD, READOUT) as leaves:
+            x = network.admit(stimulus).detach().clone().requires_grad_()
+            first = network.recognise(x, noise, clamp)
+            again = network.recognise(x, noise, clamp) if self.each_draws else first
+        with torch.no_grad():
+            state = network.with_dendrites(detached(first))
+        passes = (again,) if self.each_draws else ()
+        graph = Graph(leaves, first, again, x)
+        return NetworkState(WAKE, state.layers, tuple(map(detached, passes)), graph)
+
+    def _rem(self, network: Network, top: Tensor, noise: NoiseSource, clamp: Gains) -> NetworkState:
+        with leaves_of(network, FEEDFORWARD, FEEDBACK, READOUT) as leaves:
+            dreamt = network.dream(top, noise, clamp)
+            x = dreamt.layers[0].soma
+            seen = x.detach().requires_grad_()
+            first = network.recognise(seen, noise, clamp)
+            again = network.recognise(seen, noise, clamp) if self.each_draws else first
+            sent = network.recognise(x, noise, clamp) if self.each_draws else None
+        passes = [first, again, sent] if sent is not None else [first]
+        graph = Graph(leaves, first, again, seen, sent, dreamt)
+        return NetworkState(REM, detached(dreamt).layers, tuple(map(detached, passes)), graph)
+
+    def deltas(
+        self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
+    ) -> Deltas:
+        """Return dG, dF, dD and dR, each in both phases."""
+        if phase is NREM:
+            return {}
+        own = network.acetylcholine.plasticity(state, ach)
+        deltas: Deltas = {DISCRIMINATOR: Delta([self.gamma * t for t in own])}
+        graph = state.graph
+        assert isinstance(graph, Graph)
+        teach = self._wake_deltas if phase is WAKE else self._rem_deltas
+        deltas |= teach(network, state, ach, graph)
+        return deltas
+
+    def _wake_deltas(
+        self, network: Network, state: NetworkState, ach: AcetylcholineSignal, graph: Graph
+    ) -> Deltas:
+        feedback = feedback_delta(network, state, self.density, self.reduction)
+        batch = batch_of(state.layers[0].soma)
+        objective = self._readout(network, graph, sign=1.0)[0]
+        for teach, layer in zip(ach.teaching[1:], graph.first.layers[1:], strict=True):
+            objective = objective - (self.gamma / batch) * (teach.detach() * layer.soma).sum()
+        if self.kl:
+            top = rows(graph.first.layers[-1].soma)
+            objective = objective - self.kl * kl_to_standard_normal(top)
+        forward, readout = _gradients(objective, graph.leaves, FEEDFORWARD, READOUT)
+        gate = ach.gate if isinstance(ach.gate, float) else float(ach.gate.mean())
+        return {
+            FEEDBACK: Delta([self.gamma * t for t in feedback]),
+            FEEDFORWARD: Delta(forward, gate, teaching=ach.teaching[1:]),
+            READOUT: Delta(readout),
+        }
+
+    def _rem_deltas(
+        self, network: Network, state: NetworkState, ach: AcetylcholineSignal, graph: Graph
+    ) -> Deltas:
+        objective, slope = self._readout(network, graph, sign=-1.0)
+        forward, readout = _gradients(objective, graph.leaves, FEEDFORWARD, READOUT)
+        assert graph.dreamt is not None
+        x = graph.dreamt.layers[0].soma
+        if graph.sent is not None:
+            level = network.readout_level(graph.sent, graph.leaves[READOUT])
+            graph.losses["readout_for_generator"] = level.detach()
+            (slope,) = torch.autograd.grad(level.sum(), x, retain_graph=True)
+        objective = ((1 - self.gamma) / len(x)) * (x * slope.detach()).sum()
+        (feedback,) = _gradients(objective, graph.leaves, FEEDBACK)
+        return {
+            FEEDFORWARD: Delta(forward),
+            FEEDBACK: Delta(feedback),
+            READOUT: Delta(readout),
+        }
+
+    def _readout(self, network: Network, graph: Graph, sign: float) -> tuple[Tensor, Tensor]:
+        """Return (1 - gamma) (sign <R> - GP_R) and grad_x R of the penalised pass."""
+        readout = graph.leaves[READOUT]
+        level = network.readout_level(graph.first, readout)
+        again = level
+        if graph.penalised is not graph.first:
+            again = network.readout_level(graph.penalised, readout)
+        (slope,) = torch.autograd.grad(again.sum(), graph.seen, create_graph=True)
+        norm = torch.sqrt(slope.flatten(1).square().sum(1) + NORM_EPSILON)
+        assert network.readout is not None
+        penalty = network.readout.penalty * (norm - 1).square().mean()
+        graph.losses.update(readout=level.detach(), readout_penalty=penalty.detach())
+        return (1 - self.gamma) * (sign * level.mean() - penalty), slope
+
+
+@contextmanager
+def leaves_of(
+    network: Network, *projections: Projection
+) -> Iterator[dict[Projection, list[Tensor]]]:
+    """Let autograd see the weights of some projections; memory is shared with the network's."""
+    leaves = {}
+    kept = {p: network.parameters(p) for p in projections}
+    for projection, tensors in kept.items():
+        leaves[projection] = [t.detach().requires_grad_() for t in tensors]
+        network.put(projection, leaves[projection])
+    try:
+        with torch.enable_grad():
+            yield leaves
+    finally:
+        for projection, tensors in kept.items():
+            network.put(projection, tensors)
+
+
+def detached(state: NetworkState) -> NetworkState:
+    """Return the state without its graph."""
+    return state.map(torch.Tensor.detach)
+
+
+def _gradients(
+    objective: Tensor, leaves: dict[Projection, list[Tensor]], *projections: Projection
+) -> Sequence[list[Tensor]]:
+    tensors = [t for p in projections for t in leaves[p]]
+    found = torch.autograd.grad(objective, tensors, allow_unused=True, retain_graph=True)
+    whole = [torch.zeros_like(t) if g is None else g for g, t in zip(found, tensors, strict=True)]
+    counts = [len(leaves[p]) for p in projections]
+    split = []
+    for count in counts:
+        split.append(whole[:count])
+        whole = whole[count:]
+    return split

@@ -1,0 +1,53 @@
+"""Pictures of dreams and of predictions."""
+
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+GAP = 1
+"""Pixels between pictures."""
+
+
+def tiled(images: Bytes, columns: int) -> Bytes:
+    """Return pictures (n, height, width, channels) side by side, row by row, on grey."""
+    count, high, wide, channels = images.shape
+    rows = -(-count // columns)
+    sheet = np.full(
+        (rows * (high + GAP) - GAP, columns * (wide + GAP) - GAP, channels), 96, np.uint8
+    )
+    for k, picture in enumerate(images):
+        y, x = divmod(k, columns)
+        top, left = y * (high + GAP), x * (wide + GAP)
+        sheet[top : top + high, left : left + wide] = picture
+    return sheet
+
+
+def strip(images: Bytes) -> Bytes:
+    """Return (stimuli, 1 + N, ...) as a sheet: one column a stimulus, one row a depth."""
+    turned = images.swapaxes(0, 1)
+    return tiled(turned.reshape(-1, *images.shape[2:]), images.shape[0])
+
+
+def show(axes: Axes, sheet: Bytes, title: str) -> None:
+    """Draw a sheet of pictures."""
+    grey = sheet.shape[-1] == 1
+    axes.imshow(sheet[..., 0] if grey else sheet, cmap="gray" if grey else None, vmin=0, vmax=255)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, loc="left")
+
+
+def write_png(path: Path, sheet: Bytes, scale: int = 2) -> None:
+    """Write a sheet as a PNG file, each pixel ``scale`` wide."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    large = sheet.repeat(scale, 0).repeat(scale, 1)
+    if large.shape[-1] == 1:
+        large = large.repeat(3, -1)
+    temporary = path.with_suffix(".tmp")
+    matplotlib.image.imsave(temporary, large, format="png")
+    temporary.replace(path)

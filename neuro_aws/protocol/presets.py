@@ -1,0 +1,94 @@
+"""Presets: whole settings by name, under what a protocol writes itself."""
+
+from typing import Any
+
+from neuro_aws.protocol.model import Dcgan
+
+PUBLISHED: dict[str, Any] = {
+    "network": {
+        "order": "published",
+        "prediction": "bare",
+        "normalise_top": True,
+        "batch_norm": "affine",
+        "noise": {"scale": 0.01, "bottom": False},
+        "inverse_relu": 0.5,
+        "discriminator": {
+            "hidden": 128,
+            "slope": 0.01,
+            "pooled": True,
+            "spread": True,
+            "noise": 0.01,
+            "draws": "each",
+            "penalty": 0.9,
+            "penalty_form": "l1_signed",
+        },
+    },
+    "algorithm": {
+        "name": "adversarial_wake_sleep",
+        "credit": "backprop",
+        "density": "laplacian",
+        "reduction": "mean",
+        "kl": 1e-4,
+        "feedforward": {"rate": 3e-4, "betas": [0.64, 0.999], "apply": "cycle", "clip": 50.0},
+        "feedback": {"rate": 1e-5, "betas": [0.64, 0.999], "apply": "cycle"},
+        "discriminator": {"rate": 1e-4, "betas": [0.64, 0.999], "apply": "cycle", "clip": 50.0},
+    },
+}
+"""The published experiment of pure Adversarial Wake-Sleep (Table 1, and the code's own choices)."""
+
+_BETAS = {"betas": [0.0, 0.9], "apply": "cycle"}
+
+PUBLISHED_DOUBLY: dict[str, Any] = {
+    "network": {
+        **PUBLISHED["network"],
+        "discriminator": {**PUBLISHED["network"]["discriminator"], "penalty": 0.7},
+    },
+    "algorithm": {
+        "name": "doubly_adversarial",
+        "gamma": 0.9,
+        "density": "laplacian",
+        "reduction": "mean",
+        "kl": 1e-4,
+        "feedforward": {"rate": 8e-4, **_BETAS},
+        "feedback": {"rate": 2e-4, **_BETAS},
+        "discriminator": {"rate": 1e-5, **_BETAS},
+        "readout": {"rate": 1e-5, "penalty": 7.0, **_BETAS},
+    },
+}
+"""The published experiment of Doubly Adversarial Wake-Sleep (Table 1)."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "published": PUBLISHED,
+    "published_doubly": PUBLISHED_DOUBLY,
+}
+
+
+def under(preset: dict[str, Any], written: dict[str, Any]) -> dict[str, Any]:
+    """Return the preset's settings with what is written over them, key by key."""
+    merged = dict(preset)
+    for key, value in written.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[key] = under(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def completed(data: Any) -> Any:
+    """Return a protocol's data with its ``preset`` under it, and the layers its ``dcgan`` makes.
+
+    What is not as it should be is left for the validation to refuse.
+    """
+    if not isinstance(data, dict):
+        return data
+    if isinstance(data.get("preset"), str) and data["preset"] in PRESETS:
+        data = under(PRESETS[data["preset"]], data)
+    network = data.get("network")
+    if isinstance(network, dict) and isinstance(network.get("dcgan"), dict):
+        try:
+            layers = Dcgan(**network["dcgan"]).layers
+        except (TypeError, ValueError):
+            return data
+        data = {**data, "network": {"layers": list(layers), **network}}
+    return data
