@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +20,16 @@ import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from neuro_aws.build import build_animal
+from neuro_aws.build import Animal, build_animal
 from neuro_aws.engine import Engine, Streams
 from neuro_aws.functional.maps import rows
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.metrics.frechet import frechet
+from neuro_aws.network import Network
 from neuro_aws.perturbations import Slots
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.schedule import Schedule
+from neuro_aws.stimuli import World
 
 HERE = Path(__file__).parent
 PROBED = (60_000, 180_000)
@@ -52,7 +55,7 @@ def main() -> None:
         run(name, table, arguments)
 
 
-def run(name: str, table: dict, arguments: argparse.Namespace) -> None:
+def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None:
     """Train one setting and append a line at every checkpoint."""
     overrides = [f"stimulus.folder={arguments.data}/mnist", *overrides_of(table, name)]
     protocol = Protocol.from_text(yaml.safe_dump(table["base"]), "base", overrides)
@@ -64,7 +67,7 @@ def run(name: str, table: dict, arguments: argparse.Namespace) -> None:
         animal.network, animal.algorithm, animal.updates, animal.world,
         Schedule(spec.schedule), streams, batch, lambda _: Slots(),
     )  # fmt: skip
-    extractor = torch.jit.load(arguments.extractor)
+    extractor = torch.jit.load(arguments.extractor)  # type: ignore[no-untyped-call]
     features = measured(extractor, animal.world.held_out.view(-1, 1, 32, 32))
     step, cycle, trained = 0, len(engine.schedule.stretches[0].cycle), 0.0
     wakes = sum(phase == "wake" for phase, _ in engine.schedule.stretches[0].cycle)
@@ -75,7 +78,7 @@ def run(name: str, table: dict, arguments: argparse.Namespace) -> None:
                 engine.step(step)
                 step += 1
         trained += time.monotonic() - started
-        line = {"setting": name, "seed": arguments.seed, "images": images}
+        line: dict[str, Any] = {"setting": name, "seed": arguments.seed, "images": images}
         line |= measure(animal, extractor, features, step, images)
         line["train_s"] = round(trained, 1)
         print(json.dumps(line), flush=True)
@@ -87,7 +90,7 @@ def run(name: str, table: dict, arguments: argparse.Namespace) -> None:
             break
 
 
-def overrides_of(table: dict, name: str) -> list[str]:
+def overrides_of(table: dict[str, Any], name: str) -> list[str]:
     """Return key=value of a setting, those of the settings it is ``like`` first."""
     setting = dict(table["settings"][name])
     parent = setting.pop("like", None)
@@ -95,36 +98,43 @@ def overrides_of(table: dict, name: str) -> list[str]:
     return (overrides_of(table, parent) if parent else []) + own
 
 
-def dreams(animal, count: int, step: int) -> list[list[torch.Tensor]]:
+def dreams(animal: Animal, count: int, step: int) -> list[list[torch.Tensor]]:
     """Return dreams in batches of 500, every layer."""
     draws = KeyedNoise(7, "search", torch.float32).at(step)
     network = animal.network
-    return [
-        network.dream(draws.normal(torch.Size((500, network.top_units))), draws).somas
-        for _ in range(count // 500)
-    ]
+    return [network.dream(network.prior(500, draws), draws).somas for _ in range(count // 500)]
 
 
 @torch.inference_mode()
-def measured(extractor, images: torch.Tensor) -> np.ndarray:
+def measured(extractor: Any, images: torch.Tensor) -> np.ndarray:
     """Return features of images, 500 at a time."""
-    parts = [extractor(part.contiguous()) for part in images.split(500)]
+    parts = [extractor(part.contiguous()) for part in torch.split(images, 500)]
     return torch.cat(parts).numpy().astype(np.float64)
 
 
 @torch.inference_mode()
-def measure(animal, extractor, features, step: int, images: int) -> dict:
+def measure(
+    animal: Animal, extractor: Any, features: np.ndarray, step: int, images: int
+) -> dict[str, Any]:
     """Return the measures of this moment."""
     network, world = animal.network, animal.world
     dreamt = dreams(animal, 10_000, step)
-    line = {"frechet": frechet(measured(extractor, torch.cat([d[0] for d in dreamt])), features)}
+    line: dict[str, Any] = {
+        "frechet": frechet(
+            measured(extractor, animal.network.picture(torch.cat([d[0] for d in dreamt]))), features
+        )
+    }
     state = network.with_dendrites(network.recognise(world.held_out[:2000], None, running=True))
     waking = [rows(h) for h in state.somas]
     first = [torch.cat([rows(d[j]) for d in dreamt[:4]]) for j in range(len(waking))]
-    spread = [float(torch.sqrt(d.var(0).sum() / w.var(0).sum())) for d, w in zip(first, waking)]
+    spread = [
+        float(torch.sqrt(d.var(0).sum() / w.var(0).sum()))
+        for d, w in zip(first, waking, strict=True)
+    ]
     line["diversity"] = [round(s, 3) for s in spread]
     missed = []
     for layer in state.layers[:-1]:
+        assert layer.dendrite is not None
         h, d = rows(layer.soma), rows(layer.dendrite.rate)
         missed.append(round(float((h - d).square().sum() / (h - h.mean(0)).square().sum()), 3))
     line["unexplained"] = missed
@@ -138,14 +148,14 @@ def measure(animal, extractor, features, step: int, images: int) -> dict:
     return line
 
 
-def from_waking(animal, extractor, features, step: int) -> list[float]:
-    """Return the Frechet distance of dreams that start from waking h_1, ... h_N instead of the prior.
+def from_waking(animal: Animal, extractor: Any, features: np.ndarray, step: int) -> list[float]:
+    """Return Frechet distances of dreams that start from waking h_1, ... h_N, not the prior.
 
     Where it jumps, from one start to the next higher one, the dream goes wrong.
     """
     network, draws = animal.network, KeyedNoise(7, "search/wake", torch.float32).at(step)
     found: list[list[torch.Tensor]] = [[] for _ in network.layers]
-    for part in animal.world.held_out.split(500):
+    for part in torch.split(animal.world.held_out, 500):
         waking = network.recognise(part, draws, running=True).somas
         for k in range(1, len(waking)):
             h = waking[k]
@@ -155,16 +165,21 @@ def from_waking(animal, extractor, features, step: int) -> list[float]:
                 drive, _ = layer.feedback_potential(h)
                 h = network._fire(i, layer.psi_below, drive, noise, None).soma
             found[k - 1].append(h)
-    return [round(frechet(measured(extractor, torch.cat(x)), features), 1) for x in found]
+    return [
+        round(frechet(measured(extractor, network.picture(torch.cat(x))), features), 1)
+        for x in found
+    ]
 
 
-def probe(network, world) -> list[float]:
+def probe(network: Network, world: World) -> list[float]:
     """Return test accuracy of logistic regressions on each layer, trained on 10,000 images."""
 
-    def somata(images):
-        parts = [network.recognise(p, None, running=True).somas for p in images.split(1000)]
+    def somata(images: torch.Tensor) -> list[np.ndarray]:
+        parts = [network.recognise(p, None, running=True).somas for p in torch.split(images, 1000)]
         return [torch.cat([rows(p[j]) for p in parts]).numpy() for j in range(1, len(parts[0]))]
 
+    assert world.life_labels is not None
+    assert world.held_out_labels is not None
     train, test = somata(world.life[:10_000]), somata(world.held_out)
     y, y_test = world.life_labels[:10_000].numpy(), world.held_out_labels.numpy()
     scores = []
@@ -175,13 +190,13 @@ def probe(network, world) -> list[float]:
     return scores
 
 
-def grid(animal, path: Path) -> None:
+def grid(animal: Animal, path: Path) -> None:
     """Draw 100 dreams."""
     import matplotlib.pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.inference_mode():
-        images = dreams(animal, 500, 1)[0][0][:100, 0]
+        images = animal.network.picture(dreams(animal, 500, 1)[0][0][:100, 0])
     tiled = images.reshape(10, 10, 32, 32).permute(0, 2, 1, 3).reshape(320, 320)
     plt.imsave(path, tiled.numpy(), cmap="gray", vmin=-1, vmax=1)
 

@@ -101,8 +101,16 @@ def build_network(
         noise_decay=_decay(section.noise.decay),
         inverse_relu_decay=_decay(section.inverse_relu_decay),
         noise_by_layer=section.noise.by_layer or (),
-        prior=LearntPrior(sizes[-1], dtype, device) if section.prior == "learnt" else None,
+        prior=_prior(section, sizes[-1], _generator(animal, "birth/prior", device), dtype),
     )
+
+
+def _prior(
+    section: NetworkSection, units: int, generator: torch.Generator, dtype: torch.dtype
+) -> LearntPrior | None:
+    if section.prior == "standard":
+        return None
+    return LearntPrior(section.prior_components, units, generator, dtype)
 
 
 def _decay(section: DecaySection) -> Decay:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.algorithms.base import Algorithm
+from neuro_aws.distributed import SharedDraws, Team
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.network import Network
 from neuro_aws.perturbations import Slots
@@ -32,12 +33,26 @@ class Moment:
 Observer = Callable[[Moment], None]
 
 
+class SharedNoise(KeyedNoise):
+    """A stream whose numbers several processes share, each its rows of the batch."""
+
+    def __init__(
+        self, animal: int, stream: str, dtype: torch.dtype, device: torch.device, team: Team
+    ) -> None:
+        super().__init__(animal, stream, dtype, device)
+        self._draws = SharedDraws(self._draws, team)
+
+
 class Streams:
     """The random streams of one animal; each is keyed by step."""
 
-    def __init__(self, animal: int, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self, animal: int, dtype: torch.dtype, device: torch.device, team: Team | None = None
+    ) -> None:
         def stream(name: str) -> KeyedNoise:
-            return KeyedNoise(animal, name, dtype, device)
+            if team is None or team.size == 1:
+                return KeyedNoise(animal, name, dtype, device)
+            return SharedNoise(animal, name, dtype, device, team)
 
         self.stimulus = stream("stimulus")
         self.eyes = stream("eyes")
@@ -61,6 +76,7 @@ class Engine:
         batch: int,
         slots: Callable[[StepSpec], Slots],
         observers: Sequence[Observer] = (),
+        team: Team | None = None,
     ) -> None:
         self.network = network
         self.algorithm = algorithm
@@ -68,7 +84,8 @@ class Engine:
         self.world = world
         self.schedule = schedule
         self.streams = streams
-        self.batch = batch
+        self.team = team or Team()
+        self.batch = self.team.share(batch)
         self.slots = slots
         self.observers = observers
 
@@ -94,11 +111,12 @@ class Engine:
         state = self.algorithm.propagate(self.network, stimulus, spec.phase, noise, perturb.gains)
         signal = self.network.acetylcholine(state, self.streams.ach.at(step))
         ach = perturb.neuromodulator(signal, labels, self.streams.neuromodulator.at(step))
-        deltas = self.algorithm.deltas(self.network, state, ach, spec.phase)
+        deltas = self.team.mean(self.algorithm.deltas(self.network, state, ach, spec.phase))
         changes = self.updates(deltas, perturb.scales, spec.cycle_ends)
         self.network.apply(changes)
         self.network.acetylcholine.track(signal, state)
         self.network.track(state)
+        self.team.settle(self.network, step)
         moment = Moment(spec, perturb, state, ach, deltas, changes)
         for observe in self.observers:
             observe(moment)

@@ -13,6 +13,7 @@ import torch
 
 from neuro_aws import checkpoint
 from neuro_aws.build import build_animal
+from neuro_aws.distributed import Team
 from neuro_aws.engine import Engine, Moment, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.measuring import Measurer
@@ -83,12 +84,18 @@ class Life:
     """A segment that can be lived, stopped at any step, and taken up again to the same bits."""
 
     def __init__(
-        self, protocol: Protocol, place: Place, device: torch.device, save_seconds: float = 20.0
+        self,
+        protocol: Protocol,
+        place: Place,
+        device: torch.device,
+        save_seconds: float = 20.0,
+        team: Team | None = None,
     ) -> None:
         self.protocol = protocol
         self.place = place
         self.device = device
         self.save_seconds = save_seconds
+        self.team = team or Team()
         tree = protocol.tree
         self.plan: ArmPlan | TrunkPlan
         if place.segment in tree.arms:
@@ -108,17 +115,18 @@ class Life:
             self.animal.updates,
             self.animal.world,
             self.plan.schedule,
-            Streams(place.animal, self.animal.world.life.dtype, device),
+            Streams(place.animal, self.animal.world.life.dtype, device, self.team),
             spec.stimulus.batch,
             self._slots,
             (TargetCheck(protocol, self.plan, place.animal), self._record),
+            self.team,
         )
         self._slots_of = lru_cache(maxsize=64)(self._make_slots)
         self.step = self.start
 
     def run(self, stopped: Callable[[], bool], report: Callable[[int], None]) -> bool:
         """Live to the end, or until ``stopped()``; say whether the end was reached."""
-        if self.place.final.exists():
+        if self.team.agree(self.place.final.exists()):
             report(self.stop - self.start)
             return True
         self._take_up()
@@ -130,19 +138,25 @@ class Life:
             if moment.spec.last:
                 self._cycle_lived(moment.spec)
             now = time.monotonic()
+            if self.team.size > 1:  # all processes stop at the same step
+                if moment.spec.last and self.team.any(stopped()):
+                    finished = False
+                    break
+            elif now - ticked > TICK_SECONDS and stopped():
+                finished = False
+                break
             if now - ticked > TICK_SECONDS:
                 ticked = now
                 report(self.step - self.start)
-                if stopped():
-                    finished = False
-                    break
             full = self.recorder.rows >= FLUSH_ROWS or self.recorder.bytes >= FLUSH_BYTES
             if self.step < self.stop and (full or now - saved > self.save_seconds):
                 saved = now
                 self._save(self.place.rolling)
         self._save(self.place.final if finished else self.place.rolling)
         if finished:
-            self.place.rolling.unlink(missing_ok=True)
+            if self.team.writes:
+                self.place.rolling.unlink(missing_ok=True)
+            self.team.agree(None)  # wait for the state to be written
         report(self.step - self.start)
         return finished
 
@@ -153,13 +167,15 @@ class Life:
         if isinstance(self.plan, ArmPlan) and self.start > 0:
             trunk = Place(self.place.run, self.place.animal, self.plan.trunk).final
         parts = 0
-        if own.exists():
+        if self.team.agree(own.exists()):
             saved = checkpoint.load(own, self.device)
             self.step, parts = int(saved["step"]), int(saved["parts"])
             self._load(saved)
         elif trunk is not None:
             self._load(checkpoint.load(trunk, self.device))
         self.recorder = Recorder(self.place.parts, self.plan.spec, network, parts)
+        if not self.team.writes:
+            return
         drop_after(self.place.parts, parts, self.recorder.columns)
         if self.step == self.start:
             self.measurer.onset(self.recorder, self.step)
@@ -173,6 +189,9 @@ class Life:
 
     def _save(self, path: Path) -> None:
         self._finite()
+        if not self.team.writes:
+            self.recorder.forget()
+            return
         self.recorder.flush()
         checkpoint.save(
             path,
@@ -197,6 +216,8 @@ class Life:
                     )
 
     def _record(self, moment: Moment) -> None:
+        if not self.team.writes:
+            return
         spec, record = moment.spec, self.plan.spec.record
         if spec.nth % record.ach.every == 0:
             self.recorder.signals(spec, moment.ach)
@@ -223,6 +244,8 @@ class Life:
         ]
 
     def _cycle_lived(self, spec: StepSpec) -> None:
+        if not self.team.writes:
+            return
         cycles = spec.cycle + 1
         stretch = self.plan.schedule.stretches[spec.period]
         ends = cycles == stretch.cycles

@@ -169,9 +169,7 @@ class Network:
         return NetworkState(Phase.REM, tuple(reversed(states)))
 
     def _prior(self, top: Tensor) -> Tensor:
-        """Return draws from N(0, I) as h_N: spread by the learnt prior, normalised if h_N is."""
-        if self.learnt_prior is not None:
-            top = self.learnt_prior(top)
+        """Return draws from the prior in the shape of h_N, normalised where h_N is."""
         top = last(top.view(-1, *self.shapes[-1])) if len(self.shapes[-1]) > 1 else top
         psi = self.layers[-1].psi_above
         if psi.normalisation == "none":
@@ -188,7 +186,9 @@ class Network:
         return NetworkState(state.phase, tuple(layers))
 
     def prior(self, count: int, noise: NoiseSource) -> Tensor:
-        """Return ``count`` draws of h_N as rows: from N(0, I), or fair coins of binary units."""
+        """Return ``count`` draws of h_N as rows: from N(0, I), fair coins, or as learnt."""
+        if self.learnt_prior is not None:
+            return self.learnt_prior.sample(count, noise)
         shape = torch.Size((count, self.top_units))
         if self.binary:
             uniform = noise.uniform(shape)
@@ -273,8 +273,8 @@ class Network:
         }
         tensors["ach.baseline"] = self.acetylcholine.baseline
         if self.learnt_prior is not None:
-            tensors["prior.mean"] = self.learnt_prior.mean
-            tensors["prior.covariance"] = self.learnt_prior.covariance
+            kept = self.learnt_prior.buffers()
+            tensors |= {f"prior.{name}": tensor for name, tensor in kept.items()}
         for i, layer in enumerate(self.layers):
             tensors |= {f"layer{i}.{name}": kept for name, kept in layer.buffers().items()}
         return tensors
@@ -289,6 +289,11 @@ class Network:
                     layer.track(above.drive)
         for passed in state.passes:
             self.track(passed)
+
+    def statistics(self) -> list[Tensor]:
+        """Return what changes in life beside the weights: running statistics, prior, baseline."""
+        weights = {f"{p}.{k}" for p in self.projections for k in range(len(self.parameters(p)))}
+        return [t for name, t in self.state_dict().items() if name not in weights]
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy every tensor of ``tensors`` into the network, which must have the same ones."""

@@ -95,7 +95,12 @@ def run(
         protocol = Protocol.from_text(protocol.text, protocol.source, both)
     arms = chosen_arms(protocol, options.arms)
     animals = protocol.animals(options.seed, options.seeds)
-    folder = _new_folder(protocol, options)
+    from neuro_aws.distributed import join
+
+    team = join(options.device)
+    folder = Path(team.agree(str(_new_folder(protocol, options)) if team.writes else ""))
+    if not team.writes:
+        return _follow(folder, protocol, options, animals, arms)
     settings = {
         "protocol": protocol.source,
         "overrides": list(protocol.overrides),
@@ -122,7 +127,33 @@ def resume(
         log.warning("run was started by version %s", data["neuro_aws"])
     text = (folder / "protocol.yaml").read_text(encoding="utf-8")
     protocol = Protocol.from_text(text, data["protocol"], data["overrides"])
-    return _continue(folder, protocol, options or Options(), progress or Silent())
+    from neuro_aws.distributed import join
+
+    options = options or Options()
+    if not join(data["device"]).writes:
+        return _follow(folder, protocol, options, data["animals"], data["arms"])
+    return _continue(folder, protocol, options, progress or Silent())
+
+
+def _follow(
+    folder: Path, protocol: Protocol, options: Options, animals: list[int], arms: list[str]
+) -> Run:
+    """Live the same animals as process 0 of a team, which alone writes; return its run."""
+    from neuro_aws.distributed import leave
+
+    job = Job(
+        folder.resolve(),
+        protocol.text,
+        protocol.source,
+        protocol.overrides,
+        options.device,
+        options.save_seconds,
+    )
+    main = threading.current_thread() is threading.main_thread()
+    with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
+        run_here(job, tasks_of(protocol, animals, arms), stop, lambda task, lived: None)
+    leave()
+    return open_run(folder)
 
 
 def chosen_arms(protocol: Protocol, arms: tuple[str, ...]) -> list[str]:
@@ -194,7 +225,7 @@ def _live(
     _outcome(folder, "running")
     steps = {task: _steps(protocol, task) for task in tasks}
     jobs = options.jobs or min(os.cpu_count() or 1, len(tasks))
-    if data["device"] != "cpu":
+    if data["device"] != "cpu" or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         jobs = 1
     expected = estimate(protocol, len(animals), arms, jobs)
     log.info("%d animals, arms %s, %d jobs", len(animals), ", ".join(arms), jobs)

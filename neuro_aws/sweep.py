@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,15 +62,20 @@ def live(job: Job, task: Task, stopped: Callable[[], bool], report: Callable[[in
     import torch
     from threadpoolctl import threadpool_limits
 
+    from neuro_aws.allocator import keep_memory
     from neuro_aws.build import device_of
+    from neuro_aws.distributed import join
     from neuro_aws.life import Life, Place, lock
 
     torch.set_num_threads(1)
+    keep_memory()
     protocol = Protocol.from_text(job.text, job.source, job.overrides)
     place = Place(job.run, task.animal, task.segment)
     what = f"animal {task.animal}, {task.segment}"
-    with lock(place.rolling.with_suffix(".lock"), what), threadpool_limits(1):
-        life = Life(protocol, place, device_of(job.device), job.save_seconds)
+    team = join(job.device)
+    held = lock(place.rolling.with_suffix(".lock"), what) if team.writes else nullcontext()
+    with held, threadpool_limits(1):
+        life = Life(protocol, place, device_of(job.device), job.save_seconds, team)
         return life.run(stopped, report)
 
 

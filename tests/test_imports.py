@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "neuro_aws"
 
 LEVELS = [
-    ["errors", "phase", "seeding", "decay"],
+    ["errors", "phase", "seeding", "decay", "allocator"],
     ["protocol"],
     ["functional"],
     ["state"],
@@ -23,7 +23,7 @@ LEVELS = [
     ["updates"],
     ["perturbations"],
     ["algorithms"],
-    ["metrics"],
+    ["metrics", "distributed"],
     ["engine"],
     ["statistics"],
     ["recording"],

@@ -1,5 +1,6 @@
 """neuro-aws run."""
 
+import os
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from neuro_aws.runner import SAVE_SECONDS, Options
 @click.option("--arms", help="Only these arms, separated by commas.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; default: all cores.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
 @click.option("--out", default="runs", show_default=True, help="Folder that holds the runs.")
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
 @click.option(
@@ -33,6 +35,7 @@ def command(
     arms: str | None,
     jobs: int | None,
     device: str,
+    data: str | None,
     out: str,
     sets: tuple[str, ...],
     save_every: float,
@@ -44,13 +47,18 @@ def command(
     neuro-aws run protocols/quickstart.yaml --seeds 4 --jobs 2
     neuro-aws run protocols/quickstart.yaml --arms control --set network.noise.scale=0.3
     neuro-aws run --resume runs/quickstart/20260101-120000-s0
+    neuro-aws run protocols/mnist_aws.yaml --data ~/data
+    torchrun --nproc-per-node 2 -m neuro_aws run protocols/mnist_aws.yaml --data ~/data
     """
     from neuro_aws import results, runner
     from neuro_aws.commands import tables
     from neuro_aws.commands.progress import Bar
+    from neuro_aws.stimuli.folders import DATA_VARIABLE
 
     if (protocol is None) == (resumed is None):
         raise NeuroAWSError("give a PROTOCOL, or --resume RUN", where="run")
+    if data is not None:
+        os.environ[DATA_VARIABLE] = str(Path(data).expanduser().resolve())
     chosen = tuple(a.strip() for a in arms.split(",")) if arms else ()
     options = Options(seed, seeds, jobs, _device(device), out, chosen, save_every)
     console = tables.console()
@@ -62,6 +70,8 @@ def command(
     else:
         assert protocol is not None
         finished = runner.run(protocol, overrides=sets, options=options, progress=bar)
+    if int(os.environ.get("RANK", "0")):
+        return  # process 0 of a team tells
     metrics = finished.metrics
     table = results.at_end(results.summary(metrics))
     console.print(tables.results(table, finished.arms, len(finished.animals)))

@@ -3,37 +3,92 @@
 import torch
 from torch import Tensor
 
-RATE = 0.01
-"""Weight of one wake step in the running mean and covariance."""
+from neuro_aws.functional.noise import NoiseSource
 
-RIDGE = 1e-4
-"""Added to the variances, so that the root exists (squared rate)."""
+RATE = 0.01
+"""Weight of one wake step in the running statistics."""
+
+SHARED = 0.1
+"""Share of the pooled covariance in each component's own, so that few samples do for it."""
+
+RIDGE = 1e-3
+"""Added to the variances, so that roots exist (squared rate)."""
 
 
 class LearntPrior:
-    """h_N ~ N(m, C): the generative model's own account of its top layer, as G's is of the others.
+    """h_N ~ sum_k w_k N(m_k, C_k): the generative model's own account of its top layer.
 
-        wake   dm = + rate (< h_N > - m)      dC = + rate (< (h_N - m)(h_N - m)^T > - C)
-        REM    h_N = m + L z,   z ~ N(0, I),  L L^T = C
+        wake   r_k = w_k N(h_N; m_k, C_k) / sum_k' ...                       who claims the state
+               d(n_k, s_k, S_k) = + rate ( <(r_k, r_k h_N, r_k h_N h_N^T)> - (n_k, s_k, S_k) )
+               w_k = n_k,   m_k = s_k / n_k,   C_k = S_k / n_k - m_k m_k^T
+        REM    k ~ w;   h_N = m_k + L_k z,   z ~ N(0, I),   L_k L_k^T = C_k
 
-    < > is the batch mean. C is what lateral connections among the top units would hold; it is born
-    as I, so that the first dreams come from N(0, I). Without it the top units are drawn one by one,
-    and
-    their correlations in wake, which the KL of single units does not see, are missing in dreams.
+    < > is the batch mean: online expectation maximisation. With one component it is the running
+    mean
+    and covariance, what lateral connections among the top units would hold; more of them are units
+    one layer further up that compete for the state. Single units drawn one by one from N(0, 1) miss
+    their correlations and clusters in wake, which the KL of single units does not see.
     """
 
-    def __init__(self, units: int, dtype: torch.dtype, device: torch.device) -> None:
-        self.mean = torch.zeros(units, dtype=dtype, device=device)
-        self.covariance = torch.eye(units, dtype=dtype, device=device)
+    def __init__(
+        self, components: int, units: int, generator: torch.Generator, dtype: torch.dtype
+    ) -> None:
+        device = generator.device
+        means = torch.zeros(components, units, dtype=dtype, device=device)
+        if components > 1:
+            means.normal_(generator=generator)
+        eye = torch.eye(units, dtype=dtype, device=device)
+        self.weight = torch.full((components,), 1 / components, dtype=dtype, device=device)
+        self.first = means * self.weight[:, None]
+        outer = eye + means[:, :, None] * means[:, None, :]
+        self.second = outer * self.weight[:, None, None]
 
-    def __call__(self, z: Tensor) -> Tensor:
-        """Return m + L z, rows of units."""
-        ridge = RIDGE * torch.eye(len(self.mean), dtype=z.dtype, device=z.device)
-        root = torch.linalg.cholesky(self.covariance + ridge)
-        return torch.addmm(self.mean, z, root.T)
+    def buffers(self) -> dict[str, Tensor]:
+        """Return the running statistics by name."""
+        return {"weight": self.weight, "first": self.first, "second": self.second}
+
+    def sample(self, count: int, noise: NoiseSource) -> Tensor:
+        """Return draws of h_N as rows."""
+        z = noise.normal(torch.Size((count, self.first.shape[1])))
+        means, roots = self._components()
+        if len(means) == 1:
+            return torch.addmm(means[0], z, roots[0].T)
+        uniform = noise.uniform(torch.Size((count,)))
+        edges = self.weight.cumsum(0) / self.weight.sum()
+        chosen = torch.searchsorted(edges, uniform).clamp_(max=len(means) - 1)
+        spread = (roots[chosen] @ z.unsqueeze(-1)).squeeze(-1)
+        return means[chosen] + spread
 
     def track(self, top: Tensor) -> None:
-        """Move m and C toward the waking states ``top`` (batch, units), in place."""
-        centred = top - self.mean
-        self.covariance.lerp_(centred.T @ centred / len(top), RATE)
-        self.mean.lerp_(top.mean(0), RATE)
+        """Move the statistics toward the waking states ``top`` (batch, units), in place."""
+        share = self._claims(top)
+        batch = len(top)
+        self.weight.lerp_(share.mean(0), RATE)
+        self.first.lerp_(share.T @ top / batch, RATE)
+        weighted = share.T.unsqueeze(-1) * top  # components, batch, units
+        self.second.lerp_(weighted.mT @ top / batch, RATE)
+
+    def _components(self) -> tuple[Tensor, Tensor]:
+        """Return the means and the roots of the covariances."""
+        count = self.weight.clamp(min=1e-6)
+        means = self.first / count[:, None]
+        covariance = self.second / count[:, None, None] - means[:, :, None] * means[:, None, :]
+        if len(means) > 1:
+            pooled = (covariance * self.weight[:, None, None]).sum(0) / self.weight.sum()
+            covariance = torch.lerp(covariance, pooled.expand_as(covariance), SHARED)
+        ridge = RIDGE * torch.eye(means.shape[1], dtype=means.dtype, device=means.device)
+        root, failed = torch.linalg.cholesky_ex(covariance + ridge)
+        if bool(failed.any()):
+            diagonal = covariance.diagonal(dim1=1, dim2=2).clamp(min=RIDGE).sqrt()
+            root = torch.where(failed.view(-1, 1, 1) > 0, torch.diag_embed(diagonal), root)
+        return means, root
+
+    def _claims(self, top: Tensor) -> Tensor:
+        """Return r (batch, components)."""
+        if len(self.weight) == 1:
+            return top.new_ones(len(top), 1)
+        means, roots = self._components()
+        white = torch.linalg.solve_triangular(roots, (top - means[:, None]).mT, upper=False)
+        volume = roots.diagonal(dim1=1, dim2=2).log().sum(1)
+        score = -0.5 * white.square().sum(1) - volume[:, None] + self.weight.log()[:, None]
+        return torch.softmax(score, 0).T

@@ -107,7 +107,9 @@ class NetworkSection(Section):
     spectral: bool = False
     """Spectral normalisation of the feedforward weights (dcgan)."""
     prior: Literal["standard", "learnt"] = "standard"
-    """Dreams begin from N(0, I), or from the running mean and covariance of the waking top."""
+    """Dreams begin from N(0, I), or from a mixture of Gaussians learnt from the waking top."""
+    prior_components: int = Field(1, ge=1, le=512)
+    """Gaussians of the learnt prior."""
     derivative: Literal["exact", "surrogate"] = "exact"
     """surrogate: psi' is never zero, in F and in G."""
     noise: Noise = Noise()

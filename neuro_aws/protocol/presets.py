@@ -57,7 +57,49 @@ PUBLISHED_DOUBLY: dict[str, Any] = {
 }
 """The published experiment of Doubly Adversarial Wake-Sleep (Table 1)."""
 
+DCGAN: dict[str, Any] = {
+    "network": {
+        "order": "published",
+        "batch_norm": "affine",
+        "batch_norm_feedback": True,
+        "prior": "learnt",
+        "prior_components": 64,
+        "noise": {"scale": 0.2, "bottom": False},
+        "discriminator": {"hidden": 128, "penalty": 10.0, "penalty_scope": "pair"},
+    },
+    "algorithm": {
+        "name": "adversarial_wake_sleep",
+        "credit": "layer",
+        "kl": 1e-3,
+        "feedforward": {"rate": 5e-5, "betas": [0.9, 0.99]},
+        "feedback": {"rate": 2e-3, "betas": [0.9, 0.99]},
+        "discriminator": {"rate": 1e-3, "betas": [0.5, 0.9]},
+    },
+}
+"""The default for images: pure AWS that holds its dreams (docs/convolution.md)."""
+
+BINARY: dict[str, Any] = {
+    "network": {
+        "units": "binary",
+        "transfer": "sigmoid",
+        "bottom": "sigmoid",
+        "top": "sigmoid",
+        "normalisation": "none",
+        "noise": {"scale": 0.0},
+    },
+    "algorithm": {
+        "name": "wake_sleep",
+        "reduction": "mean",
+        "kl": 0.0,
+        "feedforward": {"rate": 1e-3, "betas": [0.5, 0.999]},
+        "feedback": {"rate": 1e-3, "betas": [0.5, 0.999]},
+    },
+}
+"""The published experiment of Wake-Sleep with stochastic binary units (Table 1)."""
+
 PRESETS: dict[str, dict[str, Any]] = {
+    "dcgan": DCGAN,
+    "binary": BINARY,
     "published": PUBLISHED,
     "published_doubly": PUBLISHED_DOUBLY,
 }

@@ -187,7 +187,7 @@ class ProtocolSpec(Section):
     schema_version: Literal[1]
     name: Slug
     description: str = ""
-    preset: Literal["published", "published_doubly"] | None = None
+    preset: Literal["dcgan", "published", "published_doubly", "binary"] | None = None
     """Settings to start from; what the protocol writes itself goes over them."""
     seeds: int = Field(1, ge=1, le=10_000)
     """Animals."""

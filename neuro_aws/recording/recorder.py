@@ -171,6 +171,11 @@ class Recorder:
         self.bytes = 0
         self._rows = {column.path: [] for column in self.columns}
 
+    def forget(self) -> None:
+        """Drop the rows gathered so far."""
+        self._rows = {column.path: [] for column in self.columns}
+        self.bytes = 0
+
     @property
     def rows(self) -> int:
         """Rows of the fastest dataset that wait to be written."""

@@ -66,6 +66,7 @@ class Experiment:
         self.optimisers = [
             torch.optim.Adam([self.p[k] for k in self.groups[n]], lr=rate, betas=betas)
             for n, rate in zip(names, rates, strict=True)
+            if self.groups[n]
         ]
 
     def up(self, x: Tensor, draw: Draw, name: str) -> list[Tensor]:
@@ -196,7 +197,7 @@ class Experiment:
 
     def gradients(self, losses: dict[str, Tensor]) -> Parameters:
         """Gradient of each group's own total, by name; absent where it has none."""
-        found = {}
+        found: Parameters = {}
         for group, names in self.groups.items():
             if f"{group}_total" not in losses:
                 continue

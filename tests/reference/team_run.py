@@ -1,0 +1,54 @@
+"""Live some steps as one of several processes (torchrun), and save what came of it.
+
+torchrun --nproc-per-node 2 -m tests.reference.team_run OUT STEPS KEY=VALUE ...
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from neuro_aws.build import build_animal
+from neuro_aws.distributed import Team, join, leave
+from neuro_aws.engine import Engine, Streams
+from neuro_aws.perturbations import Slots
+from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.schedule import Schedule
+from neuro_aws.protocol.schema import Block, Period
+from tests.conftest import TINY, TINY_CONV
+
+
+def lived(steps: int, overrides: list[str], team: Team) -> dict[str, torch.Tensor]:
+    """Return the network's tensors after some steps of wake and REM."""
+    text = TINY_CONV if any("dcgan" in o for o in overrides) else TINY
+    spec = Protocol.from_text(text, "team", ["network.precision=float64", *overrides]).spec
+    living = build_animal(spec, 0, torch.device("cpu"))
+    period = Period(name="life", cycles=steps, phases=(Block(wake=1), Block(rem=1)))
+    streams = Streams(0, torch.float64, torch.device("cpu"), team)
+    engine = Engine(
+        living.network,
+        living.algorithm,
+        living.updates,
+        living.world,
+        Schedule((period,)),
+        streams,
+        16,
+        lambda _: Slots(),
+        team=team,
+    )
+    engine.live(steps)
+    team.compare(living.network) if team.size > 1 else None
+    return living.network.state_dict()
+
+
+def main() -> None:
+    """Save this process's tensors as OUT/RANK.pt."""
+    out, steps, *overrides = sys.argv[1:]
+    team = join("cpu")
+    tensors = lived(int(steps), overrides, team)
+    torch.save({k: t.clone() for k, t in tensors.items()}, Path(out) / f"{team.rank}.pt")
+    leave()
+
+
+if __name__ == "__main__":
+    main()
