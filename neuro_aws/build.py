@@ -270,13 +270,12 @@ def build_world(spec: ProtocolSpec, animal: int, device: torch.device) -> World:
     def there(tensor: torch.Tensor | None) -> torch.Tensor | None:
         return None if tensor is None else tensor.to(device)
 
-    return World(
-        world.life.to(device),
-        there(world.life_labels),
-        world.held_out.to(device),
-        there(world.held_out_labels),
-        world.shape,
-        world.eyes,
+    return replace(
+        world,
+        life=world.life.to(device),
+        life_labels=there(world.life_labels),
+        held_out=world.held_out.to(device),
+        held_out_labels=there(world.held_out_labels),
     )
 
 

@@ -16,23 +16,27 @@ from tests.conftest import ROOT
 
 PROTOCOLS = sorted((ROOT / "protocols").glob("*.yaml"))
 SCRIPTS = sorted(p for p in (ROOT / "analysis").glob("*.py") if p.stem != "common")
-BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.yaml"))
+TABLES = ("search_dcgan", "quality")
+"""Tables of settings for benchmarks/search_dcgan.py; the other YAML files there are protocols."""
+
+BENCHMARKS = sorted(p for p in (ROOT / "benchmarks").glob("*.yaml") if p.stem not in TABLES)
+DATA = ROOT.parent / "shared" / "data"
 
 
 def shrunken(path: Path, **more: str) -> Protocol:
     """Return a protocol with few cycles, small samples and one repeat; all its arms stay."""
     data = yaml.safe_load(path.read_text())
-    overrides = ["seeds=1"]
+    overrides, arms = ["seeds=1"], data.get("arms", {"control": {}})
     for i, period in enumerate(data["schedule"]):
-        blocks = [b for arm in data["arms"].values() for b in (arm or {}).get("perturb", [])]
+        blocks = [b for arm in arms.values() for b in (arm or {}).get("perturb", [])]
         blocks = [b["deprive_sleep"] for b in blocks if "deprive_sleep" in b]
         cycles = 100 if blocks else 4 if period.get("phases", [{}])[0].get("repeat") else 20
         overrides.append(f"schedule.{i}.cycles={cycles}")
         if period["phases"][0].get("repeat"):
             overrides.append(f"schedule.{i}.phases.0.repeat=2")
-    for i, arm in enumerate(data["arms"].values()):
+    for i, arm in enumerate(arms.values()):
         for k, p in enumerate((arm or {}).get("perturb", [])):
-            name = list(data["arms"])[i]
+            name = list(arms)[i]
             if "cycles" in p:
                 overrides.append(f"arms.{name}.perturb.{k}.cycles={{until: 2}}")
     measures = []
@@ -46,8 +50,32 @@ def shrunken(path: Path, **more: str) -> Protocol:
     )
     if data["stimulus"]["source"] == "patches":
         overrides += ["stimulus.count=400", "stimulus.held_out=100"]
+    if "dcgan" in data.get("network", {}):
+        overrides += small_images(data)
     overrides += [f"{key}={value}" for key, value in more.items()]
     return Protocol.load(path, overrides)
+
+
+def small_images(data: dict) -> list[str]:
+    """Return overrides that make a convolutional protocol small; digits stand in for missing data."""
+    source = data["stimulus"]["source"]
+    dcgan = data["network"]["dcgan"]
+    overrides = ["stimulus.batch=16", "network.dcgan.filters=4", "network.dcgan.latents=8"]
+    overrides += ["network.discriminator.hidden=8", "network.prior_components=2"]
+    if (data.get("preset") or "binary") != "dcgan":
+        overrides.pop()
+    if source == "cifar10" and (DATA / "cifar-10-batches-py").exists():
+        stimulus = {"source": source, "batch": 16, "held_out": 200, "batches": [1]}
+        stimulus |= {"folder": str(DATA / "cifar-10-batches-py")}
+        stimulus["test_file"] = "test_batch_first1000_lossless"
+    elif source == "mnist" and (DATA / "mnist").exists():
+        stimulus = {**data["stimulus"], "batch": 16, "held_out": 200, "folder": str(DATA / "mnist")}
+    else:
+        side = dcgan.get("side", 32)
+        stimulus = {"source": "digits", "side": side, "batch": 16, "held_out": 200}
+        overrides.append("network.dcgan.channels=1")
+    flow = yaml.safe_dump(stimulus, default_flow_style=True, width=10**6).strip()
+    return [*overrides, f"stimulus={flow}"]
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +103,13 @@ def test_there_is_a_protocol_for_every_experiment():
         "ach_pairing",
         "sleep_deprivation",
         "what_ach_adds",
+        "digits_dcgan",
+        "mnist_aws",
+        "mnist_doubly",
+        "mnist_wake_sleep_relu",
+        "mnist_wake_sleep_binary",
+        "cifar10_doubly",
+        "gamma_sweep",
     }
 
 
@@ -114,6 +149,8 @@ ARGUMENTS = {
     "ach_against_plasticity": ["quickstart", "rem_silencing_wake_sleep"],
     "rem_silencing_dose": ["rem_silencing_dose"],
     "what_ach_adds": ["what_ach_adds"],
+    "samples": ["mnist_aws", "mnist_wake_sleep_binary"],
+    "gamma_sweep": ["gamma_sweep"],
     "linear_gaussian": ["--pairs", "40", "--seeds", "1"],
 }
 

@@ -1,6 +1,7 @@
 """Stimuli: real, split without overlap, the animal's own; broken files are named."""
 
 import gzip
+import pickle
 import struct
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import torch
 from PIL import Image
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.stimulus import Digits, Images, Mnist, Patches
+from neuro_aws.protocol.stimulus import Cifar10, Digits, FashionMnist, Images, Mnist, Patches
+from neuro_aws.stimuli.cifar10 import cifar10, read_batch
 from neuro_aws.stimuli.digits import digits
 from neuro_aws.stimuli.idx import MNIST_MD5 as MD5
-from neuro_aws.stimuli.idx import mnist, read_idx
+from neuro_aws.stimuli.idx import fashion_mnist, mnist, read_idx
 from neuro_aws.stimuli.images import images
 from neuro_aws.stimuli.patches import patches, whiten
+from neuro_aws.stimuli.resize import cached
+from neuro_aws.stimuli.world import binarised
 from tests.conftest import ROOT
 
 DATA = ROOT.parent / "shared" / "data"
@@ -148,3 +152,97 @@ def test_mnist_itself():
     assert world.life.shape == (60000, 196)
     assert torch.bincount(world.life_labels).tolist()[:2] == [5923, 6742]
     assert world.held_out_labels[:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def batch(n: int, labels: list[int] | None = None) -> dict:
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 255, (n, 3072), dtype=np.uint8)
+    return {b"data": data, b"labels": labels or [i % 10 for i in range(n)], b"batch_label": b"x"}
+
+
+def test_cifar_batches_are_read_without_running_code():
+    made = batch(12)
+    images, labels = read_batch(pickle.dumps(made, protocol=2), "x")
+    assert images.shape == (12, 3, 32, 32)
+    assert np.array_equal(images[3].ravel(), made[b"data"][3])
+    assert labels.tolist() == made[b"labels"]
+
+    class Evil:
+        def __reduce__(self):
+            return (print, ("this must never be printed",))
+
+    for broken in (
+        pickle.dumps({b"data": Evil()}),
+        pickle.dumps(made)[:-30],
+        pickle.dumps(batch(3, [0, 1])),
+        pickle.dumps(batch(2, [0, 10])),
+        pickle.dumps([1, 2]),
+        b"",
+    ):
+        with pytest.raises(NeuroAWSError):
+            read_batch(broken, "x")
+
+
+def test_nothing_in_a_pickle_is_executed(capfd):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("this must never be printed",))
+
+    with pytest.raises(NeuroAWSError, match=r"builtins\.print|__builtin__"):
+        read_batch(pickle.dumps(Evil()), "x")
+    assert "never" not in capfd.readouterr().out
+
+
+def test_cifar_subsets_are_explicit_and_missing_files_named(tmp_path):
+    with pytest.raises(NeuroAWSError, match="data_batch_1 is missing"):
+        cifar10(Cifar10(source="cifar10", folder=str(tmp_path)), 0, F64)
+    for name, n in (("data_batch_1", 60), ("some_test", 50)):
+        (tmp_path / name).write_bytes(pickle.dumps(batch(n), protocol=2))
+    with pytest.raises(NeuroAWSError, match="md5 differs"):
+        cifar10(Cifar10(source="cifar10", folder=str(tmp_path)), 0, F64)
+    part = {"batches": (1,), "test_file": "some_test", "held_out": 50, "side": 16}
+    world = cifar10(Cifar10(source="cifar10", folder=str(tmp_path), **part), 0, F64)
+    assert (world.life.shape, world.held_out.shape) == ((60, 768), (50, 768))
+    assert (world.shape, world.channels) == ((16, 16), 3)
+    with pytest.raises(NeuroAWSError, match="held_out"):
+        cifar10(Cifar10(source="cifar10", folder=str(tmp_path), **{**part, "held_out": 51}), 0, F64)
+
+
+def test_fashion_mnist_comes_through_the_same_reader(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 70), ("t10k", 60)):
+        images = rng.integers(0, 255, (n, 28, 28), dtype=np.uint8)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
+        labels = np.arange(n, dtype=np.uint8) % 10
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
+    section = FashionMnist(source="fashion_mnist", folder=str(tmp_path), side=32, held_out=50)
+    world = fashion_mnist(section, 0, F64)
+    assert (world.life.shape, world.held_out.shape) == ((70, 1024), (50, 1024))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.arange(70, dtype=np.uint8)))
+    with pytest.raises(NeuroAWSError, match="a label 69"):
+        fashion_mnist(section, 0, F64)
+
+
+def test_resizing_is_done_once_and_binarising_rounds(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEURO_AWS_CACHE", str(tmp_path))
+    images = np.random.default_rng(0).integers(0, 255, (1300, 1, 28, 28), dtype=np.uint8)
+    first = cached(images, 32)
+    assert len(list(tmp_path.glob("*-32.npy"))) == 1
+    monkeypatch.setattr("neuro_aws.stimuli.resize.resized", None)  # a second resizing would fail
+    assert torch.equal(cached(images, 32), first)
+    assert set(binarised(first).unique().tolist()) == {-1.0, 1.0}
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="no data folder beside the project")
+def test_the_real_data_sets_are_read():
+    section = Mnist(source="mnist", folder=str(DATA / "mnist"), side=32)
+    world = mnist(section, 0, torch.float32)
+    assert world.life.shape == (60_000, 1024)
+    assert (float(world.life.min()), float(world.life.max())) == pytest.approx(
+        (-1.0, 1.0), abs=1e-6
+    )
+    part = {"batches": (1,), "test_file": "test_batch_first1000_lossless", "held_out": 1000}
+    folder = str(DATA / "cifar-10-batches-py")
+    world = cifar10(Cifar10(source="cifar10", folder=folder, **part), 0, torch.float32)
+    assert world.life.shape == (10_000, 3072)
+    assert torch.equal(torch.unique(world.life_labels), torch.arange(10))

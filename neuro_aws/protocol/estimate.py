@@ -19,8 +19,13 @@ MEASURE_SECONDS = {
     "linear_probe": 0.2,
     "sliced_distance": 0.03,
     "dream_match": 0.08,
+    "frechet_distance": 15.0,
+    "svm_10fold": 30.0,
 }
 """Seconds of one repeat (trained measures) or one call, where an operation takes REFERENCE_CALL."""
+
+CONV_OVERHEAD = 1.8
+"""Time of a convolutional step over that of its products at the rate of a matrix product."""
 
 REFERENCE_CALL = 6e-7
 """Seconds of one small-array operation on the machine the figures above were taken on."""
@@ -75,8 +80,30 @@ def matrix_rate() -> float:
     return 2 * 256**3 / max(float(np.quantile(times, 0.25)), 1e-9)
 
 
+def conv_flops(spec: ProtocolSpec) -> float:
+    """Return the same for convolutional layers: 6 passes over the kernels, 10 over D's weights."""
+    dcgan = spec.network.dcgan
+    assert dcgan is not None
+    channels, side = spec.network.layers, dcgan.side
+    kernels = units = 0.0
+    states = []
+    for i, (below, above) in enumerate(itertools.pairwise(channels)):
+        states.append(below * side**2)
+        top = i + 2 == len(channels)
+        positions, kernel = (1, side**2) if top else ((side // 2) ** 2, 16)
+        kernels += positions * below * above * kernel
+        side //= 2
+    states.append(channels[-1])
+    units = sum(a + b for a, b in itertools.pairwise(states))
+    doubly = 2.0 if spec.algorithm.name == "doubly_adversarial" else 1.0
+    passes = 6 * doubly * kernels + 10 * units * spec.network.discriminator.hidden
+    return CONV_OVERHEAD * spec.stimulus.batch * passes
+
+
 def flops_per_step(spec: ProtocolSpec) -> float:
     """Return multiplications and additions of one average step: passes, rules, discriminator."""
+    if spec.network.dcgan is not None:
+        return conv_flops(spec)
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
     weights = sum(a * b for a, b in itertools.pairwise(sizes))
     pairs = sum((a + b) * hidden for a, b in itertools.pairwise(sizes))
@@ -129,8 +156,11 @@ def _bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
         for r in spec.record.activity
     )
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
+    copies = 32 if spec.network.dcgan else 2
+    if spec.network.dcgan:
+        hidden = 0  # D is in the checkpoints
     weights = sum(
-        2 * a * b + (a + b) * (hidden + 1) + 2 * hidden for a, b in itertools.pairwise(sizes)
+        copies * a * b + (a + b) * (hidden + 1) + 2 * hidden for a, b in itertools.pairwise(sizes)
     )
     kept = (arms + 1) * len(spec.schedule)
     if spec.record.weights:

@@ -110,9 +110,25 @@ class Run:
         for path, _, description in self._datasets(animal, arm, "weights"):
             name = path.removeprefix("weights/")
             values = self.read(animal, arm, path)
-            dims = ("step", *(f"{name}_{d}" for d in ("post", "pre")[: values.ndim - 1]))
+            dims = (
+                "step",
+                *(f"{name}_{d}" for d in ("post", "pre", "row", "column")[: values.ndim - 1]),
+            )
             variables[name] = (dims, values, {"description": description})
         return xr.Dataset(variables, coords={"step": steps})
+
+    def pictures(self, animal: int, arm: str) -> xr.Dataset:
+        """Return dreams and predictions as bytes: dimension step first, channels last."""
+        steps = self.read(animal, arm, "images/step")
+        dreams = self.read(animal, arm, "images/dreams")
+        predicted = self.read(animal, arm, "images/predicted")
+        return xr.Dataset(
+            {
+                "dreams": (("step", "dream", "row", "column", "channel"), dreams),
+                "predicted": (("step", "stimulus", "depth", "row", "column", "channel"), predicted),
+            },
+            coords={"step": steps},
+        )
 
     def intervals(self, animal: int, arm: str, table: str) -> pd.DataFrame:
         """Return ``phases`` or ``perturbations`` of an arm's life: start, stop, label."""
