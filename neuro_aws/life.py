@@ -33,6 +33,9 @@ from neuro_aws.watch import inspect, raise_or_report
 FLUSH_ROWS = 20_000
 FLUSH_BYTES = 32_000_000
 TICK_SECONDS = 0.3
+SAVING_SHARE = 10.0
+"""Saving may take a tenth of the time: after a slow one the next comes later."""
+
 LOCK_SECONDS = 15.0
 
 
@@ -123,15 +126,19 @@ class Life:
         )
         self._slots_of = lru_cache(maxsize=64)(self._make_slots)
         self.step = self.start
+        self._last: dict[Phase, Moment] = {}
 
-    def run(self, stopped: Callable[[], bool], report: Callable[[int], None]) -> bool:
-        """Live to the end, or until ``stopped()``; say whether the end was reached."""
+    def run(self, stopped: Callable[[], bool], report: Callable[[int, str], None]) -> bool:
+        """Live to the end, or until ``stopped()``; say whether the end was reached.
+
+        ``report`` is told the steps lived and, in a few words, how learning goes.
+        """
         if self.team.agree(self.place.final.exists()):
-            report(self.stop - self.start)
+            report(self.stop - self.start, "")
             return True
         self._take_up()
         saved = ticked = time.monotonic()
-        finished = True
+        finished, pause = True, self.save_seconds
         while self.step < self.stop:
             moment = self.engine.step(self.step)
             self.step += 1
@@ -147,17 +154,18 @@ class Life:
                 break
             if now - ticked > TICK_SECONDS:
                 ticked = now
-                report(self.step - self.start)
+                report(self.step - self.start, self._note())
             full = self.recorder.rows >= FLUSH_ROWS or self.recorder.bytes >= FLUSH_BYTES
-            if self.step < self.stop and (full or now - saved > self.save_seconds):
-                saved = now
+            if self.step < self.stop and (full or now - saved > pause):
                 self._save(self.place.rolling)
+                saved = time.monotonic()
+                pause = max(self.save_seconds, SAVING_SHARE * (saved - now))
         self._save(self.place.final if finished else self.place.rolling)
         if finished:
             if self.team.writes:
                 self.place.rolling.unlink(missing_ok=True)
             self.team.agree(None)  # wait for the state to be written
-        report(self.step - self.start)
+        report(self.step - self.start, self._note())
         return finished
 
     def _take_up(self) -> None:
@@ -215,7 +223,22 @@ class Life:
                         next_step="Lower that projection's rate; what was recorded is kept",
                     )
 
+    def _note(self) -> str:
+        """Return the ACh gap and the prediction error of the last steps."""
+        if not {Phase.WAKE, Phase.REM} <= self._last.keys():
+            return ""
+        wake, rem = (self._last[phase] for phase in (Phase.WAKE, Phase.REM))
+        gap = float(wake.ach.own.reading.level.mean() - rem.ach.own.reading.level.mean())
+        errors = [
+            float((layer.soma - layer.dendrite.rate).square().mean())
+            for layer in wake.state.layers
+            if layer.dendrite is not None
+        ]
+        loss = f", error {sum(errors):.3g}" if errors else ""
+        return f"ACh gap {gap:.3g}{loss}"
+
     def _record(self, moment: Moment) -> None:
+        self._last[moment.spec.phase] = moment
         if not self.team.writes:
             return
         spec, record = moment.spec, self.plan.spec.record

@@ -33,8 +33,8 @@ class Progress(Interface):
         """The run starts; ``steps`` are what each task will take."""
         ...
 
-    def update(self, task: Task, steps: int) -> None:
-        """So many steps of a task have been lived."""
+    def update(self, task: Task, steps: int, note: str) -> None:
+        """So many steps of a task have been lived; ``note`` says how learning goes."""
         ...
 
     def end(self) -> None:
@@ -48,7 +48,7 @@ class Silent:
     def begin(self, run: Path, expected: Estimate, steps: dict[Task, int]) -> None:
         """Do nothing."""
 
-    def update(self, task: Task, steps: int) -> None:
+    def update(self, task: Task, steps: int, note: str) -> None:
         """Do nothing."""
 
     def end(self) -> None:
@@ -151,7 +151,7 @@ def _follow(
     )
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
-        run_here(job, tasks_of(protocol, animals, arms), stop, lambda task, lived: None)
+        run_here(job, tasks_of(protocol, animals, arms), stop, lambda task, lived, note: None)
     leave()
     return open_run(folder)
 
@@ -239,8 +239,8 @@ def _live(
     )
     started, ended = time.monotonic(), set[Task]()
 
-    def report(task: Task, lived: int) -> None:
-        progress.update(task, lived)
+    def report(task: Task, lived: int, note: str) -> None:
+        progress.update(task, lived, note)
         if lived >= steps[task] and task not in ended:
             ended.add(task)
             seconds = time.monotonic() - started

@@ -17,8 +17,8 @@ from typing import Any
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import Protocol
 
-Report = Callable[["Task", int], None]
-"""Called with a task and how many of its steps have been lived."""
+Report = Callable[["Task", int, str], None]
+"""Called with a task, how many of its steps have been lived, and how learning goes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def tasks_of(protocol: Protocol, animals: list[int], arms: list[str]) -> list[Ta
     return tasks
 
 
-def live(job: Job, task: Task, stopped: Callable[[], bool], report: Callable[[int], None]) -> bool:
+def live(
+    job: Job, task: Task, stopped: Callable[[], bool], report: Callable[[int, str], None]
+) -> bool:
     """Run one task in this process, on one thread; say whether it came to its end."""
     import torch
     from threadpoolctl import threadpool_limits
@@ -81,7 +83,7 @@ def live(job: Job, task: Task, stopped: Callable[[], bool], report: Callable[[in
 
 def run_here(job: Job, tasks: list[Task], stop: threading.Event, report: Report) -> bool:
     """Run all tasks in this process, one after the other."""
-    return all(live(job, t, stop.is_set, lambda n, t=t: report(t, n)) for t in tasks)  # type: ignore[misc]
+    return all(live(job, t, stop.is_set, lambda n, note, t=t: report(t, n, note)) for t in tasks)  # type: ignore[misc]
 
 
 _worker: dict[str, Any] = {}
@@ -105,8 +107,8 @@ def _live_in_worker(job: Job, task: Task) -> bool:
     def stopped() -> bool:
         return bool(_worker["stop"].is_set())
 
-    def report(steps: int) -> None:
-        _worker["reports"].put((task, steps))
+    def report(steps: int, note: str) -> None:
+        _worker["reports"].put((task, steps, note))
 
     return live(job, task, stopped, report)
 

@@ -1,5 +1,6 @@
 """What many tests share: small protocols and small networks."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,12 @@ TINY_CONV = TINY.replace("source: digits", "source: digits, side: 16").replace(
     "layers: [64, 20, 6], ", ""
 )
 """Needs `network.dcgan` beside it."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory) -> None:
+    """Keep what is made once (resized data, default extractors) out of the user's cache."""
+    os.environ["NEURO_AWS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

@@ -113,10 +113,10 @@ def test_the_run_itself_checks_its_targets(tmp_path, tiny):
     wrong.gains[1] = torch.roll(wrong.gains[1], 1)  # the neighbours instead
     life._slots_of = lambda *key: wrong
     Life(tiny, Place(tmp_path, 0, "common_life"), torch.device("cpu")).run(
-        lambda: False, lambda n: None
+        lambda: False, lambda n, note: None
     )
     with pytest.raises(NeuroAWSError, match="silenced and still fire|did not do"):
-        life.run(lambda: False, lambda n: None)
+        life.run(lambda: False, lambda n, note: None)
 
 
 @pytest.mark.parametrize("credit", ["layer", "scalar", "backprop", "layer_random"])

@@ -217,7 +217,7 @@ def test_a_segment_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, tiny, sto
         return Life(tiny, Place(folder, 0, "common_life"), torch.device("cpu"), save_seconds=1e9)
 
     whole = segment(tmp_path / "whole")
-    assert whole.run(lambda: False, lambda n: None)
+    assert whole.run(lambda: False, lambda n, note: None)
     broken = segment(tmp_path / "broken")
     broken._take_up()
     while broken.step < stop_at:
@@ -231,7 +231,7 @@ def test_a_segment_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, tiny, sto
         broken.step += 1
     broken.recorder.flush()
     again = segment(tmp_path / "broken")
-    assert again.run(lambda: False, lambda n: None)
+    assert again.run(lambda: False, lambda n, note: None)
     columns = layout(tiny.spec)
     a, b = (gather(life.place.parts, columns) for life in (whole, again))
     for table in ("phases", "perturbations"):
@@ -326,7 +326,7 @@ def test_from_python_stopping_raises_stopped(tmp_path, tiny):
         def begin(self, run, expected, steps):
             os.kill(os.getpid(), signal.SIGINT)
 
-        def update(self, task, steps): ...
+        def update(self, task, steps, note): ...
 
         def end(self): ...
 
@@ -350,7 +350,7 @@ def test_a_broken_checkpoint_is_named(tmp_path, tiny):
     place.rolling.write_bytes(b"not a checkpoint")
     life = Life(tiny, place, torch.device("cpu"))
     with pytest.raises(NeuroAWSError, match="checkpoint cannot be read"):
-        life.run(lambda: False, lambda n: None)
+        life.run(lambda: False, lambda n, note: None)
 
 
 def test_parts_after_the_checkpoint_are_dropped(tmp_path, tiny):

@@ -24,6 +24,8 @@ class Bar:
         self.lived: dict[Task, int] = {}
         self.steps: dict[Task, int] = {}
         self.bar: Progress | None = None
+        self.images_per_step = 0.0
+        self.first = 0
 
     def begin(self, run: Path, expected: Estimate, steps: dict[Task, int]) -> None:
         """Say where the run lies and what it will cost; show the bar."""
@@ -37,20 +39,27 @@ class Bar:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[rate]} {task.fields[note]}"),
             console=self.console,
         )
         self.bar.start()
-        self.row = self.bar.add_task(self._text(), total=sum(steps.values()))
+        self.row = self.bar.add_task(self._text(), total=sum(steps.values()), rate="", note="")
+        self.images_per_step = expected.images_per_step
 
     def _text(self) -> str:
         ended = sum(n >= self.steps[t] for t, n in self.lived.items())
         return f"lives {ended}/{len(self.steps)}, steps"
 
-    def update(self, task: Task, steps: int) -> None:
-        """Move the bar."""
+    def update(self, task: Task, steps: int, note: str) -> None:
+        """Move the bar; say how many images a second are seen, and how learning goes."""
         self.lived[task] = steps
         assert self.bar is not None
-        self.bar.update(self.row, completed=sum(self.lived.values()), description=self._text())
+        lived = sum(self.lived.values())
+        self.bar.update(self.row, completed=lived, description=self._text(), note=note)
+        seconds = self.bar.tasks[self.row].elapsed or 0.0
+        if seconds > 1:
+            rate = self.images_per_step * (lived - self.first) / seconds
+            self.bar.update(self.row, rate=f"{rate:,.0f} images/s")
 
     def end(self) -> None:
         """Take the bar away."""

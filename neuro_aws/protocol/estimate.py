@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from neuro_aws.phase import Phase
 from neuro_aws.protocol.load import Protocol
+from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import ProtocolSpec
 
 CALLS_PER_STEP, CALLS_PER_PAIR = 340.0, 330.0
@@ -41,6 +43,8 @@ class Estimate:
     steps: int
     seconds: float
     bytes: int
+    images_per_step: float = 0.0
+    """Stimuli seen in an average step."""
 
     def __str__(self) -> str:
         size = self.bytes / 1e6
@@ -126,7 +130,14 @@ def estimate(
     spread = max(1, min(jobs, animals * len(chosen)))
     one = steps * per_step + measuring
     seconds = animals / spread * one + START_SECONDS + LIFE_SECONDS * animals * len(chosen)
-    return Estimate(animals * steps, seconds, animals * _bytes(spec, steps, len(chosen)))
+    size = animals * _bytes(spec, steps, len(chosen))
+    return Estimate(animals * steps, seconds, size, _images_per_step(spec))
+
+
+def _images_per_step(spec: ProtocolSpec) -> float:
+    stretches = Schedule(spec.schedule).stretches
+    waking = sum(s.count(Phase.WAKE) * s.cycles for s in stretches)
+    return spec.stimulus.batch * waking / max(sum(s.steps for s in stretches), 1)
 
 
 def _measuring(protocol: Protocol, arms: list, trunks: list) -> float:  # type: ignore[type-arg]

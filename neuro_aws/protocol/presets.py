@@ -57,6 +57,8 @@ PUBLISHED_DOUBLY: dict[str, Any] = {
 }
 """The published experiment of Doubly Adversarial Wake-Sleep (Table 1)."""
 
+_HALVED = {"factor": 0.5, "every": 300}
+
 DCGAN: dict[str, Any] = {
     "network": {
         "order": "published",
@@ -71,9 +73,9 @@ DCGAN: dict[str, Any] = {
         "name": "adversarial_wake_sleep",
         "credit": "layer",
         "kl": 1e-3,
-        "feedforward": {"rate": 5e-5, "betas": [0.9, 0.99]},
-        "feedback": {"rate": 2e-3, "betas": [0.9, 0.99]},
-        "discriminator": {"rate": 1e-3, "betas": [0.5, 0.9]},
+        "feedforward": {"rate": 5e-5, "betas": [0.9, 0.99], "decay": _HALVED},
+        "feedback": {"rate": 2e-3, "betas": [0.9, 0.99], "decay": _HALVED},
+        "discriminator": {"rate": 1e-3, "betas": [0.5, 0.9], "decay": _HALVED},
     },
 }
 """The default for images: pure AWS that holds its dreams (docs/convolution.md)."""
