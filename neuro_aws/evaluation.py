@@ -29,6 +29,8 @@ class Options:
     samples: int | None = None
     extractor: str | None = None
     device: str = "cpu"
+    state: str = "final"
+    """Which state: final, best, or the step of one that was kept."""
 
 
 def evaluate(
@@ -105,6 +107,16 @@ def _one(
     device: torch.device,
 ) -> list[tuple[object, ...]]:
     path = Place(run.folder, animal, arm).final
+    if options.state != "final":
+        name = f"{int(options.state):08d}" if options.state.isdigit() else options.state
+        path = path.with_name(f"{arm}.{name}.pt")
+        if not path.exists():
+            kept = sorted(p.name.split(".")[1] for p in path.parent.glob(f"{arm}.*.pt"))
+            raise NeuroAWSError(
+                f"no state {options.state!r} of {arm} was kept",
+                where="--state",
+                next_step="Kept: " + (", ".join(kept) or "only the final one (see `keep:`)"),
+            )
     if not path.exists():
         raise NeuroAWSError(
             f"animal {animal} has not finished {arm}",

@@ -12,19 +12,20 @@ from typing import Any
 import torch
 
 from neuro_aws import checkpoint
+from neuro_aws.album import take
 from neuro_aws.build import build_animal
 from neuro_aws.distributed import Team
 from neuro_aws.engine import Engine, Moment, Streams
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.keeping import keep
 from neuro_aws.measuring import Measurer
+from neuro_aws.metrics.subject import Value
+from neuro_aws.note import note
 from neuro_aws.perturbations import Slots, slots
 from neuro_aws.phase import Phase
-from neuro_aws.pictures import dream_grid, reconstruction_strip
-from neuro_aws.plots.images import strip, tiled, write_png
 from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schema import Watch
-from neuro_aws.recording.layout import picture_shape
 from neuro_aws.recording.parts import drop_after
 from neuro_aws.recording.recorder import Recorder
 from neuro_aws.targets_check import TargetCheck
@@ -154,7 +155,7 @@ class Life:
                 break
             if now - ticked > TICK_SECONDS:
                 ticked = now
-                report(self.step - self.start, self._note())
+                report(self.step - self.start, note(self._last))
             full = self.recorder.rows >= FLUSH_ROWS or self.recorder.bytes >= FLUSH_BYTES
             if self.step < self.stop and (full or now - saved > pause):
                 self._save(self.place.rolling)
@@ -165,7 +166,7 @@ class Life:
             if self.team.writes:
                 self.place.rolling.unlink(missing_ok=True)
             self.team.agree(None)  # wait for the state to be written
-        report(self.step - self.start, self._note())
+        report(self.step - self.start, note(self._last))
         return finished
 
     def _take_up(self) -> None:
@@ -223,20 +224,6 @@ class Life:
                         next_step="Lower that projection's rate; what was recorded is kept",
                     )
 
-    def _note(self) -> str:
-        """Return the ACh gap and the prediction error of the last steps."""
-        if not {Phase.WAKE, Phase.REM} <= self._last.keys():
-            return ""
-        wake, rem = (self._last[phase] for phase in (Phase.WAKE, Phase.REM))
-        gap = float(wake.ach.own.reading.level.mean() - rem.ach.own.reading.level.mean())
-        errors = [
-            float((layer.soma - layer.dendrite.rate).square().mean())
-            for layer in wake.state.layers
-            if layer.dendrite is not None
-        ]
-        loss = f", error {sum(errors):.3g}" if errors else ""
-        return f"ACh gap {gap:.3g}{loss}"
-
     def _record(self, moment: Moment) -> None:
         self._last[moment.spec.phase] = moment
         if not self.team.writes:
@@ -272,33 +259,28 @@ class Life:
         cycles = spec.cycle + 1
         stretch = self.plan.schedule.stretches[spec.period]
         ends = cycles == stretch.cycles
+        values: list[Value] = []
         if self.measurer.due(cycles, ends):
             self._finite()
-            self.measurer.cycle(self.recorder, self.step, spec.period, cycles, ends)
+            values = self.measurer.cycle(self.recorder, self.step, spec.period, cycles, ends)
         every = self.plan.spec.record.weights
         if ends or (every and cycles % every == 0):
             self.recorder.weights(self.step)
         every = self.plan.spec.record.images
         if ends or (every and cycles % every == 0):
             self._pictures()
+        kept = self.plan.spec.keep
+        if kept.every and cycles % kept.every == 0:
+            self._save(self.place.rolling)
+            keep(self.place.rolling, kept, self.step, values)
         rule = self.plan.spec.watch
         if rule.every and cycles % rule.every == 0:
             self._watch(rule)
 
     def _pictures(self) -> None:
-        """Record what is dreamt and predicted, and write both as PNG files."""
-        if picture_shape(self.plan.spec) is None:
-            return
-        with torch.inference_mode():
-            subject = self.measurer.subject(self.step)
-            predicted, dreams = reconstruction_strip(subject), dream_grid(subject)
-        self.recorder.images(self.step, dreams, predicted)
-        if self.plan.spec.network.dcgan is not None:
-            place = self.place
-            folder = place.run / "figures" / f"s{place.animal}_{place.segment}"
-            at = f"{self.step:08d}.png"
-            write_png(folder / f"dreams_{at}", tiled(dreams.numpy(), 8))
-            write_png(folder / f"predicted_{at}", strip(predicted.numpy()))
+        subject, spec = self.measurer.subject(self.step), self.plan.spec
+        folder = self.place.run / "figures" / f"s{self.place.animal}_{self.place.segment}"
+        take(subject, self.recorder, spec, folder)
 
     def _watch(self, rule: Watch) -> None:
         self._finite()

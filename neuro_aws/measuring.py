@@ -3,7 +3,7 @@
 import torch
 
 from neuro_aws.build import Animal
-from neuro_aws.metrics import AGAINST_ONSET, MEASURES, Memory, Subject
+from neuro_aws.metrics import AGAINST_ONSET, MEASURES, Memory, Subject, Value
 from neuro_aws.network import Gains
 from neuro_aws.perturbations.activity import gains
 from neuro_aws.phase import REM
@@ -38,9 +38,11 @@ class Measurer:
             chosen = [m for m in chosen if m.measure not in AGAINST_ONSET]
         self._take(recorder, chosen, step, self.plan.schedule(step).period, 0)
 
-    def cycle(self, recorder: Recorder, step: int, period: int, cycles: int, ends: bool) -> None:
-        """Measure what is due after so many cycles of a period."""
-        self._take(recorder, self.due(cycles, ends), step, period, cycles)
+    def cycle(
+        self, recorder: Recorder, step: int, period: int, cycles: int, ends: bool
+    ) -> list[Value]:
+        """Measure what is due after so many cycles of a period; return what was found."""
+        return self._take(recorder, self.due(cycles, ends), step, period, cycles)
 
     def due(self, cycles: int, ends: bool) -> list[Measure]:
         """Return the measures to take after so many cycles of a period, or at its end."""
@@ -54,15 +56,17 @@ class Measurer:
 
     def _take(
         self, recorder: Recorder, chosen: list[Measure], step: int, period: int, cycles: int
-    ) -> None:
+    ) -> list[Value]:
+        taken: list[Value] = []
         if not chosen:
-            return
+            return taken
         name = self.plan.schedule.stretches[period].name
         subject = self.subject(step)
         for measure in chosen:
             subject.repeats = measure.repeats
             with torch.no_grad():
                 values = list(MEASURES[measure.measure](subject))
+            taken += values
             for value in values:
                 recorder.put("metrics/step", step)
                 recorder.put("metrics/period", name.encode())
@@ -71,6 +75,7 @@ class Measurer:
                 recorder.put("metrics/layer", value.layer)
                 recorder.put("metrics/group", value.group.encode())
                 recorder.put("metrics/value", value.value)
+        return taken
 
     def subject(self, step: int) -> Subject:
         """Return the animal as measures see it."""

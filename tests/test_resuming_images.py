@@ -26,7 +26,8 @@ network:
 algorithm: {{feedforward: {{decay: {{factor: 0.9, every: 20}}}}}}
 schedule: [{{name: life, cycles: {cycles}, phases: [{{repeat: 2, phases: [{{wake: 1}}, {{rem: 1}}]}}]}}]
 record: {{images: 20}}
-measure: [diversity]
+keep: {{every: 5, last: 2, best: diversity}}
+measure: [{{measure: diversity, every: 20}}]
 """
 
 
@@ -69,3 +70,13 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, preset, cycles):
     pictures = [run.pictures(0, "control") for run in done]
     assert pictures[0].equals(pictures[1])
     assert len(pictures[0].step) > 2
+    for run in runs:
+        kept = sorted(p.name for p in (run / "checkpoints" / "s0").iterdir())
+        last = [f"control.{(cycles - back) * 4:08d}.pt" for back in (5, 0)]
+        assert kept == [*last, "control.best.pt", "control.best.txt", "control.pt"]
+    noted = [(run / "checkpoints" / "s0" / "control.best.txt").read_text() for run in runs]
+    lowest = (
+        done[0].metrics.query("name == 'diversity' and step > 0").groupby("step")["value"].mean()
+    )
+    assert noted[0] == noted[1]
+    assert int(noted[0].split()[-1]) == lowest.idxmin()

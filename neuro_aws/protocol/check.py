@@ -34,6 +34,7 @@ def check(spec: ProtocolSpec) -> Found:
         yield from _arm(spec, name, arm)
     yield from _activity(spec)
     yield from _measures(spec)
+    yield from _kept(spec)
     yield from _expectations(spec)
 
 
@@ -269,6 +270,14 @@ def _measures(spec: ProtocolSpec) -> Found:
             yield ("measure", i), f"{name} is listed twice"
         for message in measure_faults(spec, name):
             yield ("measure", i), message
+
+
+def _kept(spec: ProtocolSpec) -> Found:
+    best = spec.keep.best
+    if best is not None and best not in VALUES:
+        yield ("keep", "best"), f"no value {best!r}{nearest(best, list(VALUES))}"
+    elif best is not None and VALUES[best] not in {m.measure for m in spec.measure}:
+        yield ("keep", "best"), f"needs the measure {VALUES[best]!r}"
 
 
 def _expectations(spec: ProtocolSpec) -> Found:

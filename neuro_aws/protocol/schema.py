@@ -114,6 +114,17 @@ class Record(Section):
     """Dreams and predictions as pictures every so many cycles; 0: at the ends of periods only."""
 
 
+class Keep(Section):
+    """Which states stay beside the one a run resumes from."""
+
+    every: int = Field(0, ge=0)
+    """Keep the state every so many cycles; 0: only the last."""
+    last: int = Field(3, ge=1, le=1000)
+    """So many of them, the latest."""
+    best: str | None = None
+    """And the one with the lowest of this value, where it is measured (e.g. frechet_classifier)."""
+
+
 class Watch(Section):
     """Reports loss of variety as it happens."""
 
@@ -200,5 +211,6 @@ class ProtocolSpec(Section):
     arms: Annotated[dict[Slug, Arm], Field(min_length=1)] = {"control": Arm()}
     record: Record = Record()
     watch: Watch = Watch()
+    keep: Keep = Keep()
     measure: tuple[Measure, ...] = ()
     expect: tuple[Expectation, ...] = ()
