@@ -30,6 +30,7 @@ LEVELS = [
     ["checkpoint"],
     ["results"],
     ["plots"],
+    ["birth"],
     ["build", "published"],
     ["one_step", "measuring", "targets_check", "pictures", "watch", "note"],
     ["album", "keeping"],

@@ -7,6 +7,7 @@ from neuro_aws.protocol.model import Dcgan
 PUBLISHED: dict[str, Any] = {
     "network": {
         "order": "published",
+        "birth": "uniform",
         "prediction": "bare",
         "normalise_top": True,
         "batch_norm": "affine",
