@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from neuro_aws.plots import outcomes, traces
+from neuro_aws.plots.images import show, tiled
 from neuro_aws.plots.style import Figure, figure, readable, save, styled
 from neuro_aws.recording.reader import Run
 
@@ -31,6 +32,8 @@ LEADING = (
 
 def outcome_figure(run: Run) -> Figure | None:
     """Draw every leading measure by arm; None where nothing was measured."""
+    if run.protocol.spec.network.dcgan is not None:
+        return image_figure(run)
     metrics = run.metrics
     wanted = sorted(
         (p for p in outcomes.panels(metrics) if p[0] in LEADING),
@@ -64,6 +67,51 @@ def outcome_figure(run: Run) -> Figure | None:
         drawn.legend(handles, labels, loc="outside right upper", ncols=1)
     elif handles:
         drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    n = len(run.animals)
+    drawn.suptitle(
+        f"{run.protocol.spec.name}: mean over {n} animal{'s' if n > 1 else ''}"
+        + (", band or bar: 95 % interval" if n > 1 else ""),
+        fontsize=9,
+    )
+    return drawn
+
+
+IMAGE_LAYERS = ("linear_probe", "reconstruction", "diversity", "log_likelihood", "svm_10fold")
+"""Measures drawn by layer for a convolutional network."""
+
+IMAGE_TIMES = ("frechet_classifier", "ach_gap", "sliced_distance")
+"""And those drawn over time."""
+
+
+def image_figure(run: Run) -> Figure | None:
+    """Draw measures of images over time and by layer, and the latest dreams; None without any."""
+    metrics = run.metrics
+    names = set(metrics["name"])
+    times, layers = ([n for n in wanted if n in names] for wanted in (IMAGE_TIMES, IMAGE_LAYERS))
+    if not times and not layers:
+        return None
+    count = len(times) + len(layers) + 1
+    columns = min(3, count)
+    drawn = figure(3.1 * columns + 0.3, 2.5 * -(-count // columns) + 0.8)
+    grid = list(drawn.subplots(-(-count // columns), columns, squeeze=False).flat)
+    start = outcomes.onset_step(run)
+    for axes, name in zip(grid, times, strict=False):
+        mine = metrics[(metrics["name"] == name) & metrics["arm"].isin(run.arms)]
+        if mine["step"].nunique() > 2:
+            outcomes.over_time(axes, metrics, name, run.arms, start)
+            axes.set_xlabel("steps since the arms parted" if start else "steps lived")
+        else:
+            outcomes.at_end(axes, metrics, name, run.arms)
+    for axes, name in zip(grid[len(times) :], layers, strict=False):
+        outcomes.by_layer(axes, metrics, name, run.arms)
+    pictures = run.pictures(run.animals[0], run.arms[0]).isel(step=-1)
+    show(grid[count - 1], tiled(pictures.dreams.to_numpy(), 8), f"dreams, {readable(run.arms[0])}")
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    legends = [axes.get_legend_handles_labels() for axes in grid[: count - 1]]
+    handles, labels = max(legends, key=lambda legend: len(legend[1]))
+    if labels:
+        drawn.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
     n = len(run.animals)
     drawn.suptitle(
         f"{run.protocol.spec.name}: mean over {n} animal{'s' if n > 1 else ''}"

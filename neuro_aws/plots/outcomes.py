@@ -52,6 +52,34 @@ def at_end(axes: Axes, metrics: pd.DataFrame, name: str, arms: list[str]) -> Axe
     return axes
 
 
+def by_layer(axes: Axes, metrics: pd.DataFrame, name: str, arms: list[str]) -> Axes:
+    """Draw the last value of each arm at every layer, mean over animals with 95 % intervals."""
+    styles = arm_styles(arms)
+    for k, arm in enumerate(arms):
+        rows = metrics[(metrics["arm"] == arm) & (metrics["name"] == name)]
+        rows = rows[rows["step"] == rows["step"].max()]
+        values = rows.groupby(["layer", "animal"])["value"].mean()
+        found = values.groupby("layer").apply(estimate)
+        mean = [e.mean for e in found]
+        errors = [[e.mean - e.low for e in found], [e.high - e.mean for e in found]]
+        colour, line = styles[arm]
+        at = found.index.to_numpy() + 0.04 * k
+        axes.errorbar(
+            at,
+            mean,
+            errors,
+            linestyle=line,
+            marker=".",
+            capsize=2,
+            color=colour,
+            label=readable(arm),
+        )
+    axes.set_xticks(sorted(metrics.loc[metrics["name"] == name, "layer"].unique()))
+    axes.set_xlabel("layer (end of the run)")
+    axes.set_ylabel(readable(name))
+    return axes
+
+
 def panels(metrics: pd.DataFrame) -> list[tuple[str, int, str]]:
     """Return what deserves a panel: (name, layer, group), in the order of measuring."""
     keys = metrics[["name", "layer", "group"]].drop_duplicates()
