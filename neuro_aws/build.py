@@ -20,6 +20,7 @@ from neuro_aws.layers.conv import ConvLayer
 from neuro_aws.layers.dense import DenseLayer
 from neuro_aws.layers.layer import Layer
 from neuro_aws.layers.prior import LearntPrior
+from neuro_aws.layers.replay import Replay
 from neuro_aws.network import Network
 from neuro_aws.neuromodulators.acetylcholine import Acetylcholine, born_weights
 from neuro_aws.neuromodulators.readout import Readout
@@ -104,6 +105,7 @@ def build_network(
         noise_decay=_decay(section.noise.decay),
         inverse_relu_decay=_decay(section.inverse_relu_decay),
         noise_by_layer=section.noise.by_layer or (),
+        replay=Replay(algorithm.replay, sizes[-1], dtype, device) if algorithm.replay else None,
         prior=_prior(section, sizes[-1], _generator(animal, "birth/prior", device), dtype),
     )
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from neuro_aws.algorithms.base import Algorithm
 from neuro_aws.distributed import SharedDraws, Team
+from neuro_aws.functional.maps import rows
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.network import Network
 from neuro_aws.perturbations import Slots
@@ -116,6 +117,8 @@ class Engine:
         self.network.apply(changes)
         self.network.acetylcholine.track(signal, state)
         self.network.track(state)
+        if self.network.replay is not None and spec.phase is WAKE:
+            self.network.replay.store(rows(state.somas[-1]), signal.own.reading.level)
         self.team.settle(self.network, step)
         moment = Moment(spec, perturb, state, ach, deltas, changes)
         for observe in self.observers:
@@ -127,4 +130,6 @@ class Engine:
         if spec.phase is WAKE:
             x, labels = self.world.sample(self.streams.stimulus.at(spec.step), self.batch)
             return perturb.stimulus(x, self.streams.eyes.at(spec.step)), labels
-        return self.network.prior(self.batch, self.streams.prior.at(spec.step)), None
+        top = self.network.prior(self.batch, self.streams.prior.at(spec.step))
+        replay = self.network.replay
+        return (top if replay is None else replay.mixed(top)), None

@@ -15,6 +15,7 @@ from neuro_aws.functional.noise import NoiseSource, unit_noise
 from neuro_aws.functional.plasticity import Density
 from neuro_aws.layers.layer import Layer
 from neuro_aws.layers.prior import LearntPrior
+from neuro_aws.layers.replay import Replay
 from neuro_aws.neuromodulators.acetylcholine import Acetylcholine
 from neuro_aws.neuromodulators.readout import Readout, readout_level
 from neuro_aws.phase import DISCRIMINATOR, FEEDFORWARD, READOUT, Phase, Projection
@@ -51,6 +52,7 @@ class Network:
         inverse_relu_decay: Decay | None = None,
         noise_by_layer: Sequence[float] = (),
         prior: LearntPrior | None = None,
+        replay: Replay | None = None,
     ) -> None:
         self.layers = list(layers)
         self.acetylcholine = acetylcholine
@@ -64,6 +66,7 @@ class Network:
         self.noise_decay = noise_decay or Decay()
         self.inverse_relu_decay = inverse_relu_decay or Decay()
         self.learnt_prior = prior
+        self.replay = replay
         self.noise_by_layer = list(noise_by_layer) or [1.0] * (self.depth + 1)
 
     def sigma_of(self, layer: int) -> float:
@@ -275,6 +278,8 @@ class Network:
         if self.learnt_prior is not None:
             kept = self.learnt_prior.buffers()
             tensors |= {f"prior.{name}": tensor for name, tensor in kept.items()}
+        if self.replay is not None:
+            tensors |= {f"replay.{name}": kept for name, kept in self.replay.buffers().items()}
         for i, layer in enumerate(self.layers):
             tensors |= {f"layer{i}.{name}": kept for name, kept in layer.buffers().items()}
         return tensors
@@ -293,7 +298,8 @@ class Network:
     def statistics(self) -> list[Tensor]:
         """Return what changes in life beside the weights: running statistics, prior, baseline."""
         weights = {f"{p}.{k}" for p in self.projections for k in range(len(self.parameters(p)))}
-        return [t for name, t in self.state_dict().items() if name not in weights]
+        tensors = self.state_dict().items()
+        return [t for name, t in tensors if name not in weights and name[:7] != "replay."]
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy every tensor of ``tensors`` into the network, which must have the same ones."""

@@ -47,6 +47,7 @@ VARIANTS = {
         "network.prior=learnt",
         "network.discriminator.penalty_scope=pair",
         "algorithm.surprisal=1.0",
+        "algorithm.replay=0.5",
     ),
     "conv_aws_spectral": (CONV, "network.spectral=true"),
     "conv_wake_sleep": (CONV, "algorithm.name=wake_sleep"),

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 import torch
 
+from neuro_aws.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.noise import Draws
 from neuro_aws.layers.prior import LearntPrior
+from neuro_aws.layers.replay import Replay
 from neuro_aws.metrics.classifier import default_extractor
 from neuro_aws.metrics.extractor import load_extractor
 from neuro_aws.metrics.frechet import frechet
 from neuro_aws.metrics.images import nearest
-from neuro_aws.protocol.schema import Watch
+from neuro_aws.perturbations import Slots
+from neuro_aws.protocol.schedule import Schedule
+from neuro_aws.protocol.schema import Block, Period, Watch
 from neuro_aws.protocol.stimulus import Digits
 from neuro_aws.stimuli.digits import digits
 from neuro_aws.watch import Alarm, effective_rank, raise_or_report
@@ -109,3 +113,26 @@ def test_the_prior_learns_the_waking_top(components):
         (mine.abs().mean(1) < 1.0).double().mean()
     )  # nothing wakes between the clusters
     assert (between < 0.05) == (components > 1)
+
+
+def test_replay_puts_the_most_wakelike_states_before_the_prior():
+    replay = Replay(0.5, 3, torch.float64, torch.device("cpu"))
+    draws = torch.zeros(4, 3, dtype=torch.float64)
+    assert torch.equal(replay.mixed(draws), draws)  # nothing was lived yet
+    tops = torch.arange(12.0, dtype=torch.float64).view(4, 3)
+    replay.store(tops, torch.tensor([0.1, 3.0, -1.0, 2.0], dtype=torch.float64))
+    assert torch.equal(replay.mixed(draws), torch.cat([tops[[1, 3]], draws[2:]]))
+
+
+def test_replayed_dreams_begin_from_waking(animal):
+    living = animal("algorithm.replay=0.5")
+    spec = Period(name="life", cycles=1, phases=(Block(wake=1), Block(rem=1)))
+    streams = Streams(0, torch.float64, torch.device("cpu"))
+    engine = Engine(
+        living.network, living.algorithm, living.updates, living.world, Schedule((spec,)), streams,
+        16, lambda _: Slots(),
+    )  # fmt: skip
+    wake, rem = engine.step(0), engine.step(1)
+    best = wake.ach.own.reading.level.topk(8).indices
+    assert torch.equal(rem.state.somas[-1][:8], wake.state.somas[-1][best])
+    assert not torch.equal(rem.state.somas[-1][8:], wake.state.somas[-1][8:])
