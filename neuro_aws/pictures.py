@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from neuro_aws.functional.compartments import fire
 from neuro_aws.functional.maps import rows
 from neuro_aws.metrics.classifier import pictures
 from neuro_aws.metrics.images import dreamt_images
@@ -24,7 +25,7 @@ def dream_grid(subject: Subject) -> Tensor:
 def reconstruction_strip(subject: Subject) -> Tensor:
     """Return stimuli and their predictions as bytes (10, 1 + N, height, width, channels).
 
-    Entry k >= 1 went k layers up through F and k layers down through G, noise off.
+    Entry k >= 1 went k layers up through F and k layers down through G as in dreams, noise off.
     """
     network, world = subject.network, subject.world
     seen = network.recognise(world.held_out[: max(STRIP, 64)], None, running=True).somas
@@ -32,7 +33,7 @@ def reconstruction_strip(subject: Subject) -> Tensor:
     for k in range(1, network.depth + 1):
         h = seen[k]
         for layer in reversed(network.layers[:k]):
-            h = layer.predict(h).rate
+            h = fire(layer.psi_below, layer.feedback_potential(h)[0]).rate
         x = network.picture(h[:STRIP])
         shown.append(x if x.dim() == 4 else pictures(rows(x), world))
     return torch.stack([to_bytes(x) for x in shown], 1)
