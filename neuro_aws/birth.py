@@ -1,4 +1,4 @@
-"""Weights at birth as torch's own layers draw them: U(-1, 1) / sqrt(fan_in), biases too."""
+"""Other weights at birth: as torch's own layers are born, and as DCGANs are."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,16 @@ import torch
 from neuro_aws.layers.layer import Layer
 from neuro_aws.neuromodulators.acetylcholine import Acetylcholine
 from neuro_aws.neuromodulators.readout import Readout
+
+SMALL = 0.02
+"""Standard deviation of a DCGAN's weights at birth."""
+
+
+def small_birth(layers: Sequence[Layer], generator: torch.Generator) -> None:
+    """Draw the weights of F and G anew from N(0, 0.02^2)."""
+    for layer in layers:
+        for tensors in (layer.feedforward, layer.feedback):
+            tensors[0].normal_(0.0, SMALL, generator=generator)
 
 
 def uniform_birth(

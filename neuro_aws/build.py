@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from neuro_aws.algorithms import Algorithm, algorithm_class
-from neuro_aws.birth import uniform_birth
+from neuro_aws.birth import small_birth, uniform_birth
 from neuro_aws.decay import Decay
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.activations import TRANSFERS
@@ -91,6 +91,8 @@ def build_network(
     if algorithm.name == "doubly_adversarial":
         born = _generator(animal, "birth/readout", device)
         readout = Readout.born(sizes[-2], algorithm.readout.penalty, born, dtype)
+    if section.birth == "small":
+        small_birth(made, _generator(animal, "birth/small", device))
     if section.birth == "uniform":
         uniform_birth(made, ach, readout, _generator(animal, "birth/uniform", device))
     return Network(

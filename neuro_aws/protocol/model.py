@@ -118,8 +118,8 @@ class NetworkSection(Section):
     inverse_relu_decay: Decay = Decay()
     perturb_activity: Literal["after_normalisation", "before_normalisation"] = "after_normalisation"
     """Where silencing and scaling act on the soma."""
-    birth: Literal["normal", "uniform"] = "normal"
-    """Weights N(0, 1 / fan_in), or U(-1, 1) / sqrt(fan_in), biases too, as torch's layers."""
+    birth: Literal["normal", "uniform", "small"] = "normal"
+    """Weights N(0, 1 / fan_in); U(-1, 1) / sqrt(fan_in), biases too; or F and G N(0, 0.02^2)."""
     feedback_at_birth: float = Field(0.5, ge=0, le=10)
     """Factor on G's weights at birth, which are otherwise N(0, 1 / fan_in) like F's."""
     discriminator: Discriminator = Discriminator()
