@@ -72,6 +72,8 @@ def live(
     torch.set_num_threads(1)
     keep_memory()
     protocol = Protocol.from_text(job.text, job.source, job.overrides)
+    coarse = job.device.startswith("cuda") and protocol.spec.network.products == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = coarse
     place = Place(job.run, task.animal, task.segment)
     what = f"animal {task.animal}, {task.segment}"
     team = join(job.device)

@@ -124,8 +124,8 @@ class NetworkSection(Section):
     """Factor on G's weights at birth, which are otherwise N(0, 1 / fan_in) like F's."""
     discriminator: Discriminator = Discriminator()
     precision: Literal["float32", "float64"] = "float32"
-    products: Literal["exact", "bfloat16"] = "exact"
-    """bfloat16: convolutions and D's matrix products in half the digits, sums in full (dcgan)."""
+    products: Literal["exact", "tf32", "bfloat16"] = "exact"
+    """bfloat16: convolutions and D's products in half the digits (dcgan); tf32: so on a GPU."""
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
