@@ -19,7 +19,7 @@ from neuro_aws.stimuli.resize import cache_folder
 from neuro_aws.stimuli.world import World
 
 FEATURES, BATCH = 64, 128
-LEAST_STEPS, EPOCHS = 1200, 4
+LEAST_STEPS, EPOCHS = 400, 4
 RATE = 2e-3
 log = logging.getLogger("neuro_aws")
 

@@ -7,7 +7,6 @@ from neuro_aws.protocol.model import Dcgan
 PUBLISHED: dict[str, Any] = {
     "network": {
         "order": "published",
-        "birth": "small",
         "prediction": "bare",
         "normalise_top": True,
         "batch_norm": "affine",
