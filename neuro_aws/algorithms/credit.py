@@ -135,7 +135,10 @@ class BackpropCredit:
             drive, below = above.drive, state.layers[i].transmitted
             share = pull_back(layer.psi_above, at_psi(teach, above, None), drive)
             share = share * (-1.0 / batch_of(share))
-            changes, at_below = layer.onto_feedforward_and_below(share, below, drive)
+            if i:
+                changes, at_below = layer.onto_feedforward_and_below(share, below, drive)
+            else:  # nothing below the stimulus hears it
+                changes, at_below = layer.onto_feedforward(share, below, drive), below
             if weight is not None:
                 changes = layer.onto_feedforward(share * per_sample(weight, share), below, drive)
             carried = at_below * -batch_of(share)

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
+from neuro_aws.functional.products import product
+
 EPSILON = 1e-8
 """Keeps the spread's slope and the pool's inverse finite (squared rate)."""
 
@@ -190,7 +192,7 @@ def state_gradient(weights: Weights, at: Potential, sent: Tensor) -> list[Tensor
     carried = sent.to(low)
     found = []
     for j, (v, u) in enumerate(zip(weights.reading, weights.units, strict=True)):
-        g = (carried[..., u] @ v.to(low)).to(sent.dtype)
+        g = product(carried[..., u], v.to(low)).to(sent.dtype)
         if at.spreads:
             s = at.spreads[j]
             felt = (sent[..., u].sum(-2) * weights.spread[j]).sum(-1)
@@ -205,7 +207,7 @@ def pair_gradient(weights: Weights, at: Potential, sent: Tensor) -> list[list[Te
     found = []
     for i, u in enumerate(weights.pairs):
         sides = [weights.columns(i, j).to(low) for j in (i, i + 1)]
-        parts = [(carried[..., u] @ side).to(sent.dtype) for side in sides]
+        parts = [product(carried[..., u], side).to(sent.dtype) for side in sides]
         for k, j in enumerate((i, i + 1) if at.spreads else ()):
             s, w = at.spreads[j], weights.spread[j][..., weights.rows_of(i, j)]
             felt = (sent[..., u].sum(-2) * w).sum(-1)
@@ -219,6 +221,6 @@ def add_read(total: Tensor, weights: Weights, inputs: Sequence[Tensor]) -> None:
     """Add sum_j V_j h_j to hidden potentials, in place."""
     for h, v, u in zip(inputs, weights.reading, weights.units, strict=True):
         if h.dtype is total.dtype and total.dim() == 2:
-            total[:, u].addmm_(h, v.mT)
+            total[:, u] += product(h, v.mT)
         else:
             total[..., u] += h @ v.to(h.dtype).mT

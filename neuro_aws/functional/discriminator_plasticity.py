@@ -14,6 +14,7 @@ from neuro_aws.functional.discriminator import (
     pair_gradient,
     times_slope,
 )
+from neuro_aws.functional.products import product
 
 NORM_EPSILON = 1e-12
 """Keeps the gradient's direction defined where the gradient vanishes."""
@@ -65,9 +66,10 @@ def discriminator_plasticity(
     for h, q, u in zip(at.states, direction, weights.units, strict=True):
         if bent is None and reading is penalised:
             reached = torch.addcmul(h, (share * (batch * sign)).to(low), q.to(low), value=-1)
-            part = signal[..., u].mT.to(low) @ reached
+            part = product(signal[..., u].mT.to(low), reached)
         else:
-            part = signal[..., u].mT.to(low) @ h - steered[..., u].mT.to(low) @ q.to(low)
+            part = product(signal[..., u].mT.to(low), h)
+            part = part - product(steered[..., u].mT.to(low), q.to(low))
         found.append(part.to(signal.dtype))
     spread = [
         s.value[..., None] * signal[..., u].sum(-2) - a[..., None] * penalised.sent[..., u].sum(-2)
@@ -88,7 +90,9 @@ def _plasticity_by_pair(
 ) -> Weights:
     batch, low = at.value.shape[-2], at.states[0].dtype
     signal = reading.sent * (sign / batch)
-    changes = [signal[..., u].mT.to(low) @ h for h, u in zip(at.states, weights.units, strict=True)]
+    changes = [
+        product(signal[..., u].mT.to(low), h) for h, u in zip(at.states, weights.units, strict=True)
+    ]
     changes = [change.to(signal.dtype) for change in changes]
     units = zip(at.spreads, weights.units, strict=False)
     spread = [s.value[..., None] * signal[..., u].sum(-2) for s, u in units]
@@ -102,8 +106,8 @@ def _plasticity_by_pair(
         image = torch.zeros_like(sent)
         for j, q in zip((i, i + 1), direction, strict=True):
             own, column = weights.rows_of(i, j), weights.columns(i, j)
-            image += share * (q.to(low) @ column.mT.to(low)).to(sent.dtype)
-            changes[j][..., own, :] -= (steered.mT @ q.to(low)).to(sent.dtype)
+            image += share * product(q.to(low), column.mT.to(low)).to(sent.dtype)
+            changes[j][..., own, :] -= product(steered.mT, q.to(low)).to(sent.dtype)
             if at.spreads:
                 s = at.spreads[j]
                 a = ((share * q * s.deviation).sum(-2) * s.slope).sum(-1)[..., None]
