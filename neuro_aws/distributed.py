@@ -57,7 +57,9 @@ class Team:
     def _mean(self, delta: Delta) -> Delta:
         tensors = self._averaged(delta.tensors)
         deviation = delta.deviation and self._averaged(delta.deviation)
-        gate = float(self._averaged([torch.tensor(delta.gate, dtype=torch.float64)])[0])
+        here = delta.tensors[0].device
+        told = torch.tensor(delta.gate, dtype=torch.float64, device=here)
+        gate = float(self._averaged([told])[0])
         return replace(delta, tensors=tensors, deviation=deviation, gate=gate)
 
     def _averaged(self, tensors: list[Tensor]) -> list[Tensor]:
