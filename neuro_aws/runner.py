@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from typing import Protocol as Interface
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.progress import Progress, Silent
 from neuro_aws.protocol import Protocol
-from neuro_aws.protocol.estimate import Estimate, estimate
+from neuro_aws.protocol.estimate import estimate
 from neuro_aws.recording import provenance
 from neuro_aws.recording.layout import layout
 from neuro_aws.recording.parts import consolidate, write_index
@@ -24,35 +24,6 @@ from neuro_aws.sweep import Job, StopOnSignal, Task, run_here, run_spread, tasks
 
 SAVE_SECONDS = 20.0
 log = logging.getLogger("neuro_aws")
-
-
-class Progress(Interface):
-    """Who is told how far a run has come."""
-
-    def begin(self, run: Path, expected: Estimate, steps: dict[Task, int]) -> None:
-        """The run starts; ``steps`` are what each task will take."""
-        ...
-
-    def update(self, task: Task, steps: int, note: str) -> None:
-        """So many steps of a task have been lived; ``note`` says how learning goes."""
-        ...
-
-    def end(self) -> None:
-        """The run has ended, one way or another."""
-        ...
-
-
-class Silent:
-    """Tells nobody."""
-
-    def begin(self, run: Path, expected: Estimate, steps: dict[Task, int]) -> None:
-        """Do nothing."""
-
-    def update(self, task: Task, steps: int, note: str) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing."""
 
 
 class Stopped(NeuroAWSError):
@@ -96,7 +67,10 @@ def run(
     arms = chosen_arms(protocol, options.arms)
     animals = protocol.animals(options.seed, options.seeds)
     from neuro_aws.distributed import join
+    from neuro_aws.stimuli.folders import refuse_missing
 
+    stimulus = protocol.spec.stimulus
+    refuse_missing(stimulus.source, getattr(stimulus, "folder", None))
     team = join(options.device)
     folder = Path(team.agree(str(_new_folder(protocol, options)) if team.writes else ""))
     if not team.writes:

@@ -36,6 +36,7 @@ LEVELS = [
     ["album", "keeping"],
     ["life"],
     ["sweep"],
+    ["progress"],
     ["runner", "evaluation", "comparison"],
     ["commands"],
 ]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from neuro_aws import Options, run
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.stimulus import Cifar10, Digits, FashionMnist, Images, Mnist, Patches
 from neuro_aws.stimuli.cifar10 import cifar10, read_batch
@@ -246,3 +247,14 @@ def test_the_real_data_sets_are_read():
     world = cifar10(Cifar10(source="cifar10", folder=folder, **part), 0, torch.float32)
     assert world.life.shape == (10_000, 3072)
     assert torch.equal(torch.unique(world.life_labels), torch.arange(10))
+
+
+def test_a_run_without_its_data_is_refused_before_it_starts(tmp_path, monkeypatch):
+    monkeypatch.delenv("NEURO_AWS_DATA", raising=False)
+    path = ROOT / "protocols" / "mnist_aws.yaml"
+    with pytest.raises(NeuroAWSError, match="no folder given"):
+        run(path, options=Options(out=str(tmp_path)))
+    monkeypatch.setenv("NEURO_AWS_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(NeuroAWSError, match="no such folder"):
+        run(path, options=Options(out=str(tmp_path)))
+    assert not list(tmp_path.iterdir())
