@@ -24,9 +24,12 @@ from neuro_aws.build import Animal, build_animal
 from neuro_aws.engine import Engine, Streams
 from neuro_aws.functional.maps import rows
 from neuro_aws.functional.noise import KeyedNoise
+from neuro_aws.metrics.extractor import Extractor, load_extractor
 from neuro_aws.metrics.frechet import frechet
 from neuro_aws.network import Network
 from neuro_aws.perturbations import Slots
+from neuro_aws.pictures import to_bytes
+from neuro_aws.plots.images import tiled, write_png
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.stimuli import World
@@ -67,8 +70,8 @@ def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None
         animal.network, animal.algorithm, animal.updates, animal.world,
         Schedule(spec.schedule), streams, batch, lambda _: Slots(),
     )  # fmt: skip
-    extractor = torch.jit.load(arguments.extractor)  # type: ignore[no-untyped-call]
-    features = measured(extractor, animal.world.held_out.view(-1, 1, 32, 32))
+    extractor = load_extractor(arguments.extractor, (1, 32, 32), torch.device("cpu"))
+    features = extractor(animal.world.held_out.view(-1, 1, 32, 32))
     step, cycle, trained = 0, len(engine.schedule.stretches[0].cycle), 0.0
     wakes = sum(phase == "wake" for phase, _ in engine.schedule.stretches[0].cycle)
     for images in (c for c in CHECKPOINTS if c <= arguments.images):
@@ -106,22 +109,15 @@ def dreams(animal: Animal, count: int, step: int) -> list[list[torch.Tensor]]:
 
 
 @torch.inference_mode()
-def measured(extractor: Any, images: torch.Tensor) -> np.ndarray:
-    """Return features of images, 500 at a time."""
-    parts = [extractor(part.contiguous()) for part in torch.split(images, 500)]
-    return torch.cat(parts).numpy().astype(np.float64)
-
-
-@torch.inference_mode()
 def measure(
-    animal: Animal, extractor: Any, features: np.ndarray, step: int, images: int
+    animal: Animal, extractor: Extractor, features: np.ndarray, step: int, images: int
 ) -> dict[str, Any]:
     """Return the measures of this moment."""
     network, world = animal.network, animal.world
     dreamt = dreams(animal, 10_000, step)
     line: dict[str, Any] = {
         "frechet": frechet(
-            measured(extractor, animal.network.picture(torch.cat([d[0] for d in dreamt]))), features
+            extractor(animal.network.picture(torch.cat([d[0] for d in dreamt]))), features
         )
     }
     state = network.with_dendrites(network.recognise(world.held_out[:2000], None, running=True))
@@ -148,7 +144,9 @@ def measure(
     return line
 
 
-def from_waking(animal: Animal, extractor: Any, features: np.ndarray, step: int) -> list[float]:
+def from_waking(
+    animal: Animal, extractor: Extractor, features: np.ndarray, step: int
+) -> list[float]:
     """Return Frechet distances of dreams that start from waking h_1, ... h_N, not the prior.
 
     Where it jumps, from one start to the next higher one, the dream goes wrong.
@@ -165,10 +163,7 @@ def from_waking(animal: Animal, extractor: Any, features: np.ndarray, step: int)
                 drive, _ = layer.feedback_potential(h)
                 h = network._fire(i, layer.psi_below, drive, noise, None).soma
             found[k - 1].append(h)
-    return [
-        round(frechet(measured(extractor, network.picture(torch.cat(x))), features), 1)
-        for x in found
-    ]
+    return [round(frechet(extractor(network.picture(torch.cat(x))), features), 1) for x in found]
 
 
 def probe(network: Network, world: World) -> list[float]:
@@ -192,13 +187,9 @@ def probe(network: Network, world: World) -> list[float]:
 
 def grid(animal: Animal, path: Path) -> None:
     """Draw 100 dreams."""
-    import matplotlib.pyplot as plt
-
-    path.parent.mkdir(parents=True, exist_ok=True)
     with torch.inference_mode():
-        images = animal.network.picture(dreams(animal, 500, 1)[0][0][:100, 0])
-    tiled = images.reshape(10, 10, 32, 32).permute(0, 2, 1, 3).reshape(320, 320)
-    plt.imsave(path, tiled.numpy(), cmap="gray", vmin=-1, vmax=1)
+        images = animal.network.picture(dreams(animal, 500, 1)[0][0][:100])
+    write_png(path, tiled(to_bytes(images).numpy(), 10))
 
 
 if __name__ == "__main__":

@@ -43,9 +43,7 @@ def uniform_birth(
         for tensor in layer.feedback:
             fill(tensor, heard)
     weights = ach.weights
-    reads = [
-        v.shape[1] + len(weights.spread) // max(len(weights.spread), 1) for v in weights.reading
-    ]
+    reads = [v.shape[1] + bool(weights.spread) for v in weights.reading]
     for i in range(len(weights.pairs)):
         fan_in = reads[i] + reads[i + 1]
         for j in (i, i + 1):

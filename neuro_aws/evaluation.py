@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 
 from neuro_aws import checkpoint
 from neuro_aws.build import build_animal, device_of
@@ -41,8 +42,7 @@ def evaluate(
 ) -> pd.DataFrame:
     """Return one row a value: animal, arm, period, cycle, step, name, layer, group, value.
 
-    Columns ``extractor_hash`` and ``extractor_accuracy`` name the network behind distances of
-    images.
+    With an extractor given, the column ``extractor_hash`` names its weights.
     """
     options = options or Options()
     chosen = _chosen(run, measures, options)
@@ -51,9 +51,10 @@ def evaluate(
     device = device_of(options.device)
     extractor = _extractor(run, options, device)
     rows = []
-    for animal in run.animals:
-        for name in [arm] if arm else run.arms:
-            rows += _one(run, animal, name, chosen, options, extractor, device)
+    with threadpool_limits(1):  # as in the run: the same sums in the same order
+        for animal in run.animals:
+            for name in [arm] if arm else run.arms:
+                rows += _one(run, animal, name, chosen, options, extractor, device)
     columns = ["animal", "arm", "period", "cycle", "step", "name", "layer", "group", "value"]
     table = pd.DataFrame(rows, columns=columns)
     if extractor is not None:

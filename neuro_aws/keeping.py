@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neuro_aws.metrics.subject import Value
 from neuro_aws.protocol.schema import Keep
+from neuro_aws.recording.parts import replace_file
 
 
 def keep(state: Path, rule: Keep, step: int, values: list[Value]) -> None:
@@ -32,4 +33,4 @@ def _copy(source: Path, target: Path) -> None:
     """Copy in one step: a reader sees the old file or the new one."""
     temporary = target.with_suffix(".tmp")
     shutil.copyfile(source, temporary)
-    temporary.replace(target)
+    replace_file(temporary, target)

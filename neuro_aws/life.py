@@ -20,7 +20,7 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.keeping import keep
 from neuro_aws.measuring import Measurer
 from neuro_aws.metrics.subject import Value
-from neuro_aws.note import note
+from neuro_aws.note import Note
 from neuro_aws.perturbations import Slots, slots
 from neuro_aws.phase import Phase
 from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
@@ -127,7 +127,7 @@ class Life:
         )
         self._slots_of = lru_cache(maxsize=64)(self._make_slots)
         self.step = self.start
-        self._last: dict[Phase, Moment] = {}
+        self._note = Note()
 
     def run(self, stopped: Callable[[], bool], report: Callable[[int, str], None]) -> bool:
         """Live to the end, or until ``stopped()``; say whether the end was reached.
@@ -155,7 +155,7 @@ class Life:
                 break
             if now - ticked > TICK_SECONDS:
                 ticked = now
-                report(self.step - self.start, note(self._last))
+                report(self.step - self.start, self._note.of(moment))
             full = self.recorder.rows >= FLUSH_ROWS or self.recorder.bytes >= FLUSH_BYTES
             if self.step < self.stop and (full or now - saved > pause):
                 self._save(self.place.rolling)
@@ -166,7 +166,7 @@ class Life:
             if self.team.writes:
                 self.place.rolling.unlink(missing_ok=True)
             self.team.agree(None)  # wait for the state to be written
-        report(self.step - self.start, note(self._last))
+        report(self.step - self.start, "")
         return finished
 
     def _take_up(self) -> None:
@@ -225,7 +225,7 @@ class Life:
                     )
 
     def _record(self, moment: Moment) -> None:
-        self._last[moment.spec.phase] = moment
+        self._note.hear(moment)
         if not self.team.writes:
             return
         spec, record = moment.spec, self.plan.spec.record

@@ -34,7 +34,8 @@ class Network:
     shape; ``inverse_relu_scale`` the stochastic inverse ReLU's (0: off); ``gain_first`` puts a
     perturbation's gain before the normalisation instead of after it; ``bottom_noise`` says whether
     the dreamt stimulus is noisy too. The decays make noise and inverse ReLU smaller with age;
-    ``noise_by_layer`` multiplies sigma at h_0 ... h_N, in wake and REM alike.
+    ``noise_by_layer`` multiplies sigma at h_0 ... h_N, in wake and REM alike. ``shapes`` and
+    ``sizes`` are those of one sample of h_0 ... h_N, positions counted.
     """
 
     def __init__(
@@ -55,6 +56,8 @@ class Network:
         replay: Replay | None = None,
     ) -> None:
         self.layers = list(layers)
+        self.shapes = [layer.shape_below() for layer in layers] + [layers[-1].shape_above()]
+        self.sizes = [math.prod(shape) for shape in self.shapes]
         self.acetylcholine = acetylcholine
         self.readout = readout
         self._flat = {projection: self._gather(projection) for projection in self.projections}
@@ -89,24 +92,14 @@ class Network:
         return len(self.layers)
 
     @property
-    def sizes(self) -> list[int]:
-        """Return the number of units of h_0 ... h_N, positions counted."""
-        return [math.prod(shape) for shape in self.shapes]
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Return the shape of one sample of h_0 ... h_N."""
-        return [layer.shape_below() for layer in self.layers] + [self.layers[-1].shape_above()]
-
-    @property
     def maps(self) -> bool:
         """Say whether the layers are maps of channels."""
-        return len(self.layers[0].shape_below()) > 1
+        return len(self.shapes[0]) > 1
 
     @property
     def top_units(self) -> int:
         """Return the number of units of h_N."""
-        return math.prod(self.layers[-1].shape_above())
+        return self.sizes[-1]
 
     def admit(self, stimuli: Tensor) -> Tensor:
         """Return rows of pixels in [-1, 1] (channels last) as h_0 fires them, in its shape."""
@@ -285,15 +278,14 @@ class Network:
         return tensors
 
     def track(self, state: NetworkState) -> None:
-        """Bring the layers' running statistics up to date with all passes up through F."""
-        if state.phase is Phase.WAKE:
-            if self.learnt_prior is not None:
-                self.learnt_prior.track(rows(state.layers[-1].soma.detach()))
-            for layer, above in zip(self.layers, state.layers[1:], strict=True):
+        """Bring running statistics up to date with all passes up through F, the prior with wake."""
+        waking = state.phase is Phase.WAKE
+        if waking and self.learnt_prior is not None:
+            self.learnt_prior.track(rows(state.layers[-1].soma.detach()))
+        for passed in (state, *state.passes) if waking else state.passes:
+            for layer, above in zip(self.layers, passed.layers[1:], strict=True):
                 if above.drive is not None:
                     layer.track(above.drive)
-        for passed in state.passes:
-            self.track(passed)
 
     def statistics(self) -> list[Tensor]:
         """Return what changes in life beside the weights: running statistics, prior, baseline."""

@@ -1,5 +1,7 @@
 """What the network dreams and what it predicts of what it sees, as pictures (bytes)."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -18,8 +20,8 @@ STRIP = 10
 
 def dream_grid(subject: Subject) -> Tensor:
     """Return dreams as bytes (64, height, width, channels)."""
-    subject.step = 0  # the same draws at every moment: what changes is the network
-    return to_bytes(dreamt_images(subject, DREAMS, "pictures"))
+    born = replace(subject, step=0)  # the same draws at every moment: the network is what changes
+    return to_bytes(dreamt_images(born, DREAMS, "pictures"))
 
 
 def reconstruction_strip(subject: Subject) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.decay import Decay
-from neuro_aws.functional.optimisers import Moments, Optimiser, clipped
+from neuro_aws.functional.optimisers import Moments, Optimiser, clip_factor
 from neuro_aws.phase import Projection
 from neuro_aws.state import Changes, Delta, Deltas
 
@@ -69,15 +69,18 @@ class Plasticity:
         due, self.pending = self.pending, Pending()
         assert due.total is not None
         assert due.weighted is not None
-        factor = due.factor / due.count * self.decay.at(self.moments.count)
-        change = self.optimiser.step(clipped(due.total, self.clip), self.moments)
-        if factor != 1.0:
-            change = change.mul_(factor)
+        total, rest = due.total, None
+        mean, age = due.factor / due.count, self.decay.at(self.moments.count)
         if due.uneven:
-            mean = due.factor / due.count
-            rest = clipped(due.weighted - mean * due.total, self.clip)
-            rest = rest * self.decay.at(self.moments.count - 1)
-            change = change + self.optimiser.share(rest, self.moments)
+            rest = due.weighted - mean * total
+        if self.clip is not None:
+            shrink = clip_factor(total, self.clip)
+            total, rest = total * shrink, None if rest is None else rest * shrink
+        change = self.optimiser.step(total, self.moments)
+        if mean * age != 1.0:
+            change = change.mul_(mean * age)
+        if rest is not None:
+            change = change + self.optimiser.share(rest * age, self.moments)
         return change
 
 

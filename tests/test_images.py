@@ -18,7 +18,7 @@ from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period, Watch
 from neuro_aws.protocol.stimulus import Digits
 from neuro_aws.stimuli.digits import digits
-from neuro_aws.watch import Alarm, effective_rank, raise_or_report
+from neuro_aws.watch import effective_rank, raise_or_report
 
 
 def test_frechet_distance_of_gaussians_is_the_closed_form():
@@ -86,11 +86,9 @@ def test_effective_rank_counts_directions():
 
 
 def test_an_alarm_stops_the_run_only_if_told_to():
-    raise_or_report([Alarm("collapse at step 5, layer 2")], Watch(every=1), "animal 0")
+    raise_or_report(["collapse at step 5, layer 2"], Watch(every=1), "animal 0")
     with pytest.raises(NeuroAWSError, match="step 5, layer 2"):
-        raise_or_report(
-            [Alarm("collapse at step 5, layer 2")], Watch(every=1, stop=True), "animal 0"
-        )
+        raise_or_report(["collapse at step 5, layer 2"], Watch(every=1, stop=True), "animal 0")
 
 
 @pytest.mark.parametrize("components", [1, 4])

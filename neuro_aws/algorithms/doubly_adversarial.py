@@ -61,10 +61,9 @@ class DoublyAdversarial:
     with GP_R(x) = lambda_R * mean (||grad_x R(F(x))||_2 - 1)^2. gamma = 1 is pure AWS, 0 a WGAN-GP.
     R's credit runs back through all of F, and its penalty is differentiated twice: autograd does
     both; no locality is claimed. ``draws: each`` gives the passes for R, its penalty and G noise of
-    their own
-    (in wake: the step, then the penalty's; in REM: the dream, R's, the penalty's, G's); ``shared``
-    passes once.
-    The gate of ACh acts on what F learns in wake; what it learns from R in REM is not gated.
+    their own (in wake: the step, then the penalty's; in REM: the dream, R's, the penalty's, G's);
+    ``shared`` passes once. The gate of ACh acts on what F learns in wake (its mean over the batch
+    where it differs by sample); what F learns from R in REM is not gated.
     """
 
     return_path = False

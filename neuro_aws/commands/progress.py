@@ -55,7 +55,9 @@ class Bar:
         self.lived[task] = steps
         assert self.bar is not None
         lived = sum(self.lived.values())
-        self.bar.update(self.row, completed=lived, description=self._text(), note=note)
+        self.bar.update(self.row, completed=lived, description=self._text())
+        if note:
+            self.bar.update(self.row, note=note)
         seconds = self.bar.tasks[self.row].elapsed or 0.0
         if seconds > 1:
             rate = self.images_per_step * (lived - self.first) / seconds

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from neuro_aws.functional.products import product
+from neuro_aws.functional.products import add_product, product
 
 EPSILON = 1e-8
 """Keeps the spread's slope and the pool's inverse finite (squared rate)."""
@@ -101,8 +101,7 @@ class Weights(NamedTuple):
     @property
     def units(self) -> list[slice]:
         """Return which hidden units read each state."""
-        pairs = len(self.reading) - 1
-        hidden = self.bias.shape[-1] // pairs
+        pairs, hidden = len(self.reading) - 1, self.hidden
         return [slice(max(j - 1, 0) * hidden, min(j + 1, pairs) * hidden) for j in range(pairs + 1)]
 
 
@@ -220,7 +219,4 @@ def pair_gradient(weights: Weights, at: Potential, sent: Tensor) -> list[list[Te
 def add_read(total: Tensor, weights: Weights, inputs: Sequence[Tensor]) -> None:
     """Add sum_j V_j h_j to hidden potentials, in place."""
     for h, v, u in zip(inputs, weights.reading, weights.units, strict=True):
-        if h.dtype is total.dtype and total.dim() == 2:
-            total[:, u] += product(h, v.mT)
-        else:
-            total[..., u] += h @ v.to(h.dtype).mT
+        add_product(total[..., u], h, v.to(h.dtype).mT)

@@ -44,10 +44,10 @@ def discriminator_plasticity(
 
     with < > the batch mean; sign = +1 in wake and -1 in REM; c, y of ``reading``, and c' of the
     ``penalised`` reading (the same one, unless each has noise of its own) whose ``gradient`` is g;
-    q = dpenalty/dg, t = sum_j V_j q_j its image at the hidden units; p = (t' - y (y . t') / U) /
-    pool,
-    t' = t LeakyReLU'(u), is the change of y along t', and e the change of c: without a pool, t'
-    and 0.
+    q = dpenalty/dg, t = sum_j V_j q_j its image at the hidden units; with t' = t LeakyReLU'(u),
+    p = (t' - y (y . t') / U) / pool is the change of y along t', and e that of c; without a pool
+    they are t' and 0. The offset, if D has one, changes by sign; the weights of a spread as V_j
+    does, with s_j for h_j.
     With ``scope: pair`` the same holds pair by pair, with its own columns, units and gradient.
     """
     if form.scope == "pair":

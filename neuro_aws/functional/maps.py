@@ -29,8 +29,3 @@ def last(h: Tensor) -> Tensor:
 def per_sample(number: Tensor, h: Tensor) -> Tensor:
     """Return one number a sample (..., batch) in a shape that multiplies ``h``."""
     return number.reshape(*number.shape, *[1] * (h.dim() - number.dim()))
-
-
-def units_in(h: Tensor, dense_axis: int = -1) -> int:
-    """Return the number of units of one sample."""
-    return h[0].numel() if h.dim() == 4 else h.shape[dense_axis]

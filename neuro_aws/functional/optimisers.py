@@ -36,12 +36,9 @@ class Optimiser(Protocol):
         ...
 
 
-def clipped(delta: Tensor, largest: float | None) -> Tensor:
-    """Return the delta, scaled down as a whole if its largest entry exceeds ``largest``."""
-    if largest is None:
-        return delta
-    found = delta.abs().max()
-    return delta * torch.clamp(largest / (found + 1e-6), max=1.0)
+def clip_factor(delta: Tensor, largest: float) -> Tensor:
+    """Return what to multiply a delta by so that no entry exceeds ``largest``; 1 at most."""
+    return torch.clamp(largest / (delta.abs().max() + 1e-6), max=1.0)
 
 
 @dataclass(frozen=True, slots=True)

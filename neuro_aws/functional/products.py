@@ -16,16 +16,28 @@ def _onednn() -> bool:
 ONEDNN = _onednn()
 
 
+def add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """Add a @ b to ``total`` in place: in one kernel where the product is small."""
+    if total.dim() == 2 and a.dtype is total.dtype and not _to_onednn(a, b):
+        total.addmm_(a, b)
+    else:
+        total += product(a, b)
+
+
 def product(a: Tensor, b: Tensor) -> Tensor:
     """Return a @ b.
 
     torch gives float32 products to MKL, which on some processors runs at 70 to 90 % of what oneDNN
     does on the shapes of the discriminator (benchmarks/dcgan_step.py); same sums, other rounding.
     """
-    plain = a.dim() == 2 and a.dtype is torch.float32 and a.device.type == "cpu"
-    large = plain and a.shape[0] * a.shape[1] * b.shape[-1] >= LARGE
-    graph = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
-    if not ONEDNN or not large or graph:
+    if not _to_onednn(a, b):
         return a @ b
     found: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.mT, None, "none", [], "")
     return found
+
+
+def _to_onednn(a: Tensor, b: Tensor) -> bool:
+    plain = ONEDNN and a.dim() == 2 and a.dtype is torch.float32 and a.device.type == "cpu"
+    if not plain or a.shape[0] * a.shape[1] * b.shape[-1] < LARGE:
+        return False
+    return not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))

@@ -24,10 +24,10 @@ class LearntPrior:
         REM    k ~ w;   h_N = m_k + L_k z,   z ~ N(0, I),   L_k L_k^T = C_k
 
     < > is the batch mean: online expectation maximisation. With one component it is the running
-    mean
-    and covariance, what lateral connections among the top units would hold; more of them are units
-    one layer further up that compete for the state. Single units drawn one by one from N(0, 1) miss
-    their correlations and clusters in wake, which the KL of single units does not see.
+    mean and covariance, what lateral connections among the top units would hold; more of them are
+    units one layer further up that compete for the state. Single units drawn one by one from
+    N(0, 1) miss their correlations and clusters in wake, which the KL of single units does not see.
+    In use every C_k is drawn a tenth toward their mean, and 1e-3 is added to the variances.
     """
 
     def __init__(

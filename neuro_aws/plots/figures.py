@@ -67,13 +67,7 @@ def outcome_figure(run: Run) -> Figure | None:
         drawn.legend(handles, labels, loc="outside right upper", ncols=1)
     elif handles:
         drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    n = len(run.animals)
-    drawn.suptitle(
-        f"{run.protocol.spec.name}: mean over {n} animal{'s' if n > 1 else ''}"
-        + (", band or bar: 95 % interval" if n > 1 else ""),
-        fontsize=9,
-    )
-    return drawn
+    return _titled(drawn, run)
 
 
 IMAGE_LAYERS = ("linear_probe", "reconstruction", "diversity", "log_likelihood", "svm_10fold")
@@ -112,6 +106,11 @@ def image_figure(run: Run) -> Figure | None:
     handles, labels = max(legends, key=lambda legend: len(legend[1]))
     if labels:
         drawn.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
+    return _titled(drawn, run)
+
+
+def _titled(drawn: Figure, run: Run) -> Figure:
+    """Say what was run, in how many animals, and what the bars are."""
     n = len(run.animals)
     drawn.suptitle(
         f"{run.protocol.spec.name}: mean over {n} animal{'s' if n > 1 else ''}"

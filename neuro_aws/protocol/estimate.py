@@ -89,7 +89,7 @@ def conv_flops(spec: ProtocolSpec) -> float:
     dcgan = spec.network.dcgan
     assert dcgan is not None
     channels, side = spec.network.layers, dcgan.side
-    kernels = units = 0.0
+    kernels = 0.0
     states = []
     for i, (below, above) in enumerate(itertools.pairwise(channels)):
         states.append(below * side**2)

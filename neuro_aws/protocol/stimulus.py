@@ -100,30 +100,26 @@ class _Labelled(_Stimulus):
         return 10
 
 
-class Mnist(_Labelled):
+class _Idx(_Labelled):
+    side: int = Field(28, ge=4, le=512)
+    """Side of the image; 14 and 7 average blocks of pixels, others resize (bilinear)."""
+
+    @property
+    def pixels(self) -> int:
+        """Size of h_0."""
+        return self.side**2
+
+
+class Mnist(_Idx):
     """MNIST from the four idx files (gzip or not)."""
 
     source: Literal["mnist"]
-    side: int = Field(28, ge=4, le=512)
-    """Side of the image; 14 and 7 average blocks of pixels, others resize (bilinear)."""
-
-    @property
-    def pixels(self) -> int:
-        """Size of h_0."""
-        return self.side**2
 
 
-class FashionMnist(_Labelled):
+class FashionMnist(_Idx):
     """Fashion-MNIST from its four idx files (gzip or not)."""
 
     source: Literal["fashion_mnist"]
-    side: int = Field(28, ge=4, le=512)
-    """Side of the image; 14 and 7 average blocks of pixels, others resize (bilinear)."""
-
-    @property
-    def pixels(self) -> int:
-        """Size of h_0."""
-        return self.side**2
 
 
 class Cifar10(_Labelled):
