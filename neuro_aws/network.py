@@ -244,12 +244,11 @@ class Network:
         gain: Tensor | None,
         normed: Normed | None = None,
     ) -> LayerState:
-        xi = jitter = None
+        xi = None
         sigma = self.sigma_of(index)
         if noise is not None and sigma > 0:
             xi = last(unit_noise(noise, potential.shape, self.density))
-            jitter = sigma * xi
-        drive: Fired = fire(psi, potential, gain if self.gain_first else None, jitter)
+        drive: Fired = fire(psi, potential, gain if self.gain_first else None, xi, sigma)
         if psi.binary and noise is not None:
             drawn = last(noise.uniform(drive.value.shape)) < drive.value
             drive = drive._replace(rate=drawn.to(potential.dtype))

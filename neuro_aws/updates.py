@@ -21,7 +21,8 @@ class Pending:
 
     total      sum of Deltas, as the optimiser sees it
     weighted   sum of factor * Delta, factor = gate * scale of its step, and of each sample's
-               deviation from the gate: what the change is to be made of
+               deviation from the gate: what the change is to be made of; kept only once it is
+               not the total times one factor (``uneven``)
     """
 
     total: Tensor | None = None
@@ -33,14 +34,16 @@ class Pending:
     def add(self, delta: Delta, scale: float) -> None:
         """Take in one step's Delta."""
         vector, factor = flat(delta.tensors), delta.gate * scale
-        self.uneven |= delta.deviation is not None or (
-            self.count > 0 and factor != self.factor / self.count
-        )
-        part = vector if factor == 1.0 else factor * vector
-        if delta.deviation is not None:
-            part = part + scale * flat(delta.deviation)
-        self.total = _sum(self.total, vector)
-        self.weighted = _sum(self.weighted, part)
+        mean = self.factor / self.count if self.count else factor
+        if not self.uneven and (delta.deviation is not None or factor != mean):
+            self.uneven = True
+            self.weighted = None if self.total is None else mean * self.total
+        if self.uneven:
+            part = factor * vector
+            if delta.deviation is not None:
+                part = part + scale * flat(delta.deviation)
+            self.weighted = _sum(self.weighted, part)
+        self.total = vector if self.total is None else self.total.add_(vector)
         self.factor += factor
         self.count += 1
 
@@ -68,14 +71,14 @@ class Plasticity:
             return None
         due, self.pending = self.pending, Pending()
         assert due.total is not None
-        assert due.weighted is not None
         total, rest = due.total, None
         mean, age = due.factor / due.count, self.decay.at(self.moments.count)
         if due.uneven:
+            assert due.weighted is not None
             rest = due.weighted - mean * total
         if self.clip is not None:
             shrink = clip_factor(total, self.clip)
-            total, rest = total * shrink, None if rest is None else rest * shrink
+            total, rest = total.mul_(shrink), None if rest is None else rest * shrink
         change = self.optimiser.step(total, self.moments)
         if mean * age != 1.0:
             change = change.mul_(mean * age)

@@ -129,20 +129,19 @@ class BackpropCredit:
                 teach = teach + kl * top_teaching(above.soma)
             else:
                 if above.transmitted is not above.soma:
-                    carried = carried * (above.soma > 0)
+                    carried = torch.ops.aten.threshold_backward(carried, above.soma, 0)
                 teach = teach + carried
             assert above.drive is not None
             drive, below = above.drive, state.layers[i].transmitted
             share = pull_back(layer.psi_above, at_psi(teach, above, None), drive)
-            share = share * (-1.0 / batch_of(share))
             if i:
                 changes, at_below = layer.onto_feedforward_and_below(share, below, drive)
             else:  # nothing below the stimulus hears it
                 changes, at_below = layer.onto_feedforward(share, below, drive), below
             if weight is not None:
                 changes = layer.onto_feedforward(share * per_sample(weight, share), below, drive)
-            carried = at_below * -batch_of(share)
-            parts.append(changes)
+            carried = at_below
+            parts.append([change * (-1.0 / batch_of(share)) for change in changes])
         return parts[::-1]
 
     def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:

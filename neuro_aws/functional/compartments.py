@@ -65,7 +65,10 @@ class Fired(NamedTuple):
 
 def pool_of(values: Tensor, normalisation: Normalisation, axis: int) -> Tensor:
     """Return the divisor of the normalisation: shape of ``values`` with ``axis`` of size 1."""
-    total = (values * values).sum(axis, keepdim=True)
+    if values.requires_grad:  # the norm's own second derivative fails at a silent pool
+        total = (values * values).sum(axis, keepdim=True)
+    else:
+        total = torch.linalg.vector_norm(values, dim=axis, keepdim=True).square_()
     if normalisation == "rms":
         units = values.shape[axis]
         return total.add(POOL_EPSILON * units).sqrt().mul(units**-0.5)
@@ -73,23 +76,29 @@ def pool_of(values: Tensor, normalisation: Normalisation, axis: int) -> Tensor:
 
 
 def fire(
-    psi: Psi, potential: Tensor, gain: Tensor | None = None, noise: Tensor | None = None
+    psi: Psi,
+    potential: Tensor,
+    gain: Tensor | None = None,
+    noise: Tensor | None = None,
+    sigma: float = 1.0,
 ) -> Fired:
     """Return psi(a) for potentials a of shape (..., batch, units).
 
     ``gain`` scales the rates before the normalisation (shape broadcastable to the potential);
-    ``noise`` is added just before the transfer function, and is part of the potential returned
-    unless normalisation comes first.
+    ``sigma`` times ``noise`` is added just before the transfer function, and is part of the
+    potential returned unless normalisation comes first.
     """
     if psi.normalise_first:
         pool, scaled = None, potential
         if psi.normalisation != "none":
             pool = pool_of(potential, psi.normalisation, psi.axis)
             scaled = potential / pool
-        value = psi.transfer.value(scaled if noise is None else scaled + noise)
+        value = psi.transfer.value(
+            scaled if noise is None else scaled.add(noise, alpha=sigma)
+        )
         return Fired(value if gain is None else value * gain, potential, value, pool, gain)
     if noise is not None:
-        potential = potential + noise
+        potential = potential.add(noise, alpha=sigma)
     value = psi.transfer.value(potential)
     rate = value if gain is None else value * gain
     if psi.normalisation == "none":
@@ -125,4 +134,4 @@ def _through_pool(psi: Psi, teach: Tensor, normalised: Tensor, pool: Tensor) -> 
         if psi.normalisation == "rms"
         else product.sum(psi.axis, keepdim=True)
     )
-    return torch.addcmul(teach, normalised, shared, value=-1) / pool
+    return torch.addcmul(teach, normalised, shared, value=-1).div_(pool)

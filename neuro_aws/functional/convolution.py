@@ -18,8 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
+from neuro_aws.functional.maps import last
+from neuro_aws.functional.products import product
+
 FEW_CHANNELS = 4
 """Up to so many channels below, patches and one matrix product are faster (CPU)."""
+
+FEW_POSITIONS = 4
+"""Up to so many positions above they are too: the library would reorder the kernels each time."""
 
 
 class Geometry(NamedTuple):
@@ -33,11 +39,10 @@ class Geometry(NamedTuple):
 
 def up(below: Tensor, weight: Tensor, g: Geometry) -> Tensor:
     """Return the potentials above: (batch, m, H / s, W / s)."""
+    high, wide = below.shape[-2] // g.stride, below.shape[-1] // g.stride
     below_, weight_ = _low(g, below, weight)
-    if _by_patches(weight, g, below.device):
-        patches = _patches(below_, g)
-        flat = patches @ weight_.reshape(len(weight), -1).T
-        high, wide = (below.shape[-2] // g.stride, below.shape[-1] // g.stride)
+    if _by_patches(weight, g, high * wide, below.device):
+        flat = product(_patches(below_, g), _kernels(weight_).T)
         above = flat.view(len(below), high, wide, len(weight)).permute(0, 3, 1, 2)
     else:
         above = conv2d(below_, weight_, stride=g.stride, padding=g.padding)
@@ -47,21 +52,22 @@ def up(below: Tensor, weight: Tensor, g: Geometry) -> Tensor:
 def down(above: Tensor, weight: Tensor, g: Geometry, bias: Tensor | None = None) -> Tensor:
     """Return the potentials below: (batch, n, s H, s W)."""
     above_, weight_ = _low(g, above, weight)
-    if not _by_patches(weight, g, above.device):
+    if not _by_patches(weight, g, above.shape[-2:].numel(), above.device):
         bias_ = None if bias is None else bias.to(above_.dtype)
         below = conv_transpose2d(above_, weight_, bias_, g.stride, g.padding)
-        return below.to(above.dtype)
-    rows = above_.permute(0, 2, 3, 1).reshape(-1, len(weight))
-    below = _overlay((rows @ weight_.reshape(len(weight), -1)).to(above.dtype), above, weight, g)
+        return last(below.to(above.dtype))
+    patches = product(_positions(above_), _kernels(weight_)).to(above.dtype)
+    below = _overlay(patches, above, weight.shape[1])
     return below if bias is None else below.add_(bias.view(-1, 1, 1))
 
 
 def outer(above: Tensor, below: Tensor, weight: Tensor, g: Geometry) -> Tensor:
     """Return dW (m, n, k, k), summed over samples and positions."""
     above_, below_ = _low(g, above, below)
-    if _by_patches(weight, g, above.device):
-        rows = above_.permute(0, 2, 3, 1).reshape(-1, len(weight))
-        return (rows.T @ _patches(below_, g)).view_as(weight).to(weight.dtype)
+    if _by_patches(weight, g, above.shape[-2:].numel(), above.device):
+        found = product(_positions(above_).T, _patches(below_, g)).to(weight.dtype)
+        m, n, k, _ = weight.shape
+        return found.view(m, k, k, n).permute(0, 3, 1, 2).contiguous()
     stride, padding = [g.stride] * 2, [g.padding] * 2
     _, found, _ = torch.ops.aten.convolution_backward(
         above_, below_, weight.to(above_.dtype), None, stride, padding, [1, 1], False, [0, 0], 1,
@@ -75,28 +81,39 @@ def _low(g: Geometry, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return (a.bfloat16(), b.bfloat16()) if g.low else (a, b)
 
 
-def _by_patches(weight: Tensor, g: Geometry, device: torch.device) -> bool:
-    few = weight.shape[1] <= FEW_CHANNELS and device.type == "cpu"
-    return few and g.kernel == 4 and g.stride == 2 and g.padding == 1
+def _by_patches(weight: Tensor, g: Geometry, positions: int, device: torch.device) -> bool:
+    few = weight.shape[1] <= FEW_CHANNELS
+    small = positions <= FEW_POSITIONS and not torch.is_grad_enabled()
+    halves = g.kernel == 4 and g.stride == 2 and g.padding == 1
+    return (few or small) and halves and device.type == "cpu"
+
+
+def _positions(above: Tensor) -> Tensor:
+    """Return every unit's channels as a row, (batch * positions, m)."""
+    return above.permute(0, 2, 3, 1).reshape(-1, above.shape[1])
+
+
+def _kernels(weight: Tensor) -> Tensor:
+    """Return every kernel as a row in the order of a patch, (m, k * k * n)."""
+    return weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
 
 
 def _patches(below: Tensor, g: Geometry) -> Tensor:
-    """Return the patch under every unit above as a row, (batch * positions, n * k * k)."""
-    padded = pad(below, [g.padding] * 4)
-    windows = padded.unfold(2, g.kernel, g.stride).unfold(3, g.kernel, g.stride)
-    return windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, below.shape[1] * g.kernel**2)
+    """Return the patch under every unit above as a row, (batch * positions, k * k * n)."""
+    p = g.padding
+    padded = pad(below.permute(0, 2, 3, 1), [0, 0, p, p, p, p])
+    windows = padded.unfold(1, g.kernel, g.stride).unfold(2, g.kernel, g.stride)
+    return windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, below.shape[1] * g.kernel**2)
 
 
-def _overlay(rows: Tensor, above: Tensor, weight: Tensor, g: Geometry) -> Tensor:
+def _overlay(patches: Tensor, above: Tensor, n: int) -> Tensor:
     """Add up overlapping patches (kernel 4, stride 2, padding 1); a pixel lies in 2 x 2 of them."""
     batch, _, high, wide = above.shape
-    n = weight.shape[1]
     # k = 2 a + r: within its patch, row k of position p is row r of block p + a below.
-    blocks = rows.view(batch, high, wide, n, 2, 2, 2, 2).permute(4, 6, 0, 3, 1, 5, 2, 7)
-    padded = rows.new_zeros(batch, n, high + 1, 2, wide + 1, 2)
+    blocks = patches.view(batch, high, wide, 2, 2, 2, 2, n)
+    padded = patches.new_zeros(batch, high + 1, 2, wide + 1, 2, n)
     for a in range(2):
         for b in range(2):
-            padded[:, :, a : a + high, :, b : b + wide] += blocks[a, b]
-    return padded.view(batch, n, 2 * high + 2, 2 * wide + 2)[..., 1:-1, 1:-1].contiguous(
-        memory_format=torch.channels_last
-    )
+            padded[:, a : a + high, :, b : b + wide] += blocks[:, :, :, a, :, b].transpose(2, 3)
+    whole = padded.view(batch, 2 * high + 2, 2 * wide + 2, n)[:, 1:-1, 1:-1].contiguous()
+    return whole.permute(0, 3, 1, 2)

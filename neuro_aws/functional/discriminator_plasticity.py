@@ -69,7 +69,7 @@ def discriminator_plasticity(
             part = product(signal[..., u].mT.to(low), reached)
         else:
             part = product(signal[..., u].mT.to(low), h)
-            part = part - product(steered[..., u].mT.to(low), q.to(low))
+            part -= product(steered[..., u].mT.to(low), q.to(low))
         found.append(part.to(signal.dtype))
     spread = [
         s.value[..., None] * signal[..., u].sum(-2) - a[..., None] * penalised.sent[..., u].sum(-2)
@@ -138,7 +138,8 @@ def _image(
     image *= share
     felt = []
     for j, s in enumerate(at.spreads):
-        a = ((share * direction[j] * s.deviation).sum(-2) * s.slope).sum(-1)
+        shared = (share.mT @ (direction[j] * s.deviation)).squeeze(-2)
+        a = (shared * s.slope).sum(-1)
         image[..., weights.units[j]] += (a[..., None] * weights.spread[j]).unsqueeze(-2)
         felt.append(a)
     return image, felt

@@ -1,6 +1,6 @@
 """Where a step's random numbers come from: a keyed stream, or numbers put in from outside."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import torch
@@ -31,16 +31,21 @@ class Draws:
 
     def normal(self, shape: torch.Size) -> Tensor:
         """Return draws from N(0, 1)."""
-        return torch.randn(
-            shape, generator=self.generator, dtype=self.dtype, device=self.generator.device
-        )
+        return self._laid(torch.randn, shape)
 
     def uniform(self, shape: torch.Size) -> Tensor:
         """Return draws from U(1e-8, 1): never 0, so that the logarithm stays finite."""
-        numbers = torch.rand(
-            shape, generator=self.generator, dtype=self.dtype, device=self.generator.device
-        )
-        return numbers.clamp_(min=1e-8)
+        return self._laid(torch.rand, shape).clamp_(min=1e-8)
+
+    def _laid(self, draw: Callable[..., Tensor], shape: torch.Size) -> Tensor:
+        """Return draws in the order of memory, which for maps has the channels last."""
+        maps = len(shape) == 4
+        if maps:
+            batch, channels, high, wide = shape
+            shape = torch.Size((batch, high, wide, channels))
+        device = self.generator.device
+        numbers = draw(shape, generator=self.generator, dtype=self.dtype, device=device)
+        return numbers.permute(0, 3, 1, 2) if maps else numbers
 
     def integers(self, high: int, shape: tuple[int, ...]) -> Tensor:
         """Return integers in [0, high)."""

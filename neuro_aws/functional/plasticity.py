@@ -64,7 +64,7 @@ def predictive_plasticity(
     error = target - fired.rate
     if density == "laplacian":
         error = torch.sign(error)
-    return onto(pull_back(psi, error, fired) * scale, presynaptic)
+    return _scaled(onto, pull_back(psi, error, fired), presynaptic, scale)
 
 
 def feedforward_plasticity(
@@ -78,7 +78,7 @@ def feedforward_plasticity(
     teach_{i+1} = ``teach`` (dD/dh of each unit, its credit), psi' = ``psi`` at ``fired.potential``,
     h_i = ``presynaptic``. Local to a layer, not to a synapse: teach is specific to the unit.
     """
-    return onto(pull_back(psi, teach, fired) * (-1.0 / batch_of(teach)), presynaptic)
+    return _scaled(onto, pull_back(psi, teach, fired), presynaptic, -1.0 / batch_of(teach))
 
 
 def three_factor_plasticity(
@@ -94,3 +94,10 @@ def three_factor_plasticity(
     one global number.
     """
     return onto(per_sample(level, score) * score * (-1.0 / batch_of(score)), presynaptic)
+
+
+def _scaled(onto: Onto, post: Tensor, pre: Tensor, scale: float | Tensor) -> list[Tensor]:
+    """Return scale * post pre^T, the factor put where there are fewer numbers to multiply."""
+    if isinstance(scale, float) and post.dim() == 4:
+        return [change.mul_(scale) for change in onto(post, pre)]
+    return onto(post * scale, pre)
