@@ -4,10 +4,9 @@
     python benchmarks/dcgan_step.py --case aws --rounds 9
 
 The plain form is ``tests/reference/published.py``: five passes and five readings with noise of
-their
-own, penalties differentiated twice, equal to the golden vectors. The product's step does the same
-maths with one noise draw a phase; ``layer`` and ``bfloat16`` are choices of its own. Medians of the
-rounds, their ratio, and each one's peak memory in a process of its own.
+their own, penalties differentiated twice, equal to the golden vectors. The product's step does the
+same maths with one noise draw a phase; ``layer`` and ``bfloat16`` are choices of its own. Medians
+of the rounds, their ratio, and each one's peak memory in a process of its own.
 """
 
 import argparse

@@ -90,4 +90,5 @@ def inverse_relu(rate: Tensor, uniform: Tensor, scale: float) -> Tensor:
     below = uniform.log().mul_(scale)
     # torch.where is ten times slower on a CPU than the slope of a ReLU, which selects as exactly.
     below = below - torch.ops.aten.threshold_backward(below, rate, 0)
-    return torch.relu(rate) + below
+    carried: Tensor = torch.relu(rate) + below
+    return carried

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from neuro_aws.functional.twice import BatchNormed
+
 EPSILON = 1e-5
 """Keeps a channel that never varies from dividing by zero (squared potential)."""
 
@@ -25,9 +27,11 @@ def normalise(raw: Tensor, scale: Tensor | None, shift: Tensor | None) -> tuple[
 
     ``raw`` v is (batch, channels, height, width); mean and (biased) variance are the batch's own.
     """
-    value, mean, inverse = torch.native_batch_norm(
-        raw, scale, shift, None, None, True, 0.0, EPSILON
-    )
+    if torch.is_grad_enabled() and raw.requires_grad:
+        found = BatchNormed.apply(raw, scale, shift, EPSILON)  # type: ignore[no-untyped-call]
+    else:
+        found = torch.native_batch_norm(raw, scale, shift, None, None, True, 0.0, EPSILON)
+    value, mean, inverse = found
     return value, Normed(raw, mean, inverse)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from neuro_aws.functional.activations import Transfer
 from neuro_aws.functional.batch_norm import Normed
+from neuro_aws.functional.twice import Pooled
 
 POOL_EPSILON = 1e-8
 """Keeps the pool of a silent layer from dividing by zero (squared rate)."""
@@ -65,14 +66,21 @@ class Fired(NamedTuple):
 
 def pool_of(values: Tensor, normalisation: Normalisation, axis: int) -> Tensor:
     """Return the divisor of the normalisation: shape of ``values`` with ``axis`` of size 1."""
-    if values.requires_grad:  # the norm's own second derivative fails at a silent pool
-        total = (values * values).sum(axis, keepdim=True)
-    else:
-        total = torch.linalg.vector_norm(values, dim=axis, keepdim=True).square_()
+    total: Tensor = torch.linalg.vector_norm(values, dim=axis, keepdim=True).square_()
     if normalisation == "rms":
         units = values.shape[axis]
-        return total.add(POOL_EPSILON * units).sqrt().mul(units**-0.5)
-    return total.add(POOL_EPSILON).sqrt()
+        return total.add_(POOL_EPSILON * units).sqrt_().mul_(units**-0.5)
+    return total.add_(POOL_EPSILON).sqrt_()
+
+
+def _pooled(values: Tensor, psi: Psi) -> tuple[Tensor, Tensor]:
+    """Return N(v) and the pool it was divided by."""
+    if torch.is_grad_enabled() and values.requires_grad:
+        c = values.shape[psi.axis] if psi.normalisation == "rms" else 1
+        found = Pooled.apply(values, psi.axis, c, POOL_EPSILON)  # type: ignore[no-untyped-call]
+        return found[0], found[1]
+    pool = pool_of(values, psi.normalisation, psi.axis)
+    return values / pool, pool
 
 
 def fire(
@@ -91,11 +99,8 @@ def fire(
     if psi.normalise_first:
         pool, scaled = None, potential
         if psi.normalisation != "none":
-            pool = pool_of(potential, psi.normalisation, psi.axis)
-            scaled = potential / pool
-        value = psi.transfer.value(
-            scaled if noise is None else scaled.add(noise, alpha=sigma)
-        )
+            scaled, pool = _pooled(potential, psi)
+        value = psi.transfer.value(scaled if noise is None else scaled.add(noise, alpha=sigma))
         return Fired(value if gain is None else value * gain, potential, value, pool, gain)
     if noise is not None:
         potential = potential.add(noise, alpha=sigma)
@@ -103,8 +108,8 @@ def fire(
     rate = value if gain is None else value * gain
     if psi.normalisation == "none":
         return Fired(rate, potential, value, None, gain)
-    pool = pool_of(rate, psi.normalisation, psi.axis)
-    return Fired(rate / pool, potential, value, pool, gain)
+    normal, pool = _pooled(rate, psi)
+    return Fired(normal, potential, value, pool, gain)
 
 
 def pull_back(psi: Psi, teach: Tensor, fired: Fired) -> Tensor:

@@ -1,0 +1,142 @@
+"""Normalisations that are differentiated twice in few passes: what R's penalty needs.
+
+The penalty of the readout discriminator reads the gradient of R(F(x)), so autograd runs through its
+own backward pass. Left to itself it takes the two normalisations apart into hundreds of broadcasts;
+here their first and second derivatives are written out (checked by ``gradgradcheck``).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+
+class Pooled(Function):
+    """y = v / r,  r = sqrt(sum_k v_k^2 / c + epsilon): values, axis, c, epsilon -> y, r.
+
+        dv = (dy - y <dy y>) / r            with < > the sum over the axis / c
+    and for a gradient G that arrives at dv
+        at dy   (G - y <G y>) / r
+        at v    (y (3 <G y> <dy y> - <G dy>) - G <dy y> - dy <G y>) / r^2
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        """Return y and r; r is not differentiated."""
+        values, ctx.axis, ctx.c, epsilon = inputs
+        total = torch.linalg.vector_norm(values, dim=ctx.axis, keepdim=True).square_()
+        pool = total.div_(ctx.c).add_(epsilon).sqrt_()
+        normal = values / pool
+        ctx.save_for_backward(values, normal, pool)
+        ctx.mark_non_differentiable(pool)
+        return normal, pool
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Return the gradient at v."""
+        values, normal, pool = ctx.saved_tensors
+        at_values = _PooledBack.apply(  # type: ignore[no-untyped-call]
+            grads[0], values, normal.detach(), pool, ctx.axis, ctx.c
+        )
+        return at_values, None, None, None
+
+
+class _PooledBack(Function):
+    """The way back of ``Pooled`` as a function of dy and v."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        at_normal, _, normal, pool, ctx.axis, ctx.c = inputs
+        shared = (at_normal * normal).sum(ctx.axis, keepdim=True).div_(ctx.c)
+        ctx.save_for_backward(at_normal, normal, pool, shared)
+        return torch.addcmul(at_normal, normal, shared, value=-1).div_(pool)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        arriving, (at_normal, normal, pool, shared) = grads[0], ctx.saved_tensors
+        other = (arriving * normal).sum(ctx.axis, keepdim=True).div_(ctx.c)
+        both = (arriving * at_normal).sum(ctx.axis, keepdim=True).div_(ctx.c)
+        at_at_normal = torch.addcmul(arriving, normal, other, value=-1).div_(pool)
+        bent = normal * (3 * other * shared - both)
+        bent.addcmul_(arriving, shared, value=-1).addcmul_(at_normal, other, value=-1)
+        return at_at_normal, bent.div_(pool * pool), None, None, None, None
+
+
+class BatchNormed(Function):
+    """z = scale y + shift,  y = (v - mean v) i,  i = 1 / sqrt(var v + epsilon), by channel.
+
+    v, scale, shift, epsilon -> z, mean, i. With < > the mean over batch and positions
+        dv = scale i (dz - <dz> - y <dz y>)
+    and for a gradient G that arrives at dv
+        at dz      scale i (G - <G> - y <G y>)
+        at scale   i n (<G dz> - <G><dz> - <G y><dz y>)
+        at v       - scale i^2 (y (<G dz> - <G><dz> - 3 <G y><dz y>) + <dz y> (G - <G>)
+                                + <G y> (dz - <dz>))
+    Gradients of those at scale and shift are not differentiated again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        """Return z, mean and i; the last two are not differentiated."""
+        raw, scale, shift, ctx.epsilon = inputs
+        value, mean, inverse = torch.native_batch_norm(
+            raw, scale, shift, None, None, True, 0.0, ctx.epsilon
+        )
+        ctx.save_for_backward(raw, scale, mean, inverse)
+        ctx.mark_non_differentiable(mean, inverse)
+        return value, mean, inverse
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Return the gradients at v, scale and shift."""
+        found = _BatchNormedBack.apply(  # type: ignore[no-untyped-call]
+            grads[0], *ctx.saved_tensors, ctx.epsilon
+        )
+        return *found, None
+
+
+class _BatchNormedBack(Function):
+    """The way back of ``BatchNormed`` as a function of dz, v and scale."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        at_value, raw, scale, mean, inverse, epsilon = inputs
+        ctx.save_for_backward(at_value, raw, scale, mean, inverse)
+        wanted = [True, scale is not None, scale is not None]
+        found = torch.ops.aten.native_batch_norm_backward(
+            at_value, raw, scale, None, None, mean, inverse, True, epsilon, wanted
+        )
+        ctx.mark_non_differentiable(*(f for f in found[1:] if f is not None))
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        arriving, (at_value, raw, scale, mean, inverse) = grads[0], ctx.saved_tensors
+        channels = (1, -1, 1, 1)
+
+        def by_channel(found: Tensor) -> Tensor:
+            return found.mean((0, 2, 3))
+
+        g, d = by_channel(arriving), by_channel(at_value)
+        g_raw, d_raw = by_channel(arriving * raw), by_channel(at_value * raw)
+        g_y, d_y = (g_raw - g * mean) * inverse, (d_raw - d * mean) * inverse
+        joint = by_channel(arriving * at_value) - g * d
+        times = inverse if scale is None else scale * inverse
+
+        def linear(of_g: Tensor, of_raw: Tensor, constant: Tensor) -> Tensor:
+            whole = torch.addcmul(
+                constant.view(channels), arriving, of_g.view(channels).expand_as(arriving)
+            )
+            return whole.addcmul_(raw, of_raw.view(channels))
+
+        slope = g_y * inverse
+        at_at = linear(times, -times * slope, times * (slope * mean - g))
+        k = -times * inverse
+        of_raw = k * (joint - 3 * g_y * d_y) * inverse
+        constant = -of_raw * mean - k * (d_y * g + g_y * d)
+        at_raw = linear(k * d_y, of_raw, constant)
+        at_raw.addcmul_(at_value, (k * g_y).view(channels))
+        count = raw.numel() // raw.shape[1]
+        at_scale = None if scale is None else inverse * count * (joint - g_y * d_y)
+        return at_at, at_raw, at_scale, None, None, None
