@@ -12,6 +12,7 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.life import Place
 from neuro_aws.measuring import Measurer
 from neuro_aws.metrics import AGAINST_ONSET, MEASURES
+from neuro_aws.metrics.classifier import default_extractor
 from neuro_aws.metrics.extractor import Extractor, load_extractor
 from neuro_aws.protocol.check import measure_faults
 from neuro_aws.recording.layout import picture_shape
@@ -42,7 +43,7 @@ def evaluate(
 ) -> pd.DataFrame:
     """Return one row a value: animal, arm, period, cycle, step, name, layer, group, value.
 
-    With an extractor given, the column ``extractor_hash`` names its weights.
+    Where features were taken, the column ``extractor_hash`` names the weights of their network.
     """
     options = options or Options()
     chosen = _chosen(run, measures, options)
@@ -56,10 +57,8 @@ def evaluate(
             for name in [arm] if arm else run.arms:
                 rows += _one(run, animal, name, chosen, options, extractor, device)
     columns = ["animal", "arm", "period", "cycle", "step", "name", "layer", "group", "value"]
-    table = pd.DataFrame(rows, columns=columns)
-    if extractor is not None:
-        table["extractor_hash"] = extractor.hash
-    return table
+    table = pd.DataFrame(rows, columns=[*columns, "extractor_hash"])
+    return table if table["extractor_hash"].any() else table[columns]
 
 
 def _extractor(run: Run, options: Options, device: torch.device) -> Extractor | None:
@@ -134,10 +133,12 @@ def _one(
     last = plan.schedule.stretches[-1]
     subject = measurer.subject(step)
     subject.repeats, subject.samples = options.repeats, options.samples
-    subject.extractor = extractor
+    if extractor is None and "frechet_distance" in measures:
+        extractor = default_extractor(living.world)
+    subject.extractor, named = extractor, extractor.hash if extractor is not None else ""
     with torch.no_grad():
         values = [v for name in measures for v in MEASURES[name](subject)]
     return [
-        (animal, arm, last.name, last.cycles, step, v.name, v.layer, v.group, v.value)
+        (animal, arm, last.name, last.cycles, step, v.name, v.layer, v.group, v.value, named)
         for v in values
     ]

@@ -92,8 +92,13 @@ def test_evaluate_measures_again_what_the_run_measured(place):
     assert "diversity" in done.stdout
     everything = command("evaluate", str(run), "--arm", "control", "--repeats", "1", cwd=folder)
     assert everything.returncode == 0, everything.stderr
-    names = set(pd.read_csv(run / "evaluation.csv").name)
+    table = pd.read_csv(run / "evaluation.csv")
+    names = set(table.name)
+    assert (table.groupby("animal").extractor_hash.nunique() == 1).all()
+    assert table.extractor_hash.str.len().eq(16).all()
     assert {
+        "frechet_classifier",
+        "extractor_accuracy",
         "linear_probe",
         "fresh_classifier",
         "reconstruction",

@@ -74,6 +74,8 @@ def _network(spec: ProtocolSpec) -> Found:
         yield ("network", "noise", "scale"), message
     if spec.algorithm.name == "doubly_adversarial" and len(spec.network.layers) < 3:
         yield ("network", "layers"), "doubly_adversarial reads the layer below the top; give three"
+    if spec.algorithm.surprisal and spec.algorithm.name != "adversarial_wake_sleep":
+        yield ("algorithm", "surprisal"), "scales what adversarial_wake_sleep learns, nothing else"
     if spec.network.inverse_relu and spec.network.transfer != "relu":
         message = f"is the inverse of a ReLU; the transfer is {spec.network.transfer}"
         yield ("network", "inverse_relu"), message
