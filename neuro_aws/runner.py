@@ -17,9 +17,9 @@ from neuro_aws.progress import Progress, Silent
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.estimate import estimate
 from neuro_aws.recording import provenance
-from neuro_aws.recording.layout import layout
 from neuro_aws.recording.parts import consolidate, write_index
 from neuro_aws.recording.reader import Run, open_run, segment_name
+from neuro_aws.recording.spiking_layout import columns_of
 from neuro_aws.sweep import Job, StopOnSignal, Task, run_here, run_spread, tasks_of
 
 SAVE_SECONDS = 20.0
@@ -249,7 +249,7 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     for t in tasks:
         tree = protocol.tree
         plan = tree.trunks[t.segment] if t.segment in tree.trunks else tree.arms[t.segment]
-        columns[segment_name(t.animal, t.segment)] = layout(plan.spec)
+        columns[segment_name(t.animal, t.segment)] = columns_of(plan.spec)
     if (folder / "parts").exists():
         consolidate(
             folder / "recording.h5",

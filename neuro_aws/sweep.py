@@ -75,10 +75,15 @@ def live(
     coarse = job.device.startswith("cuda") and protocol.spec.network.products == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = coarse
     place = Place(job.run, task.animal, task.segment)
+    spiking = protocol.spec.backend == "spiking"
     what = f"animal {task.animal}, {task.segment}"
     team = join(job.device)
     held = lock(place.rolling.with_suffix(".lock"), what) if team.writes else nullcontext()
     with held, threadpool_limits(1):
+        if spiking:
+            from neuro_aws.spiking.lives import life_of
+
+            return life_of(protocol, place, job.save_seconds).run(stopped, report)
         life = Life(protocol, place, device_of(job.device), job.save_seconds, team)
         return life.run(stopped, report)
 

@@ -35,6 +35,7 @@ LEVELS = [
     ["one_step", "measuring", "targets_check", "pictures", "watch", "note"],
     ["album", "keeping"],
     ["life"],
+    ["spiking"],
     ["sweep"],
     ["progress"],
     ["runner", "evaluation", "comparison"],
@@ -62,6 +63,7 @@ OWNERS = {
     "xarray": {"recording"},
     "PIL": {"stimuli"},
     "pydantic": {"protocol"},
+    "brian2": {"spiking"},
 }
 
 

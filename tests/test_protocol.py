@@ -11,6 +11,7 @@ import yaml
 from neuro_aws.algorithms import ALGORITHMS
 from neuro_aws.algorithms.credit import CREDITS
 from neuro_aws.metrics import MEASURES
+from neuro_aws.metrics.spikes import SPIKE_MEASURES
 from neuro_aws.protocol import Protocol, json_schema, vocabulary
 from neuro_aws.protocol.describe import describe
 from neuro_aws.protocol.perturb import ACTIONS
@@ -22,10 +23,12 @@ def test_vocabulary_is_in_step_with_the_tables():
     assert list(vocabulary.ALGORITHMS) == list(ALGORITHMS)
     assert list(vocabulary.CREDITS) == ["layer", "layer_random", "backprop", "scalar", "none"]
     assert set(vocabulary.CREDITS) == set(CREDITS)
-    assert set(vocabulary.STIMULI) == set(SOURCES)
-    assert set(vocabulary.MEASURES) == set(MEASURES)
+    assert set(vocabulary.STIMULI) == {*SOURCES, "spike_pattern"}
+    of_spikes = {name for name, of in vocabulary.SPIKING_MEASURES.items() if "cortex" in of}
+    assert of_spikes == set(SPIKE_MEASURES)
+    assert set(vocabulary.MEASURES) == {*MEASURES, *vocabulary.SPIKING_MEASURES}
     assert set(vocabulary.PERTURBATIONS) == set(ACTIONS)
-    assert set(vocabulary.VALUES.values()) == set(MEASURES)
+    assert set(vocabulary.VALUES.values()) == set(vocabulary.MEASURES)
 
 
 def test_published_json_schema_is_the_models_and_accepts_what_is_shipped():

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from neuro_aws.plots import outcomes, traces
+from neuro_aws.plots import outcomes, spikes, traces
 from neuro_aws.plots.images import show, tiled
 from neuro_aws.plots.style import Figure, figure, readable, save, styled
 from neuro_aws.recording.reader import Run
@@ -26,6 +26,16 @@ LEADING = (
     "sliced_distance",
     "diversity",
     "reconstruction",
+    "target_rate_relative",
+    "spared_rate_relative",
+    "ach_auc",
+    "prediction_error_relative",
+    "dream_rate_correlation",
+    "dream_covariance_correlation",
+    "spike_probe",
+    "match",
+    "match_teacher_off",
+    "match_error_relative",
 )
 """The measures that are drawn, the most telling first."""
 
@@ -121,8 +131,10 @@ def _titled(drawn: Figure, run: Run) -> Figure:
 
 
 def traces_figure(run: Run, animal: int, arm: str, wanted: list[str]) -> Figure:
-    """Draw ACh against plasticity for one arm of one animal."""
+    """Draw ACh against plasticity for one arm of one animal; of spikes, who fires when."""
     with styled():
+        if run.protocol.spec.backend == "spiking":
+            return spikes.life_figure(run, animal, arm)
         return traces.draw(run, animal, arm, wanted)
 
 
@@ -135,7 +147,12 @@ def draw_run(run: Run) -> list[Path]:
         if outcome is not None:
             written.append(save(outcome, folder / "outcomes.png"))
         animal = run.animals[0]
+        spiking = run.protocol.spec.backend == "spiking"
         for arm in run.arms[:2]:
-            drawn = traces.draw(run, animal, arm, DEFAULT_TRACES)
-            written.append(save(drawn, folder / f"traces_{arm}.png"))
+            if spiking:
+                drawn = spikes.life_figure(run, animal, arm)
+            else:
+                drawn = traces.draw(run, animal, arm, DEFAULT_TRACES)
+            name = "spikes" if spiking else "traces"
+            written.append(save(drawn, folder / f"{name}_{arm}.png"))
     return written

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from neuro_aws.phase import Phase
 from neuro_aws.protocol.arms import TRUNK, branch_index, deprivations, in_force
+from neuro_aws.protocol.check_spiking import check_spiking, measure_fault
 from neuro_aws.protocol.document import KeyPath
 from neuro_aws.protocol.faults import nearest
 from neuro_aws.protocol.perturb import Cells, Perturbation
@@ -14,7 +15,7 @@ from neuro_aws.protocol.vocabulary import VALUES
 
 Found = Iterator[tuple[KeyPath, str]]
 
-NEEDS_LABELS = ("linear_probe", "class_representation", "svm_10fold")
+NEEDS_LABELS = ("linear_probe", "spike_probe", "class_representation", "svm_10fold")
 EYES = ("lid_suture", "inactivate_eye", "attenuate_eye")
 WAKING = (*EYES, "pair", "clamp", "block", "yoke")
 """What acts on the stimulus, or on what feedforward synapses are taught: in wake, that is."""
@@ -27,6 +28,7 @@ def check(spec: ProtocolSpec) -> Found:
         yield from too_long
         return
     yield from _network(spec)
+    yield from check_spiking(spec)
     yield from _schedule(spec)
     for name, cells in spec.targets.items():
         yield from _cells(spec, cells, ("targets", name))
@@ -245,6 +247,10 @@ def _same_time(spec: ProtocolSpec, p: Perturbation, q: Perturbation) -> bool:
 
 def measure_faults(spec: ProtocolSpec, name: str) -> Iterator[str]:
     """Yield why a measure cannot be taken in this experiment."""
+    unfit = measure_fault(spec, name)
+    if unfit is not None:
+        yield unfit
+        return
     if name in NEEDS_LABELS and not spec.stimulus.labels:
         yield f"{name} needs labelled stimuli; {spec.stimulus.source} has none"
     if name == "frechet_distance" and not spec.stimulus.labels:
@@ -255,8 +261,8 @@ def measure_faults(spec: ProtocolSpec, name: str) -> Iterator[str]:
     if name == "ocular_dominance" and not _binocular(spec):
         yield "ocular_dominance needs two eyes (patches, `eyes: binocular`)"
     acted = [p for a in spec.arms.values() for p in a.perturb if p.cells]
-    if name == "target_cells" and not (spec.targets or acted):
-        yield "target_cells needs cells: define `targets`, or perturb some"
+    if name in ("target_cells", "spike_targets") and not (spec.targets or acted):
+        yield f"{name} needs cells: define `targets`, or perturb some"
     if name == "dream_match" and not any(Phase.REM in p.during for p in acted):
         yield "dream_match needs an arm that silences or scales cells in REM"
 

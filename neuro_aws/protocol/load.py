@@ -20,7 +20,13 @@ from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.targets import Targets, followed, resolve
 
 MAX_BYTES = 1_000_000
-AFTER_BRANCH = ("algorithm.", "network.derivative", "network.noise.", "network.perturb_activity")
+AFTER_BRANCH = (
+    "algorithm.",
+    "network.derivative",
+    "network.noise.",
+    "network.perturb_activity",
+    "spiking.learning.",
+)
 """What `set` may change: settings that leave every weight its place."""
 
 
@@ -126,7 +132,7 @@ def _variant(document: Document, arm: str, kind: str, settings: dict[str, Any]) 
             [f"{where}{refused[0]} cannot change after the branch; allowed: {allowed}"]
         )
     for key, value in settings.items():
-        if not key.startswith(("network.", "algorithm.", "stimulus.", "schedule.")):
+        if not key.startswith(("network.", "algorithm.", "stimulus.", "schedule.", "spiking.")):
             raise ProtocolError([f"{where}{key}: an arm may change network.*, algorithm.*, ..."])
         assign(data, tuple(int(p) if p.isdigit() else p for p in key.split(".")), value, where)
     if settings == {}:

@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema
 from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
 from neuro_aws.protocol.perturb import Cells, Perturbation
+from neuro_aws.protocol.spiking import SpikingSection
 from neuro_aws.protocol.stimulus import Stimulus
 from neuro_aws.protocol.vocabulary import MEASURES
 
@@ -200,11 +201,14 @@ class ProtocolSpec(Section):
     description: str = ""
     preset: Literal["dcgan", "published", "published_doubly", "binary"] | None = None
     """Settings to start from; what the protocol writes itself goes over them."""
+    backend: Literal["rate", "spiking"] = "rate"
+    """spiking: two-compartment spiking neurons in Brian2, one stimulus a step."""
     seeds: int = Field(1, ge=1, le=10_000)
     """Animals."""
     stimulus: Stimulus
     network: NetworkSection = NetworkSection()
     algorithm: AlgorithmSection = AlgorithmSection()
+    spiking: SpikingSection = SpikingSection()
     schedule: Annotated[tuple[Period, ...], Field(min_length=1)]
     targets: dict[Slug, Cells] = {}
     """Named sets of cells; every set is followed in every arm."""

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from neuro_aws.protocol.base import Section
 
+Digit = Annotated[int, Field(ge=0, le=9)]
+
 
 class _Stimulus(Section):
     batch: int = Field(64, ge=2, le=65536)
@@ -20,6 +22,8 @@ class Digits(_Stimulus):
     """Images kept out of the animal's life, for measuring; drawn per animal."""
     side: int = Field(8, ge=8, le=64, multiple_of=8)
     """Side of the image, pixels; above 8 they are enlarged (bilinear)."""
+    classes: Annotated[tuple[Digit, ...], Field(min_length=1)] | None = None
+    """Only these digits; default: all."""
 
     @property
     def pixels(self) -> int:
@@ -30,6 +34,32 @@ class Digits(_Stimulus):
     def labels(self) -> int:
         """Number of labels, 0: none."""
         return 10
+
+
+class SpikePattern(_Stimulus):
+    """A frozen pattern of Poisson spikes, repeated, with a teacher at the soma (spiking only).
+
+    The teacher's excitatory conductance goes through two periods of a sine in one pattern.
+    """
+
+    source: Literal["spike_pattern"]
+    afferents: int = Field(200, ge=1, le=5000)
+    rate: float = Field(10.0, gt=0, le=200)
+    """Of each afferent, Hz."""
+    period: float = Field(200.0, ge=10, le=10_000)
+    """Length of the pattern, ms."""
+    held_out: int = Field(50, ge=2)
+    """Not used: there are no images."""
+
+    @property
+    def pixels(self) -> int:
+        """Size of h_0."""
+        return 1
+
+    @property
+    def labels(self) -> int:
+        """Number of labels, 0: none."""
+        return 0
 
 
 class Patches(_Stimulus):
@@ -142,5 +172,6 @@ class Cifar10(_Labelled):
 
 
 Stimulus = Annotated[
-    Digits | Patches | Images | Mnist | FashionMnist | Cifar10, Field(discriminator="source")
+    Digits | SpikePattern | Patches | Images | Mnist | FashionMnist | Cifar10,
+    Field(discriminator="source"),
 ]

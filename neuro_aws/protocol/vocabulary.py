@@ -25,6 +25,7 @@ STIMULI: dict[str, str] = {
     "images": "a folder of your own images, whole, grey or in colour, resized",
     "mnist": "MNIST in idx format from a folder, checked by md5",
     "fashion_mnist": "Fashion-MNIST in idx format from a folder",
+    "spike_pattern": "a frozen pattern of spikes and a teacher, for a single neuron (spiking)",
     "cifar10": "CIFAR-10 in its python format, read without running code from it",
 }
 
@@ -57,7 +58,26 @@ MEASURES: dict[str, str] = {
     "svm_10fold": "linear SVM on each layer, ten folds inside the held-out stimuli (as the paper)",
     "ocular_dominance": "(left - right) / (left + right) of the first layer's weights",
     "class_representation": "share of the cells that prefer each label, and their response",
+    "spike_rates": "mean rate of each layer in wake and in REM, Hz",
+    "spike_prediction": "squared error of spike counts against what the dendrite expected",
+    "spike_dreams": "rates and covariances of dreams against waking, layer by layer",
+    "spike_ach": "how well ACh tells wake from REM: area under the ROC curve",
+    "spike_probe": "logistic regression of the labels on each layer's waking spike counts",
+    "spike_targets": "waking rate of the target cells and of the spared ones, against onset",
+    "single_neuron": "dendritic prediction against the soma of the neuron of Urbanczik & Senn",
 }
+
+SPIKING_MEASURES: dict[str, tuple[str, ...]] = {
+    "spike_rates": ("cortex",),
+    "spike_prediction": ("cortex",),
+    "spike_dreams": ("cortex",),
+    "spike_ach": ("cortex",),
+    "spike_probe": ("cortex",),
+    "spike_targets": ("cortex",),
+    "ocular_dominance": ("cortex",),
+    "single_neuron": ("neuron",),
+}
+"""Measures of the spiking backend, and whether they need the cortex or the single neuron."""
 
 VALUES: dict[str, str] = {
     "target_activity": "target_cells",
@@ -96,5 +116,27 @@ VALUES: dict[str, str] = {
     "preferring_share": "class_representation",
     "class_response": "class_representation",
     "class_distance": "class_representation",
+    "wake_rate": "spike_rates",
+    "rem_rate": "spike_rates",
+    "prediction_error": "spike_prediction",
+    "prediction_error_relative": "spike_prediction",
+    "count_variance": "spike_prediction",
+    "dream_rate_correlation": "spike_dreams",
+    "dream_rate_distance": "spike_dreams",
+    "dream_rate_distance_relative": "spike_dreams",
+    "dream_covariance_correlation": "spike_dreams",
+    "dream_covariance_size": "spike_dreams",
+    "ach_auc": "spike_ach",
+    "ach_wake": "spike_ach",
+    "ach_rem": "spike_ach",
+    "wake_rem_probe": "spike_ach",
+    "spike_probe": "spike_probe",
+    "target_rate": "spike_targets",
+    "target_rate_relative": "spike_targets",
+    "spared_rate_relative": "spike_targets",
+    "match": "single_neuron",
+    "match_teacher_off": "single_neuron",
+    "match_error": "single_neuron",
+    "match_error_relative": "single_neuron",
 }
 """Every value in a table of results, with the measure that gives it."""

@@ -167,13 +167,14 @@ def _images(spec: ProtocolSpec) -> list[Column]:
 def picture_shape(spec: ProtocolSpec) -> tuple[int, int, int] | None:
     """Return height, width and channels of a stimulus; None where it is no single picture."""
     stimulus = spec.stimulus
-    if stimulus.source == "patches":
+    if stimulus.source == "patches" or stimulus.source == "spike_pattern":
         return None
     channels = 3 if stimulus.source == "cifar10" else getattr(stimulus, "channels", 1)
     return (stimulus.side, stimulus.side, channels)
 
 
-def _tables() -> list[Column]:
+def tables() -> list[Column]:
+    """Return the tables that every recording has: intervals and metrics."""
     columns = []
     tables = (("phases", "phase", "S8"), ("perturbations", "perturbation", "S120"))
     for table, what, text in tables:
@@ -196,12 +197,12 @@ def _tables() -> list[Column]:
 
 
 def layout(spec: ProtocolSpec) -> list[Column]:
-    """Return every dataset of one animal's recording."""
+    """Return every dataset of one animal's recording (rate backend)."""
     return [
         *_signals(),
         *_plasticity(spec),
         *_activity(spec),
         *_weights(spec),
         *_images(spec),
-        *_tables(),
+        *tables(),
     ]

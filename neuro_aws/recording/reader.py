@@ -80,7 +80,8 @@ class Run:
     def traces(self, animal: int, arm: str) -> xr.Dataset:
         """Return everything that was recorded per step: one variable a signal, dimension step."""
         parts = []
-        for group in STEP_GROUPS:
+        spiking = self.protocol.spec.backend == "spiking"
+        for group in STEP_GROUPS[:1] if spiking else STEP_GROUPS:
             steps = self.read(animal, arm, f"{group}/step")
             variables = {}
             for path, units, description in self._datasets(animal, arm, group):

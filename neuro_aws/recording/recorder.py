@@ -1,4 +1,4 @@
-"""Gathers rows step by step; flushes them as parts."""
+"""What is recorded of a rate network, step by step."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,23 +12,18 @@ from neuro_aws.network import Network
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, Projection
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.recording.layout import PHASE_CODES, Column, layout, recorded_units, weight_shapes
-from neuro_aws.recording.parts import Rows, write_part
+from neuro_aws.recording.layout import PHASE_CODES, layout, recorded_units, weight_shapes
+from neuro_aws.recording.tape import Tape
 from neuro_aws.state import AcetylcholineSignal, Changes, Deltas, NetworkState
 
 
-class Recorder:
+class Recorder(Tape):
     """The recording of one segment of one animal's life."""
 
     def __init__(self, folder: Path, spec: ProtocolSpec, network: Network, first_part: int) -> None:
-        self.folder = folder
+        super().__init__(folder, layout(spec), first_part)
         self.spec = spec
         self.network = network
-        self.columns: Sequence[Column] = layout(spec)
-        self.next_part = first_part
-        self.bytes = 0
-        self._rows: dict[str, list[Any]] = {column.path: [] for column in self.columns}
-        self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
         self._weights = list(weight_shapes(spec))
         self._names = self._plasticity_names()
         self._counts = {
@@ -37,7 +32,6 @@ class Recorder:
             DISCRIMINATOR: [1] * (network.depth + 1),
         }
         self._spans = {p: [t.numel() for t in network.parameters(p)] for p in network.projections}
-        folder.mkdir(parents=True, exist_ok=True)
 
     def _plasticity_names(self) -> dict[Projection, list[str]]:
         pairs = range(self.network.depth)
@@ -48,10 +42,6 @@ class Recorder:
                 f"plasticity/layer{j}/discriminator" for j in range(self.network.depth + 1)
             ],
         }
-
-    def put(self, path: str, value: Any) -> None:
-        """Append one row to a dataset."""
-        self._rows[path].append(value)
 
     def signals(self, spec: StepSpec, ach: AcetylcholineSignal) -> None:
         """Record ACh, its release and its gate."""
@@ -133,53 +123,6 @@ class Recorder:
         for name, pictures in (("dreams", dreams), ("predicted", predicted)):
             self.bytes += pictures.numel()
             self.put(f"images/{name}", pictures.numpy())
-
-    def interval(self, table: str, start: int, stop: int, label: str) -> None:
-        """Record that something lasted from ``start`` up to, not including, ``stop``."""
-        open_ = self._open[table]
-        if label in open_ and open_[label][1] == start:
-            open_[label] = (open_[label][0], stop)
-            return
-        self._close(table, label)
-        open_[label] = (start, stop)
-
-    def _close(self, table: str, label: str) -> None:
-        interval = self._open[table].pop(label, None)
-        if interval is not None:
-            self.put(f"intervals/{table}/start", interval[0])
-            self.put(f"intervals/{table}/stop", interval[1])
-            self.put(f"intervals/{table}/label", label.encode()[:120])
-
-    def _sort(self, table: str) -> None:
-        columns = [f"intervals/{table}/{key}" for key in ("start", "stop", "label")]
-        rows = sorted(zip(*(self._rows[c] for c in columns), strict=True))
-        for k, column in enumerate(columns):
-            self._rows[column] = [row[k] for row in rows]
-
-    def flush(self) -> None:
-        """Write all rows gathered so far as one part; what lasts is cut here, and joined later."""
-        for table, lasting in self._open.items():
-            for label in list(lasting):
-                self._close(table, label)
-            self._sort(table)
-        rows: Rows = {
-            c.path: np.asarray(self._rows[c.path], dtype=c.dtype).reshape(-1, *c.shape)
-            for c in self.columns
-        }
-        write_part(self.folder, self.next_part, self.columns, rows)
-        self.next_part += 1
-        self.bytes = 0
-        self._rows = {column.path: [] for column in self.columns}
-
-    def forget(self) -> None:
-        """Drop the rows gathered so far."""
-        self._rows = {column.path: [] for column in self.columns}
-        self.bytes = 0
-
-    @property
-    def rows(self) -> int:
-        """Rows of the fastest dataset that wait to be written."""
-        return len(self._rows["neuromodulators/step"])
 
 
 def _by_unit(activity: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ def digits(section: Digits, animal: int, dtype: torch.dtype) -> World:
     """Return the digits, split at random for each animal into its life and the held-out ones."""
     images, labels = load_digits(return_X_y=True)
     order = numpy_generator(animal, "world").permutation(len(images))
+    if section.classes is not None:
+        order = order[np.isin(np.asarray(labels)[order], section.classes)]
     pixels = np.asarray(images)[order] / GREY_LEVELS - 1
     classes = np.asarray(labels)[order].astype(np.int64)
     x: Tensor = torch.from_numpy(pixels).to(dtype)

@@ -1,0 +1,107 @@
+"""What the spiking backend cannot do, refused with the reason."""
+
+import itertools
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.spiking import SpikingSection
+from neuro_aws.protocol.vocabulary import SPIKING_MEASURES
+
+Found = Iterator[tuple[KeyPath, str]]
+
+MOST_NEURONS, MOST_SYNAPSES = 5_000, 5_000_000
+
+
+def check_spiking(spec: ProtocolSpec) -> Found:
+    """Yield every fault of a protocol as (key path, message), as far as spikes are concerned."""
+    if spec.backend == "rate":
+        if spec.spiking != SpikingSection():
+            yield ("spiking",), "belongs to `backend: spiking`"
+        if spec.stimulus.source == "spike_pattern":
+            yield ("stimulus", "source"), "spike_pattern belongs to `backend: spiking`"
+        return
+    yield from _sections(spec)
+    yield from _sizes(spec)
+    yield from _traces(spec)
+    for name, arm in spec.arms.items():
+        for i, p in enumerate(arm.perturb):
+            path: KeyPath = ("arms", name, "perturb", i)
+            if p.yoke is not None:
+                yield (*path, "yoke"), "spikes hear one stimulus at a time: nothing to shuffle over"
+            if spec.stimulus.source == "spike_pattern":
+                yield path, "a single neuron has no network to perturb"
+
+
+def _changed(section: BaseModel, beside: set[str]) -> list[str]:
+    """Return the settings that differ from their default, but for some."""
+    fields = type(section).model_fields
+    return [
+        key
+        for key, field in fields.items()
+        if key not in beside
+        and getattr(section, key) != field.get_default(call_default_factory=True)
+    ]
+
+
+def _sections(spec: ProtocolSpec) -> Found:
+    for key in _changed(spec.network, {"layers"}):
+        yield ("network", key), "belongs to the rate backend; spikes have `layers` and `spiking`"
+    for key in _changed(spec.algorithm, {"name", "credit"}):
+        yield ("algorithm", key), "belongs to the rate backend; see `spiking.learning`"
+    if spec.algorithm.name not in ("adversarial_wake_sleep", "frozen"):
+        message = f"{spec.algorithm.name} has no spiking form; adversarial_wake_sleep or frozen"
+        yield ("algorithm", "name"), message
+    elif spec.algorithm.name == "adversarial_wake_sleep" and spec.algorithm.credit != "scalar":
+        message = "spikes hear ACh as one number for all: say credit: scalar"
+        yield ("algorithm", "credit"), message
+    if spec.stimulus.batch != type(spec.stimulus).model_fields["batch"].default:
+        yield ("stimulus", "batch"), "spikes see one stimulus a step; leave it out"
+    for key in _changed(spec.record, {"weights"}):
+        yield ("record", key), "belongs to the rate backend; see `spiking.spikes` and `.traces`"
+    for section in ("watch", "keep", "preset"):
+        value = getattr(spec, section)
+        if value is not None and (section == "preset" or _changed(value, set())):
+            yield (section,), "belongs to the rate backend"
+
+
+def _sizes(spec: ProtocolSpec) -> Found:
+    sizes = spec.network.layers
+    if spec.network.dcgan is not None:
+        return
+    if spec.stimulus.source == "spike_pattern":
+        if sizes != (1, spec.stimulus.afferents):
+            message = f"a single neuron and its afferents: [1, {spec.stimulus.afferents}]"
+            yield ("network", "layers"), message
+        return
+    synapses = 2 * sum(a * b for a, b in itertools.pairwise(sizes))
+    if sum(sizes) > MOST_NEURONS or synapses > MOST_SYNAPSES:
+        message = (
+            f"{sum(sizes):,} neurons and {synapses:,} synapses; at most {MOST_NEURONS:,} "
+            f"and {MOST_SYNAPSES:,}"
+        )
+        yield ("network", "layers"), message
+
+
+def _traces(spec: ProtocolSpec) -> Found:
+    for i, record in enumerate(spec.spiking.traces):
+        path: KeyPath = ("spiking", "traces", i)
+        if record.layer >= len(spec.network.layers):
+            yield (*path, "layer"), f"there is no layer {record.layer}"
+        elif max(record.ids) >= spec.network.layers[record.layer]:
+            units = spec.network.layers[record.layer]
+            yield (*path, "ids"), f"layer {record.layer} has units 0 to {units - 1}"
+
+
+def measure_fault(spec: ProtocolSpec, name: str) -> str | None:
+    """Return why a measure does not fit the backend, or None."""
+    fits = SPIKING_MEASURES.get(name, ())
+    if spec.backend == "rate":
+        return None if not fits or name == "ocular_dominance" else f"{name} measures spikes"
+    single = spec.stimulus.source == "spike_pattern"
+    if ("neuron" if single else "cortex") in fits:
+        return None
+    known = [m for m, of in SPIKING_MEASURES.items() if ("neuron" if single else "cortex") in of]
+    return f"{name} does not measure spikes here; " + ", ".join(known)

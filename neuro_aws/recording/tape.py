@@ -1,0 +1,82 @@
+"""Gathers rows; flushes them as parts. Knows nothing of what they mean."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro_aws.recording.layout import Column
+from neuro_aws.recording.parts import Rows, write_part
+
+
+class Tape:
+    """The recording of one segment of one animal's life, whatever its columns are."""
+
+    def __init__(self, folder: Path, columns: Sequence[Column], first_part: int) -> None:
+        self.folder = folder
+        self.columns = columns
+        self.next_part = first_part
+        self.bytes = 0
+        self._rows: dict[str, list[Any]] = {column.path: [] for column in columns}
+        self._chunks: dict[str, list[NDArray[Any]]] = {}
+        self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, path: str, value: Any) -> None:
+        """Append one row to a dataset."""
+        self._rows[path].append(value)
+
+    def extend(self, path: str, rows: NDArray[Any]) -> None:
+        """Append many rows to a dataset that gets no single ones."""
+        self._chunks.setdefault(path, []).append(rows)
+        self.bytes += rows.nbytes
+
+    def interval(self, table: str, start: int, stop: int, label: str) -> None:
+        """Record that something lasted from ``start`` up to, not including, ``stop``."""
+        open_ = self._open[table]
+        if label in open_ and open_[label][1] == start:
+            open_[label] = (open_[label][0], stop)
+            return
+        self._close(table, label)
+        open_[label] = (start, stop)
+
+    def _close(self, table: str, label: str) -> None:
+        interval = self._open[table].pop(label, None)
+        if interval is not None:
+            self.put(f"intervals/{table}/start", interval[0])
+            self.put(f"intervals/{table}/stop", interval[1])
+            self.put(f"intervals/{table}/label", label.encode()[:120])
+
+    def _sort(self, table: str) -> None:
+        columns = [f"intervals/{table}/{key}" for key in ("start", "stop", "label")]
+        rows = sorted(zip(*(self._rows[c] for c in columns), strict=True))
+        for k, column in enumerate(columns):
+            self._rows[column] = [row[k] for row in rows]
+
+    def flush(self) -> None:
+        """Write all rows gathered so far as one part; what lasts is cut here, and joined later."""
+        for table, lasting in self._open.items():
+            for label in list(lasting):
+                self._close(table, label)
+            self._sort(table)
+        rows: Rows = {
+            c.path: np.asarray(self._rows[c.path], dtype=c.dtype).reshape(-1, *c.shape)
+            for c in self.columns
+        }
+        rows |= {path: np.concatenate(chunks) for path, chunks in self._chunks.items()}
+        write_part(self.folder, self.next_part, self.columns, rows)
+        self.next_part += 1
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the rows gathered so far."""
+        self._rows = {column.path: [] for column in self.columns}
+        self._chunks = {}
+        self.bytes = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of the fastest dataset that wait to be written."""
+        return len(self._rows["neuromodulators/step"])

@@ -1,0 +1,295 @@
+"""The spiking cortex as Brian2 objects: one group of neurons, one set of synapses a projection."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.seeding import numpy_generator
+from neuro_aws.spiking import equations
+from neuro_aws.spiking.brian import brian2
+from neuro_aws.spiking.kernels import Neuron
+
+Array = NDArray[Any]
+State = dict[str, Array]
+
+GATES = ("feedforward", "feedback", "ach", "homeostasis")
+
+KEPT = {
+    "cortex": [
+        *("A_f", "B_f", "A_d", "B_d", "A_p", "B_p", "trace", "U", "V_star", "rest"),
+        *("bias", "bias_dendrite", "s_d", "s_f", "score_d", "score_f"),
+        *("spikes", "expected", "heard", "delta"),
+    ],
+    "feedforward": ["w", "eligibility"],
+    "feedback": ["w"],
+    "features": ["mean", "variance", "f_mean"],
+    "readout": ["r"],
+    "ach": ["level", "power", "baseline", "delta"],
+}
+"""The variables that make up the state, by object."""
+
+
+@dataclass
+class Drive:
+    """What happens in each step of a segment: (steps,) or (steps, neurons)."""
+
+    wake: Array
+    potential: Array
+    """Of what drives layer 0 in wake and the top layer in sleep."""
+    gain: Array
+    """Factor on every cell's firing intensity: 0 silences."""
+    gates: dict[str, Array]
+    clamp: Array
+    """Released ACh where it is held; nan where it is free."""
+
+
+@dataclass(frozen=True)
+class Lived:
+    """What a segment gave: spikes, and what was read at every tick and at every step's end."""
+
+    time: Array
+    """Of every spike, ms from the start of the segment."""
+    neuron: Array
+    level: Array
+    """ACh at every tick."""
+    delta: Array
+    """Released ACh above its fast baseline, at every tick."""
+    expected: Array
+    """Spikes that each dendrite expected of its cell in each step (steps, neurons)."""
+    traces: dict[str, Array]
+
+
+class Cortex:
+    """Layers of two-compartment neurons, and acetylcholine that reads their spikes."""
+
+    def __init__(self, spec: ProtocolSpec, animal: int, traced: Array | None = None) -> None:
+        self.b2 = brian2()
+        self.spec, self.section, self.neuron = spec, spec.spiking, Neuron()
+        self.sizes = spec.network.layers
+        self.starts = np.cumsum([0, *self.sizes])
+        self.count = int(self.starts[-1])
+        self.traced = np.array([], int) if traced is None else traced
+        self.pairs = list(itertools.pairwise(self.sizes))
+        self._clock = {"dt": self.section.dt * self.b2.ms}
+        self._build(numpy_generator(animal, "spiking/birth"))
+        self.network = self.b2.Network(*self.objects.values())
+
+    def layer(self, index: int) -> slice:
+        """Return where a layer's neurons stand."""
+        return slice(int(self.starts[index]), int(self.starts[index + 1]))
+
+    def weights(self, projection: str, index: int) -> Array:
+        """Return weights as (post, pre): feedforward into ``index`` or feedback into it."""
+        w = np.asarray(self.objects[projection].w[:])
+        below = index - 1 if projection == "feedforward" else index
+        first = sum(a * b for a, b in self.pairs[:below])
+        a, b = self.pairs[below]
+        block = w[first : first + a * b].reshape(a, b)  # (lower, upper)
+        return block.T.copy() if projection == "feedforward" else block.copy()
+
+    def _build(self, draws: np.random.Generator) -> None:
+        b2, clock = self.b2, self._clock
+        self.objects: dict[str, Any] = {}
+        ach = b2.NeuronGroup(1, equations.ACH, name="ach", **clock)
+        cells = b2.NeuronGroup(
+            self.count, equations.MODEL, threshold=equations.THRESHOLD, reset=equations.RESET,
+            name="cortex", **clock,
+        )  # fmt: skip
+        cells.release = b2.linked_var(ach, "delta")
+        number = np.arange(self.count)
+        cells.hidden = (number >= self.starts[1]).astype(float)
+        cells.top = (number >= self.starts[-2]).astype(float)
+        rest = self._resting(self.section.target_rate)
+        cells.bias = rest * np.asarray(cells.hidden)
+        cells.bias_dendrite = rest / self.neuron.prediction
+        cells.U = rest
+        self.objects |= {"ach": ach, "cortex": cells}
+        self._connect(cells, draws)
+        self._read(cells, ach, draws)
+        self._beats()
+        self._watch(cells, ach)
+
+    def _resting(self, rate: float) -> float:
+        """Return the potential at which a cell fires at so many Hz."""
+        n = self.neuron
+        odds = n.rate_most * 1000 / rate - 1
+        return float(n.theta - np.log(odds / n.k) / n.beta)
+
+    def potential_of(self, rate: Array) -> Array:
+        """Return the drive that makes a cell fire at a rate (Hz), by the steady state of U."""
+        n = self.neuron
+        odds = n.rate_most * 1000 / np.clip(rate, 0.5, 0.95 * n.rate_most * 1000) - 1
+        settled = n.theta - np.log(odds / n.k) / n.beta
+        return np.asarray(settled * (n.leak + n.teacher) / n.teacher)
+
+    def _connect(self, cells: Any, draws: np.random.Generator) -> None:
+        lower, upper, weights = [], [], []
+        for i, (a, b) in enumerate(self.pairs):
+            below = np.repeat(np.arange(a) + self.starts[i], b)
+            lower.append(below)
+            upper.append(np.tile(np.arange(b) + self.starts[i + 1], a))
+            scale = self.section.feedforward_at_birth / np.sqrt(a)
+            weights.append(draws.standard_normal(a * b) * scale)
+        low, high = np.concatenate(lower), np.concatenate(upper)
+        for name, model, spike, pre, post in (
+            ("feedforward", equations.FEEDFORWARD, equations.FEEDFORWARD_SPIKE, low, high),
+            ("feedback", equations.FEEDBACK, equations.FEEDBACK_SPIKE, high, low),
+        ):
+            synapses = self.b2.Synapses(cells, cells, model, on_pre=spike, name=name, **self._clock)
+            synapses.connect(i=pre, j=post)
+            self.objects[name] = synapses
+        self.objects["feedforward"].w = np.concatenate(weights)
+
+    def _read(self, cells: Any, ach: Any, draws: np.random.Generator) -> None:
+        each = self.section.ach_units
+        features = self.b2.NeuronGroup(
+            each * len(self.pairs), equations.FEATURES, name="features", **self._clock
+        )
+        features.bend = draws.uniform(-1, 1, each * len(self.pairs))
+        features.variance = 1.0
+        reads = self.b2.Synapses(cells, features, "w : 1 (constant)", name="reads", **self._clock)
+        pre, post, weights = [], [], []
+        for i, (a, b) in enumerate(self.pairs):
+            both = np.arange(self.starts[i], self.starts[i + 2])
+            scale = np.concatenate([np.full(a, a**-0.5), np.full(b, b**-0.5)])
+            pre.append(np.tile(both, each))
+            post.append(np.repeat(np.arange(each) + i * each, a + b))
+            weights.append(draws.standard_normal(each * (a + b)) * np.tile(scale, each))
+        reads.connect(i=np.concatenate(pre), j=np.concatenate(post))
+        reads.w = np.concatenate(weights)
+        readout = self.b2.Synapses(features, ach, "r : 1", name="readout", **self._clock)
+        readout.connect()
+        self.objects |= {"features": features, "reads": reads, "readout": readout}
+
+    def _beats(self) -> None:
+        """Say what happens at every time step, and at every tick in what order."""
+        o, e = self.objects, equations
+        o["cortex"].run_regularly(e.STEP, name="step", **self._clock)
+        tick = {"dt": self.section.tick * self.b2.ms, "when": "end"}
+        order = (
+            ("features", e.FEATURES_CLEAR), ("reads", e.READ), ("features", e.FEATURES_TICK),
+            ("readout", e.ACH_COLLECT), ("ach", e.ACH_TICK), ("cortex", e.HEAR),
+            ("readout", e.ACH_LEARN), ("feedforward", e.FEEDFORWARD_TICK),
+            ("feedback", e.FEEDBACK_TICK), ("cortex", e.CORTEX_TICK),
+        )  # fmt: skip
+        for k, (name, code) in enumerate(order):
+            o[name].run_regularly(code, name=f"tick_{k}", order=k, **tick)
+
+    def _watch(self, cells: Any, ach: Any) -> None:
+        b2, tick = self.b2, self.section.tick * self.b2.ms
+        late = {"when": "end", "order": 100}
+        self.objects["spikes"] = b2.SpikeMonitor(cells, name="spikes")
+        self.objects["ach_trace"] = b2.StateMonitor(
+            ach, ["level", "delta"], record=True, dt=tick, name="ach_trace", **late
+        )
+        self.objects["expected"] = b2.StateMonitor(
+            cells, "expected", record=True, dt=self.section.step * b2.ms, name="expected",
+            when="start", order=-1,
+        )  # fmt: skip
+        if len(self.traced):
+            self.objects["potentials"] = b2.StateMonitor(
+                cells, ["U", "V_star"], record=self.traced, dt=tick, name="potentials", **late
+            )
+
+    def constants(self) -> dict[str, Any]:
+        """Return every number the equations name, in ms and units of 15 mV."""
+        n, s, h = self.neuron, self.section, self.section.dt
+        rates = s.learning
+        return {
+            "h": h, "tiny": 1e-12, "decay_l": np.exp(-h / n.tau_l), "decay_s": np.exp(-h / n.tau_s),
+            "decay_trace": np.exp(-h / s.ach_trace), "psp_scale": n.psp_scale, "leak": n.leak,
+            "coupling": n.coupling, "coupling_awake": s.coupling_awake, "teacher": n.teacher,
+            "rate_most": n.rate_most, "k": n.k, "beta": n.beta, "theta": n.theta,
+            "prediction": n.prediction, "refractory": n.refractory,
+            "decay_eligibility": np.exp(-s.tick / s.eligibility),
+            "rate_slow": 1 - np.exp(-s.tick / (1000 * s.ach_centre)),
+            "rate_fast": 1 - np.exp(-s.tick / s.ach_baseline),
+            "target_per_tick": s.target_rate * s.tick / 1000,
+            "eta_f": rates.feedforward, "eta_b": rates.feedback, "eta_c": rates.dendrite_bias,
+            "eta_h": rates.homeostasis, "eta_a": rates.ach,
+        }  # fmt: skip
+
+    def live(self, drive: Drive, seed: int, rows: int | None = None) -> Lived:
+        """Live one segment; its tables are filled up to ``rows`` steps, so that code is reused."""
+        b2, steps = self.b2, len(drive.wake)
+        b2.seed(seed % 2**32)
+        start = self.network.t
+        namespace = self.constants() | self.tables(drive, rows or steps) | {"start": start}
+        self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
+        lived = self._lived(float(start / b2.ms))
+        self._empty()
+        return lived
+
+    def finished(self, begun: float, steps: int) -> bool:
+        """Say whether a segment begun at ``begun`` ms ran to its end; Ctrl-C cuts it short."""
+        return abs(self.now() - begun - steps * self.section.step) < 1e-6
+
+    def finite(self, name: str) -> bool:
+        """Say whether the weights of some synapses are numbers."""
+        synapses = self.objects[name]
+        return bool(np.isfinite(synapses.r[:] if name == "readout" else synapses.w[:]).all())
+
+    def now(self) -> float:
+        """Return Brian2's clock (ms)."""
+        return float(self.network.t / self.b2.ms)
+
+    def tables(self, drive: Drive, rows: int) -> dict[str, Any]:
+        """Return the segment's tables over time, by the names the equations use."""
+        step = self.section.step * self.b2.ms
+        held = ~np.isnan(drive.clamp)
+        arrays = {
+            "wake_t": drive.wake, "drive_t": drive.potential, "gain_t": drive.gain,
+            "gate_f_t": drive.gates["feedforward"], "gate_b_t": drive.gates["feedback"],
+            "gate_a_t": drive.gates["ach"], "gate_h_t": drive.gates["homeostasis"],
+            "clamp_on_t": held, "clamp_t": np.where(held, drive.clamp, 0.0),
+        }  # fmt: skip
+        found = {}
+        for name, values in arrays.items():
+            whole = np.ascontiguousarray(values, float)
+            missing = rows - len(whole)
+            if missing > 0:
+                whole = np.concatenate([whole, np.repeat(whole[-1:], missing, axis=0)])
+            found[name] = self.b2.TimedArray(whole, dt=step, name=name)
+        return found
+
+    def _lived(self, start: float) -> Lived:
+        o, ms = self.objects, self.b2.ms
+        before = np.asarray(o["expected"].expected).T
+        after = np.concatenate([before[1:], np.asarray(o["cortex"].expected[:])[None]])
+        traces = {}
+        if len(self.traced):
+            traces = {v: np.asarray(getattr(o["potentials"], v)).T for v in ("U", "V_star")}
+        return Lived(
+            np.asarray(o["spikes"].t / ms) - start,
+            np.asarray(o["spikes"].i).astype("i4"),
+            np.asarray(o["ach_trace"].level)[0],
+            np.asarray(o["ach_trace"].delta)[0],
+            after - before,
+            traces,
+        )
+
+    def _empty(self) -> None:
+        """Empty the monitors, whose memory would grow; their counts are not reset by resize."""
+        for name in ("spikes", "ach_trace", "expected", "potentials"):
+            monitor = self.objects.get(name)
+            if monitor is not None:
+                monitor.resize(0)
+                monitor.variables["N"].set_value(0)
+
+    def state(self) -> State:
+        """Return every variable that life changes, by object.variable."""
+        return {
+            f"{name}.{v}": np.array(getattr(self.objects[name], v)[:])
+            for name, variables in KEPT.items()
+            for v in variables
+        }
+
+    def load(self, state: State) -> None:
+        """Take up a state."""
+        for key, values in state.items():
+            name, variable = key.split(".")
+            getattr(self.objects[name], variable)[:] = values

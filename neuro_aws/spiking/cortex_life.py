@@ -1,0 +1,156 @@
+"""The life of a spiking cortex: stimuli and dreams, plasticity, and what is recorded of them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from neuro_aws.build import build_world
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.life import Place
+from neuro_aws.metrics.spikes import SPIKE_MEASURES, SpikeSubject, Window
+from neuro_aws.metrics.subject import Value
+from neuro_aws.phase import NREM, REM, WAKE, Phase
+from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.targets import followed, resolve
+from neuro_aws.recording.layout import PHASE_CODES
+from neuro_aws.recording.spiking_layout import traced_cells
+from neuro_aws.seeding import stream_key
+from neuro_aws.spiking.cortex import Array, Cortex, Drive, Lived
+from neuro_aws.spiking.life import Arrays, SpikingLife
+from neuro_aws.spiking.timeline import Timeline
+
+WINDOW = ("counts", "expected", "level", "label")
+
+
+class CortexLife(SpikingLife):
+    """A cortex of spiking neurons living through a protocol."""
+
+    def __init__(self, protocol: Protocol, place: Place, save_seconds: float = 20.0) -> None:
+        super().__init__(protocol, place, save_seconds)
+        self.traced = np.array(traced_cells(self.spec), int)
+        self.cortex = Cortex(self.spec, place.animal, self.traced)
+        self.world = build_world(self.spec, place.animal, torch.device("cpu"))
+        self.timeline = Timeline(self.plan, place.animal, self.world, self.cortex)
+        self.targets = {
+            name: resolve(cells, self.spec, place.animal)
+            for name, cells in followed(self.spec).items()
+        }
+        self.wake = self.rem = Window.empty(self.cortex.count)
+
+    @property
+    def seconds(self) -> float:
+        """Duration of a step (s)."""
+        return self.section.step / 1000
+
+    def branched(self) -> None:
+        """Keep the waking rates before the arms part."""
+        if len(self.wake):
+            self.memory["onset"] = self.wake.counts.mean(0) / self.seconds
+
+    def live(self, start: int, stop: int, seed: int) -> bool:
+        """Live one stretch of biological time."""
+        top = self.cortex.layer(len(self.cortex.sizes) - 1)
+        drive, labels = self.timeline.drive(start, stop, self.wake.counts[:, top] / self.seconds)
+        begun = self.cortex.now()
+        lived = self.cortex.live(drive, seed, self.section.segment_steps)
+        if not self.cortex.finished(begun, stop - start):
+            return False
+        self._finite(stop)
+        self._record(drive, labels, lived, start, stop)
+        self.note = f"ACh {lived.level[-1]:.2f}"
+        return True
+
+    def _record(self, drive: Drive, labels: Array, lived: Lived, start: int, stop: int) -> None:
+        steps, since, put = stop - start, start * self.section.step, self.tape.extend
+        counts = np.zeros((steps, self.cortex.count), "u2")
+        which = np.minimum((lived.time / self.section.step + 1e-9).astype(int), steps - 1)
+        np.add.at(counts, (which, lived.neuron), 1)
+        if self.section.spikes:
+            put("spikes/time", lived.time + since)
+            put("spikes/neuron", lived.neuron)
+        expected = lived.expected.astype("f4")
+        for i in range(len(self.cortex.sizes)):
+            cells = self.cortex.layer(i)
+            put(f"counts/layer{i}", counts[:, cells])
+            put(f"counts/layer{i}_expected", expected[:, cells])
+        put("counts/step", np.arange(start, stop))
+        if len(self.traced):
+            ticks = len(lived.traces["U"])
+            put("potentials/time", since + self.section.tick * np.arange(ticks))
+            put("potentials/soma", lived.traces["U"].astype("f4"))
+            put("potentials/dendrite", lived.traces["V_star"].astype("f4"))
+        levels = lived.level.reshape(steps, -1)
+        here, specs = "neuromodulators", [self.plan.schedule(s) for s in range(start, stop)]
+        put(f"{here}/step", np.arange(start, stop))
+        put(f"{here}/phase", np.array([PHASE_CODES[s.phase] for s in specs], "u1"))
+        put(f"{here}/label", labels.astype("i4"))
+        put(f"{here}/ach", levels.mean(1).astype("f4"))
+        put(f"{here}/ach_spread", levels.std(1).astype("f4"))
+        put(f"{here}/release", lived.delta.reshape(steps, -1).mean(1).astype("f4"))
+        put(f"{here}/gate", drive.gates["feedforward"].astype("f4"))
+        seen = Window(counts, expected, levels.mean(1), labels)
+        rows: dict[Phase, list[int]] = {WAKE: [], REM: [], NREM: []}
+        for row, spec in enumerate(specs):
+            rows[spec.phase].append(row)
+            if spec.last:
+                self._look_back(seen, rows)
+            self.step_lived(spec)
+        self._look_back(seen, rows)
+
+    def _look_back(self, seen: Window, rows: dict[Phase, list[int]]) -> None:
+        """Move the windows on over the steps gathered in ``rows``, which are then forgotten."""
+        most = self.section.window_steps
+        self.wake = self.wake.then(seen.at(rows[WAKE]), most)
+        self.rem = self.rem.then(seen.at(rows[REM]), most)
+        for gathered in rows.values():
+            gathered.clear()
+
+    def values(self, measure: str, step: int) -> Iterator[Value]:
+        """Yield the values of one measure of spikes."""
+        subject = SpikeSubject(
+            self.wake,
+            self.rem,
+            [self.cortex.layer(i) for i in range(len(self.cortex.sizes))],
+            self.seconds,
+            self.targets,
+            self.memory,
+            lambda: self.cortex.weights("feedforward", 1),
+            stream_key(self.place.animal, f"measure/{measure}", step),
+        )
+        return SPIKE_MEASURES[measure](subject)
+
+    def weights(self) -> Arrays:
+        """Return F and G, (post, pre)."""
+        found = {}
+        for i in range(len(self.cortex.pairs)):
+            found[f"feedforward_into{i + 1}"] = self.cortex.weights("feedforward", i + 1)
+            found[f"feedback_into{i}"] = self.cortex.weights("feedback", i)
+        return found
+
+    def _finite(self, step: int) -> None:
+        for name in ("feedforward", "feedback", "readout"):
+            if not self.cortex.finite(name):
+                raise NeuroAWSError(
+                    f"{name} weights are no longer finite at step {step}",
+                    where=f"animal {self.place.animal}, {self.place.segment}",
+                    next_step="Lower spiking.learning's rate of it; what was recorded is kept",
+                )
+
+    def state(self) -> Arrays:
+        """Return the cortex's state and the windows that measures look back on."""
+        windows = {
+            f"{name}.{key}": getattr(window, key)
+            for name, window in (("window_wake", self.wake), ("window_rem", self.rem))
+            for key in WINDOW
+        }
+        return {**self.cortex.state(), **windows}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take up what ``state`` returned."""
+        own = {k: v for k, v in arrays.items() if not k.startswith("window_")}
+        self.cortex.load(own)
+        self.wake, self.rem = (
+            Window(*(arrays[f"{name}.{key}"] for key in WINDOW))
+            for name in ("window_wake", "window_rem")
+        )

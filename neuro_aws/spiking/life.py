@@ -1,0 +1,185 @@
+"""One segment of one animal's spiking life; stopped and taken up again to the same bits.
+
+Biological time runs in stretches of ``spiking.segment`` seconds (shorter at the end of a period).
+Each begins with random numbers of its own, keyed by (animal, first step), so what it gives depends
+on the state it starts from and on nothing else; a stop is made between two of them.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from neuro_aws.life import Place, describe
+from neuro_aws.metrics.subject import Value
+from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
+from neuro_aws.recording.parts import drop_after
+from neuro_aws.recording.spiking_layout import columns_of
+from neuro_aws.recording.tape import Tape
+from neuro_aws.seeding import stream_key
+from neuro_aws.spiking.brian import chosen_target
+from neuro_aws.spiking.files import load_state, save_state
+
+Arrays = dict[str, NDArray[Any]]
+FLUSH_BYTES = 64_000_000
+
+
+class SpikingLife(ABC):
+    """A trunk or an arm of one animal; what lives in it is the subclass's business."""
+
+    def __init__(self, protocol: Protocol, place: Place, save_seconds: float = 20.0) -> None:
+        self.protocol, self.place, self.save_seconds = protocol, place, save_seconds
+        tree = protocol.tree
+        self.plan: ArmPlan | TrunkPlan
+        if place.segment in tree.arms:
+            arm = tree.arms[place.segment]
+            self.plan, self.perturb = arm, arm.perturb
+            self.start, self.stop = arm.branch, arm.schedule.steps
+        else:
+            trunk = tree.trunks[place.segment]
+            self.plan, self.perturb = trunk, ()
+            self.start, self.stop = 0, trunk.stop
+        self.spec = self.plan.spec
+        self.section = self.spec.spiking
+        self.step = self.start
+        self.memory: Arrays = {}
+        self.note = ""
+        chosen_target(self.section.target)
+
+    @abstractmethod
+    def live(self, start: int, stop: int, seed: int) -> bool:
+        """Live the steps start ... stop - 1 and record them; False if something cut it short."""
+
+    @abstractmethod
+    def state(self) -> Arrays:
+        """Return all that life changes."""
+
+    @abstractmethod
+    def restore(self, arrays: Arrays) -> None:
+        """Take up what ``state`` returned."""
+
+    @abstractmethod
+    def values(self, measure: str, step: int) -> Iterator[Value]:
+        """Yield the values of one measure."""
+
+    @abstractmethod
+    def weights(self) -> Arrays:
+        """Return every recorded weight by its name."""
+
+    def branched(self) -> None:  # noqa: B027
+        """Note what later measures compare with, at the moment the arms part."""
+
+    def run(self, stopped: Callable[[], bool], report: Callable[[int, str], None]) -> bool:
+        """Live to the end, or until ``stopped()``; say whether the end was reached."""
+        final = self._file("")
+        if final.exists():
+            report(self.stop - self.start, "")
+            return True
+        self._take_up()
+        saved = time.monotonic()
+        while self.step < self.stop and not stopped():
+            before = self._everything()
+            if not self._stretch():
+                self._save(self._file(".resume"), before)
+                return False
+            report(self.step - self.start, self.note)
+            full = self.tape.bytes > FLUSH_BYTES
+            if self.step < self.stop and (full or time.monotonic() - saved > self.save_seconds):
+                self._save(self._file(".resume"), self._everything())
+                saved = time.monotonic()
+        finished = self.step >= self.stop
+        self._save(final if finished else self._file(".resume"), self._everything())
+        if finished:
+            self._file(".resume").unlink(missing_ok=True)
+        return finished
+
+    def _file(self, suffix: str, segment: str | None = None) -> Path:
+        return self.place.final.parent / f"{segment or self.place.segment}{suffix}.npz"
+
+    def _take_up(self) -> None:
+        """Load the state to go on from: this segment's own, the trunk's end, or birth."""
+        parts, own = 0, self._file(".resume")
+        if own.exists():
+            facts = self._load(own)
+            self.step, parts = int(facts["step"]), int(facts["parts"])
+        elif isinstance(self.plan, ArmPlan) and self.start > 0:
+            self._load(self._file("", self.plan.trunk))
+            self.branched()
+        columns = columns_of(self.spec)
+        self.tape = Tape(self.place.parts, columns, parts)
+        drop_after(self.place.parts, parts, columns)
+        if self.step == self.start:
+            self._keep_weights(self.step)
+
+    def _stretch(self) -> bool:
+        """Live up to the end of the stretch, and record what belongs to every step."""
+        whole = self.plan.schedule.stretches[self.plan.schedule(self.step).period]
+        start, stop = self.step, min(self.step + self.section.segment_steps, whole.stop, self.stop)
+        if not self.live(start, stop, stream_key(self.place.animal, "spiking/segment", start)):
+            return False
+        self.step = stop
+        return True
+
+    def step_lived(self, spec: StepSpec) -> None:
+        """Record a step's intervals, and at the end of a cycle what is due then."""
+        self.tape.interval("phases", spec.step, spec.step + 1, str(spec.phase))
+        name = self.plan.schedule.stretches[spec.period].name
+        for p in self.perturb:
+            until = p.cycles.until
+            if name in p.periods and p.cycles.start <= spec.cycle < (until or spec.cycle + 1):
+                self.tape.interval("perturbations", spec.step, spec.step + 1, describe(p))
+        if spec.last:
+            self._cycle_lived(spec)
+
+    def _cycle_lived(self, spec: StepSpec) -> None:
+        stretch, cycles = self.plan.schedule.stretches[spec.period], spec.cycle + 1
+        ends = cycles == stretch.cycles
+        for m in self.protocol.spec.measure:
+            between = isinstance(self.plan, ArmPlan) and m.every and cycles % m.every == 0
+            if ends or between:
+                for value in self.values(m.measure, spec.step + 1):
+                    self._put(value, stretch.name, cycles, spec.step + 1)
+        every = self.spec.record.weights
+        if ends or (every and cycles % every == 0):
+            self._keep_weights(spec.step + 1)
+
+    def _put(self, value: Value, period: str, cycles: int, step: int) -> None:
+        row = {
+            "step": step,
+            "period": period.encode(),
+            "cycle": cycles,
+            "name": value.name.encode(),
+            "layer": value.layer,
+            "group": value.group.encode(),
+            "value": value.value,
+        }
+        for key, found in row.items():
+            self.tape.put(f"metrics/{key}", found)
+
+    def _keep_weights(self, step: int) -> None:
+        """Record all weights as they are at the end of the stretch just lived."""
+        self.tape.put("weights/step", step)
+        for name, weights in self.weights().items():
+            self.tape.put(f"weights/{name}", weights.astype("f4"))
+
+    def _everything(self) -> tuple[Arrays, int]:
+        memory = {f"memory/{k}": v for k, v in self.memory.items()}
+        return {**{f"state/{k}": v for k, v in self.state().items()}, **memory}, self.step
+
+    def _save(self, path: Path, everything: tuple[Arrays, int]) -> None:
+        self.tape.flush()
+        arrays, step = everything
+        save_state(path, arrays, {"step": step, "parts": self.tape.next_part})
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        arrays, facts = load_state(path)
+        cut: dict[str, Arrays] = {"state": {}, "memory": {}}
+        for name, values in arrays.items():
+            place, key = name.split("/", 1)
+            cut[place][key] = values
+        self.restore(cut["state"])
+        self.memory = cut["memory"]
+        return facts
