@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import threading
 from importlib import metadata
 from types import ModuleType
@@ -45,10 +46,12 @@ def brian2() -> ModuleType:
 
 
 def _quietly_imported() -> ModuleType:
-    """Import Brian2 and give Ctrl-C back to whoever had it: Brian2 takes it on import."""
+    """Import Brian2 and give back what it takes on import: Ctrl-C, and the way errors are shown."""
     main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
+    handler, shown = signal.getsignal(signal.SIGINT), sys.excepthook
     import brian2 as module
+
+    sys.excepthook = shown
 
     if main and signal.getsignal(signal.SIGINT) is not handler:
         signal.signal(signal.SIGINT, handler)

@@ -22,7 +22,7 @@ KEPT = {
     "cortex": [
         *("A_f", "B_f", "A_d", "B_d", "A_p", "B_p", "trace", "U", "V_star", "rest"),
         *("bias", "bias_dendrite", "s_d", "s_f", "score_d", "score_f"),
-        *("spikes", "expected", "heard", "delta"),
+        *("fired", "expected", "heard", "delta"),
     ],
     "feedforward": ["w", "eligibility"],
     "feedback": ["w"],
@@ -217,10 +217,11 @@ class Cortex:
         """Live one segment; its tables are filled up to ``rows`` steps, so that code is reused."""
         b2, steps = self.b2, len(drive.wake)
         b2.seed(seed % 2**32)
-        start = self.network.t
-        namespace = self.constants() | self.tables(drive, rows or steps) | {"start": start}
+        start = self.now()
+        first = {"first_step": round(start / self.section.dt)}  # of the cells' clock, at ticks too
+        namespace = self.constants() | self.tables(drive, rows or steps) | first
         self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
-        lived = self._lived(float(start / b2.ms))
+        lived = self._lived(start)
         self._empty()
         return lived
 
@@ -257,14 +258,14 @@ class Cortex:
         return found
 
     def _lived(self, start: float) -> Lived:
-        o, ms = self.objects, self.b2.ms
+        o, ms, h = self.objects, self.b2.ms, self.section.dt
         before = np.asarray(o["expected"].expected).T
         after = np.concatenate([before[1:], np.asarray(o["cortex"].expected[:])[None]])
         traces = {}
         if len(self.traced):
             traces = {v: np.asarray(getattr(o["potentials"], v)).T for v in ("U", "V_star")}
         return Lived(
-            np.asarray(o["spikes"].t / ms) - start,
+            np.rint((np.asarray(o["spikes"].t / ms) - start) / h) * h,
             np.asarray(o["spikes"].i).astype("i4"),
             np.asarray(o["ach_trace"].level)[0],
             np.asarray(o["ach_trace"].delta)[0],

@@ -22,10 +22,11 @@ a tick (5 ms), in order:
     feedback            dG_ij = + eta_G score*_i PSP_j       (the paper's Eq. 2, by spikes)
     homeostasis         db_i = eta_H (spikes wanted - spikes)
 
-each under its gate. PSP_j is that of the tick before: a later one would hold spikes that the very
-cell below has caused, which its dendrite would then seem to predict (analysis/linearised_layer.py
-finds weights a third too large). The signs are those of Eq. 3: the readout rises in wake and falls
-in REM, and feedforward synapses lower it in wake. No synapse has an equation over time of its own.
+each under its gate. The signs are those of Eq. 3: the readout rises in wake and falls in REM, and
+feedforward synapses lower it in wake. No synapse has an equation over time of its own. Tables over
+time are looked up by whole time steps since the segment began, so that a life taken up later finds
+the same rows. PSP_j is that of the tick before: a later one would hold spikes that the very cell
+below has caused, which its dendrite would then seem to predict (analysis/linearised_layer.py).
 """
 
 MODEL = """
@@ -48,7 +49,7 @@ s_d : 1
 s_f : 1
 score_d : 1
 score_f : 1
-spikes : 1
+fired : 1
 expected : 1
 heard : 1
 release : 1 (linked)
@@ -56,7 +57,8 @@ delta : 1
 """
 
 STEP = """
-awake = wake_t(t - start)
+here = (t_in_timesteps - first_step) * dt
+awake = wake_t(here)
 A_f = A_f * decay_l
 B_f = B_f * decay_s
 A_d = A_d * decay_l
@@ -65,13 +67,13 @@ A_p = A_p * decay_l
 B_p = B_p * decay_s
 trace = trace * decay_trace
 V = psp_scale * (A_d - B_d) + bias_dendrite
-X = drive_t(t - start, i) + awake * hidden * (psp_scale * (A_f - B_f) + bias)
+X = drive_t(here, i) + awake * hidden * (psp_scale * (A_f - B_f) + bias)
 g_t = teacher * (awake + (1 - awake) * top)
 g_c = coupling * (awake * coupling_awake + (1 - awake) * (1 - top))
 g = leak + g_t + g_c
 U_inf = (g_c * V + g_t * X) / g
 U = U_inf + (U - U_inf) * exp(-g * h)
-q = gain_t(t - start, i)
+q = gain_t(here, i)
 r = rate_most / (1 + k * exp(beta * (theta - U)))
 raw = 1 - exp(-q * r * h)
 rest = rest - h
@@ -96,30 +98,33 @@ B_p += 1
 trace += 1
 score_d += s_d
 score_f += s_f
-spikes += 1
+fired += 1
 """
 
 FEEDFORWARD = "w : 1\neligibility : 1"
 FEEDFORWARD_SPIKE = "A_f_post += w\nB_f_post += w"
 FEEDFORWARD_TICK = """
+here = (t_in_timesteps - first_step) * dt
 eligibility = eligibility * decay_eligibility + score_f_post * heard_pre
-w = w - eta_f * gate_f_t(t - start) * delta_post * eligibility
+w = w - eta_f * gate_f_t(here) * delta_post * eligibility
 """
 
 FEEDBACK = "w : 1"
 FEEDBACK_SPIKE = "A_d_post += w\nB_d_post += w"
 FEEDBACK_TICK = """
-w = w + eta_b * gate_b_t(t - start) * score_d_post * heard_pre
+here = (t_in_timesteps - first_step) * dt
+w = w + eta_b * gate_b_t(here) * score_d_post * heard_pre
 """
 
 HEAR = "delta = release"
 
 CORTEX_TICK = """
-bias_dendrite = bias_dendrite + eta_c * gate_b_t(t - start) * score_d
-bias = bias + hidden * eta_h * gate_h_t(t - start) * (target_per_tick - spikes)
+here = (t_in_timesteps - first_step) * dt
+bias_dendrite = bias_dendrite + eta_c * gate_b_t(here) * score_d
+bias = bias + hidden * eta_h * gate_h_t(here) * (target_per_tick - fired)
 score_d = 0
 score_f = 0
-spikes = 0
+fired = 0
 heard = psp_scale * (A_p - B_p)
 """
 
@@ -135,7 +140,8 @@ centred : 1
 FEATURES_CLEAR = "x = 0"
 READ = "x_post += w * trace_pre"
 FEATURES_TICK = """
-pace = rate_slow * gate_a_t(t - start)
+here = (t_in_timesteps - first_step) * dt
+pace = rate_slow * gate_a_t(here)
 mean = mean + pace * (x - mean)
 variance = variance + pace * ((x - mean)**2 - variance)
 f = clip((x - mean) / sqrt(variance + 1e-6) - bend, 0, 10)
@@ -153,15 +159,17 @@ delta : 1
 """
 ACH_COLLECT = "sum_level_post += r * centred_pre\nsum_power_post += centred_pre**2"
 ACH_TICK = """
+here = (t_in_timesteps - first_step) * dt
 level = sum_level
 power = sum_power
 sum_level = 0
 sum_power = 0
 baseline = baseline + rate_fast * (level - baseline)
-held = clamp_on_t(t - start)
-delta = held * clamp_t(t - start) + (1 - held) * (level - baseline)
+held = clamp_on_t(here)
+delta = held * clamp_t(here) + (1 - held) * (level - baseline)
 """
 ACH_LEARN = """
-told = wake_t(t - start) - 1 / (1 + exp(-level_post))
-r = r + eta_a * gate_a_t(t - start) * told * centred_pre / (1 + power_post)
+here = (t_in_timesteps - first_step) * dt
+told = wake_t(here) - 1 / (1 + exp(-level_post))
+r = r + eta_a * gate_a_t(here) * told * centred_pre / (1 + power_post)
 """

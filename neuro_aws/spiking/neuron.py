@@ -49,12 +49,13 @@ p_d : 1
 score : 1
 """
 SOMA_STEP = """
+here = (t_in_timesteps - first_step) * dt
 A_d = A_d * decay_l
 B_d = B_d * decay_s
 V = psp_scale * (A_d - B_d)
 V_star = prediction * V
-g_e = excitation_t(t - start)
-g_i = inhibition_t(t - start)
+g_e = excitation_t(here)
+g_i = inhibition_t(here)
 g = leak + coupling + g_e + g_i
 U_inf = (coupling * V + g_e * excitatory + g_i * inhibitory) / g
 U = U_inf + (U - U_inf) * exp(-g * h)
@@ -73,7 +74,8 @@ SYNAPSE_STEP = """
 A_p = A_p * decay_l
 B_p = B_p * decay_s
 change = change * decay_lowpass + (1 - decay_lowpass) * score_post * psp_scale * (A_p - B_p)
-w = clip(w + eta * awake_t(t - start) * change, 0, most)
+here = (t_in_timesteps - first_step) * dt
+w = clip(w + rate_t(here) * change, 0, most)
 """
 KEPT = {
     "soma": ["A_d", "B_d", "U", "V_star", "rest", "score"],
@@ -144,12 +146,12 @@ class TaughtNeuron:
         """Live one stretch: ``awake`` and ``eta`` by step; tables are filled up to ``rows``."""
         b2, n, h = self.b2, self.neuron, self.section.dt
         b2.seed(seed % 2**32)
-        start, steps = self.network.t, len(awake)
+        start, steps = self.now(), len(awake)
         fine = round(self.section.step / h)
         on = np.repeat(np.pad(awake, (0, rows - steps)), fine)
         rates = np.repeat(np.pad(eta, (0, rows - steps)), fine)
         namespace = {
-            "h": h, "start": start, "decay_l": np.exp(-h / n.tau_l), "eta": 1.0,
+            "h": h, "first_step": round(start / h), "decay_l": np.exp(-h / n.tau_l),
             "decay_s": np.exp(-h / n.tau_s), "decay_lowpass": np.exp(-h / LOWPASS),
             "psp_scale": n.psp_scale, "prediction": n.prediction, "leak": n.leak,
             "coupling": n.coupling, "excitatory": n.excitatory, "inhibitory": n.inhibitory,
@@ -161,14 +163,14 @@ class TaughtNeuron:
             "inhibition_t": b2.TimedArray(
                 TEACHER_INHIBITION * on, dt=h * b2.ms, name="inhibition_t"
             ),
-            "awake_t": b2.TimedArray(rates, dt=h * b2.ms, name="awake_t"),
+            "rate_t": b2.TimedArray(rates, dt=h * b2.ms, name="rate_t"),
         }  # fmt: skip
         self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
         o = self.objects
         lived = NeuronLived(
             np.asarray(o["potentials"].U)[0].copy(),
             np.asarray(o["potentials"].V_star)[0].copy(),
-            np.asarray(o["spikes"].t / b2.ms) - float(start / b2.ms),
+            np.rint((np.asarray(o["spikes"].t / b2.ms) - start) / h) * h,
         )
         for name in ("potentials", "spikes"):
             o[name].resize(0)

@@ -1,0 +1,435 @@
+"""The spiking backend: closed forms, signs, gates, resumption, refusals, and Brian2's traps."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from neuro_aws import Options, resume, run
+from neuro_aws.errors import NeuroAWSError, ProtocolError
+from neuro_aws.protocol import Protocol
+from neuro_aws.spiking import brian, kernels
+from neuro_aws.spiking.cortex import Cortex, Drive
+from neuro_aws.spiking.files import load_state, save_state
+from neuro_aws.spiking.kernels import Neuron
+from tests.conftest import ROOT
+
+TEXT = """
+schema_version: 1
+name: small
+backend: spiking
+stimulus: {source: digits, classes: [0, 1], held_out: 50}
+network: {layers: [64, 12, 6]}
+algorithm: {name: adversarial_wake_sleep, credit: scalar}
+spiking: {segment: 1, window: 2, ach_units: 16, target: numpy, traces: [{layer: 1, ids: [0, 3]}]}
+targets:
+  cells: {layer: 1, ids: [1, 4]}
+schedule:
+  - {name: infancy, cycles: 3, phases: [{wake: 5}, {nrem: 1}, {rem: 5}]}
+  - {name: later, cycles: 3, branch: true, phases: [{wake: 5}, {rem: 5}]}
+arms:
+  control: {}
+  silenced: {perturb: [{silence: {targets: cells}, during: rem, in: later}]}
+  clamped: {perturb: [{clamp: {neuromodulator: ach}, in: later}]}
+measure: [spike_targets, spike_ach, spike_rates, spike_dreams, spike_prediction]
+"""
+
+
+def protocol(*overrides: str) -> Protocol:
+    return Protocol.from_text(TEXT, "small", overrides)
+
+
+def cortex(*overrides: str, animal: int = 0) -> Cortex:
+    spec = protocol(*overrides).spec
+    brian.chosen_target(spec.spiking.target)
+    return Cortex(spec, animal)
+
+
+def drive(cortex: Cortex, steps: int, wake: float = 1.0, **gates: float) -> Drive:
+    rng = np.random.default_rng(0)
+    potential = np.zeros((steps, cortex.count))
+    driven = cortex.layer(0) if wake else cortex.layer(len(cortex.sizes) - 1)
+    potential[:, driven] = rng.uniform(0, 1, (steps, driven.stop - driven.start))
+    names = ("feedforward", "feedback", "ach", "homeostasis")
+    return Drive(
+        np.full(steps, wake),
+        potential,
+        np.ones((steps, cortex.count)),
+        {name: np.full(steps, gates.get(name, 0.0)) for name in names},
+        np.full(steps, np.nan),
+    )
+
+
+@pytest.mark.parametrize("dt", [0.1, 0.2, 0.25, 0.5, 1.0])
+def test_a_psp_has_the_area_of_theory_at_every_time_step(dt):
+    """One spike through one synapse of weight 1: the sum of V over time is tau_s / g_L.
+
+    An Euler step in place of the exact decay is 18 % off at 1 ms.
+    """
+    c = cortex(f"spiking.dt={dt}", "spiking.step=200", "spiking.segment=0.2")
+    b2, cells, n = c.b2, c.objects["cortex"], c.neuron
+    c.objects["feedback"].w = 0.0
+    cells.bias_dendrite = 0.0
+    monitor = b2.StateMonitor(cells, "V_star", record=[0], dt=dt * b2.ms, when="end", name="v")
+    c.network.add(monitor)
+    cells.A_d[0] = cells.B_d[0] = 1.0
+    c.live(drive(c, 1), 0)
+    v = np.asarray(monitor.V_star)[0] / n.prediction
+    area = v.sum() * dt
+    assert area == pytest.approx(n.tau_s / n.leak, rel=0.01)
+    t = dt * np.arange(1, len(v) + 1)
+    assert np.allclose(v, kernels.psp(n, t), atol=1e-9)
+
+
+def test_the_firing_intensity_is_the_papers():
+    n = Neuron()
+    assert kernels.phi(n, np.array(1.0)) == pytest.approx(0.15 / 1.5)
+    assert kernels.phi(n, np.array(9.0)) == pytest.approx(0.15, rel=1e-3)
+    u = np.linspace(-1, 2, 7)
+    numeric = (kernels.phi(n, u + 1e-6) - kernels.phi(n, u - 1e-6)) / 2e-6
+    assert np.allclose(kernels.slope(n, u), numeric, rtol=1e-6)
+    assert n.tau_l == 10
+    assert n.psp_scale == pytest.approx(30 / 7)
+
+
+@pytest.mark.parametrize("dt", [0.5, 1.0])
+def test_cells_fire_as_often_as_the_escape_noise_says(dt):
+    """Rate of a renewal process with hazard phi and a dead time: phi / (1 + phi t_ref)."""
+    c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=20")
+    d = drive(c, 200)
+    d.potential[:, c.layer(0)] = 0.95
+    lived = c.live(d, 3)
+    n = c.neuron
+    u = 0.95 * n.teacher / (n.leak + n.teacher)
+    hazard = 1 - np.exp(-float(kernels.phi(n, np.array(u))) * dt)
+    expected = hazard / (1 + hazard * (n.refractory / dt - 1)) / dt * 1000
+    found = (lived.neuron < 64).sum() / 64 / 20
+    assert found == pytest.approx(expected, rel=0.03)
+
+
+def test_the_score_has_mean_zero_where_the_dendrite_is_right():
+    """No bias at the dead time: where V* = U the expected change of feedback is 0."""
+    c = cortex("network.layers=[64, 12]", "spiking.segment=20", "spiking.learning.feedback=0",
+               "spiking.learning.dendrite_bias=1.0")  # fmt: skip
+    n, cells = c.neuron, c.objects["cortex"]
+    d = drive(c, 200, feedback=0.0)
+    d.potential[:, c.layer(0)] = 0.9
+    cells.bias_dendrite = 0.9 * n.teacher / (n.leak + n.teacher) / n.prediction
+    c.objects["feedback"].w = 0.0
+    lived = c.live(d, 5)
+    counts = np.bincount(lived.neuron, minlength=c.count)[c.layer(0)]
+    expected = lived.expected.sum(0)[c.layer(0)]
+    assert counts.sum() == pytest.approx(expected.sum(), rel=0.02)
+
+
+def test_closed_gates_change_nothing():
+    c = cortex()
+    before = c.state()
+    c.live(drive(c, 10), 1)
+    after = c.state()
+    for name in ("feedforward.w", "feedback.w", "readout.r", "cortex.bias", "cortex.bias_dendrite"):
+        assert np.array_equal(before[name], after[name]), name
+    assert not np.array_equal(before["cortex.U"], after["cortex.U"])
+
+
+@pytest.mark.parametrize("gate", ["feedforward", "feedback", "ach", "homeostasis"])
+def test_every_gate_opens_its_own_plasticity_alone(gate):
+    opens = {
+        "feedforward": {"feedforward.w"},
+        "feedback": {"feedback.w", "cortex.bias_dendrite"},
+        "ach": {"readout.r", "features.mean"},
+        "homeostasis": {"cortex.bias"},
+    }
+    c = cortex()
+    c.live(drive(c, 10, ach=1.0), 1)  # so that ACh has something to say
+    before = c.state()
+    c.live(drive(c, 10, **{gate: 1.0}), 2)
+    after = c.state()
+    watched = set.union(*opens.values())
+    changed = {name for name in watched if not np.array_equal(before[name], after[name])}
+    assert changed == opens[gate]
+
+
+def test_the_readout_rises_in_wake_and_falls_in_rem():
+    c = cortex("spiking.learning.ach=0.2")
+    for k in range(6):
+        awake = c.live(drive(c, 10, 1.0, ach=1.0), 2 * k)
+        asleep = c.live(drive(c, 10, 0.0, ach=1.0), 2 * k + 1)
+    assert awake.level.mean() > 0.3
+    assert asleep.level.mean() < -0.3
+
+
+def test_silenced_cells_do_not_fire_and_only_they():
+    c = cortex()
+    d = drive(c, 10)
+    d.gain[:, 70] = 0.0
+    lived = c.live(d, 1)
+    assert 70 not in lived.neuron
+    assert {69, 71} <= set(lived.neuron.tolist())
+
+
+def test_ach_clamped_at_nothing_teaches_nothing():
+    c = cortex()
+    c.live(drive(c, 10, ach=1.0), 1)
+    before = c.state()["feedforward.w"]
+    d = drive(c, 10, feedforward=1.0)
+    d.clamp[:] = 0.0
+    c.live(d, 2)
+    assert np.array_equal(before, c.state()["feedforward.w"])
+    d.clamp[:] = 1.0
+    c.live(d, 3)
+    assert not np.array_equal(before, c.state()["feedforward.w"])
+
+
+def test_monitors_are_empty_after_a_segment():
+    """SpikeMonitor.resize(0) leaves its count; the next segment would then return old spikes."""
+    c = cortex()
+    first = c.live(drive(c, 10), 1)
+    assert len(first.time)
+    assert len(c.objects["spikes"].t) == 0
+    assert c.objects["spikes"].num_spikes == 0
+    again = c.live(drive(c, 10), 1)
+    assert again.time.max() <= 1000
+    assert len(again.level) == len(first.level)
+
+
+def test_a_state_taken_up_gives_the_same_bits():
+    c = cortex()
+    c.live(drive(c, 10, feedback=1.0, ach=1.0, feedforward=1.0), 1)
+    state = c.state()
+    gates = {"feedback": 1.0, "ach": 1.0, "feedforward": 1.0, "homeostasis": 1.0}
+    here = c.live(drive(c, 10, **gates), 2)
+    other = cortex()
+    other.load(state)
+    there = other.live(drive(other, 10, **gates), 2)
+    assert np.array_equal(here.neuron, there.neuron)
+    assert np.array_equal(here.level, there.level)
+    for name, values in c.state().items():
+        assert np.array_equal(values, other.state()[name]), name
+
+
+def test_tables_are_looked_up_by_the_segments_own_time_at_every_clock():
+    """A gate that opens in the second step must open there in a later segment too."""
+    changes = []
+    for later in (False, True):
+        c = cortex()
+        if later:
+            c.live(drive(c, 10), 1)
+        d = drive(c, 2)
+        d.gates["homeostasis"][:] = [0.0, 1.0]
+        d.potential[:, c.layer(0)] = [[0.0], [0.9]]
+        c.objects["cortex"].fired = 0.0
+        before = c.state()["cortex.bias"]
+        lived = c.live(d, 2)
+        first = lived.time[lived.neuron < 64]
+        assert (first >= 100).mean() > 0.9
+        changes.append(c.state()["cortex.bias"] - before)
+        assert np.abs(changes[-1]).max() <= 20 * 1e-3 * 5  # 20 ticks, not 40
+        assert changes[-1].any()
+
+
+def test_weights_are_read_as_they_were_connected():
+    c = cortex("network.layers=[64, 12, 5]")
+    up, down = c.objects["feedforward"], c.objects["feedback"]
+    for k in (0, 5, 64 * 12, 64 * 12 + 3):
+        pre, post = int(up.i[k]), int(up.j[k])
+        layer = 1 if pre < 64 else 2
+        found = c.weights("feedforward", layer)
+        assert found[post - c.starts[layer], pre - c.starts[layer - 1]] == up.w[k]
+    down.w = np.arange(len(down))
+    assert c.weights("feedback", 0)[int(down.j[7]), int(down.i[7]) - 64] == 7
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return run(protocol(), options=Options(out=str(tmp_path_factory.mktemp("spikes")), jobs=1))
+
+
+def test_a_run_holds_what_the_cells_did(finished):
+    counts = finished.read(0, "silenced", "counts/layer1")
+    phase = finished.read(0, "silenced", "neuromodulators/phase")
+    step = finished.read(0, "silenced", "counts/step")
+    assert np.array_equal(step, np.arange(63))
+    late = (step >= 33) & (phase == 2)
+    assert counts[late][:, [1, 4]].sum() == 0
+    assert counts[late][:, [0, 2, 3]].sum() > 0
+    assert counts[(step >= 33) & (phase == 0)][:, [1, 4]].sum() > 0
+    time, neuron = (finished.read(0, "silenced", f"spikes/{k}") for k in ("time", "neuron"))
+    assert np.all(np.diff(time) >= 0)
+    assert time.max() < 6300
+    whole = sum(finished.read(0, "silenced", f"counts/layer{i}").sum() for i in range(3))
+    assert len(time) == len(neuron) == whole
+    assert finished.read(0, "control", "potentials/soma").shape[1] == 2
+    with h5py.File(finished.folder / "recording.h5") as file:
+        assert file["s0/control/spikes/time"].attrs["units"] == "ms"
+
+
+def test_arms_share_their_life_up_to_the_branch_and_nrem_learns_nothing(finished):
+    control, silenced = (finished.read(0, a, "counts/layer0") for a in ("control", "silenced"))
+    assert np.array_equal(control[:38], silenced[:38])  # the branch, and the first wake after it
+    gate = finished.read(0, "control", "neuromodulators/gate")
+    phase = finished.read(0, "control", "neuromodulators/phase")
+    assert set(gate[phase == 0]) == {1.0}
+    assert set(gate[phase != 0]) == {0.0}
+    clamped = finished.read(0, "clamped", "neuromodulators/release")
+    assert not clamped[33:].any()
+
+
+def test_a_run_is_the_same_twice_and_on_resumption(finished, tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom neuro_aws import Options, run\n"
+        "from neuro_aws.protocol import Protocol\n"
+        "run(Protocol.from_text(Path(sys.argv[1]).read_text(), 'small'), "
+        "options=Options(out=sys.argv[2], jobs=1, save_seconds=0.0))\n"
+    )
+    (tmp_path / "small.yaml").write_text(TEXT)
+    command = [sys.executable, "-c", code, str(tmp_path / "small.yaml"), str(tmp_path / "out")]
+    started = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob("*/*/parts/s0/*/part_00001.h5")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(started.pid, signal.SIGKILL)
+    started.wait()
+    (folder,) = (tmp_path / "out").glob("*/*")
+    again = resume(folder)
+    for arm in finished.arms:
+        for path in ("spikes/time", "spikes/neuron", "neuromodulators/ach", "weights/feedback_into0",
+                     "weights/feedforward_into1", "metrics/value"):  # fmt: skip
+            mine, theirs = finished.read(0, arm, path), again.read(0, arm, path)
+            assert np.array_equal(mine, theirs, equal_nan=True), (arm, path)
+
+
+def test_ctrl_c_stops_between_segments_and_is_reported(tmp_path):
+    (tmp_path / "small.yaml").write_text(TEXT.replace("cycles: 3, branch", "cycles: 400, branch"))
+    command = [sys.executable, "-m", "neuro_aws", "run", str(tmp_path / "small.yaml"), "--jobs", "1",
+               "--out", str(tmp_path / "out"), "--arms", "control", "--save-every", "0.1"]  # fmt: skip
+    started = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob("*/*/parts/s0/control/part_00000.h5")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    started.send_signal(signal.SIGINT)
+    said, _ = started.communicate(timeout=60)
+    assert started.returncode == 1
+    assert "everything lived so far is saved" in said
+    assert "Traceback" not in said
+    (folder,) = (tmp_path / "out").glob("*/*")
+    _, facts = load_state(folder / "checkpoints" / "s0" / "control.resume.npz")
+    assert facts["step"] > 33
+
+
+def test_the_numpy_target_needs_no_compiler(monkeypatch, caplog):
+    monkeypatch.setattr(brian, "compiler_works", lambda: False)
+    with caplog.at_level("WARNING", logger="neuro_aws"):
+        assert brian.chosen_target("cython") == "numpy"
+    assert "no working C compiler" in caplog.text
+
+
+def test_an_unfit_numpy_is_named():
+    with pytest.raises(NeuroAWSError, match="does not work with numpy 2.4"):
+        brian.refuse_unfit((2, 9), (2, 4))
+    brian.refuse_unfit((2, 9), (2, 3))
+    brian.refuse_unfit((2, 10), (2, 4))
+
+
+def test_the_rate_backend_never_imports_brian2():
+    code = (
+        "import sys, neuro_aws, neuro_aws.sweep, neuro_aws.runner, neuro_aws.commands\n"
+        "from neuro_aws.protocol import Protocol\n"
+        "Protocol.load('protocols/spiking_critical_period.yaml')\n"
+        "sys.exit('brian2' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_brian2_leaves_ctrl_c_and_the_folder_alone(tmp_path):
+    code = (
+        "import signal, os\nmine = lambda *a: None\nsignal.signal(signal.SIGINT, mine)\n"
+        "from neuro_aws.spiking.brian import brian2\nb2 = brian2()\n"
+        "assert signal.getsignal(signal.SIGINT) is mine\nassert os.listdir('.') == []\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_broken_state_is_named(tmp_path):
+    save_state(tmp_path / "a.npz", {"w": np.arange(3)}, {"step": 4})
+    arrays, facts = load_state(tmp_path / "a.npz")
+    assert facts["step"] == 4
+    assert np.array_equal(arrays["w"], np.arange(3))
+    (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:40])
+    with pytest.raises(NeuroAWSError, match="cannot be read"):
+        load_state(tmp_path / "b.npz")
+
+
+REFUSED = [
+    ("network: {layers: [64, 12, 6]}", "network: {layers: [64, 12, 6], transfer: tanh}", "network.transfer"),
+    ("credit: scalar", "credit: layer", "algorithm.credit"),
+    ("{name: adversarial_wake_sleep, credit: scalar}", "{name: wake_sleep}", "algorithm.name"),
+    ("held_out: 50}", "held_out: 50, batch: 32}", "stimulus.batch"),
+    ("segment: 1,", "segment: 0.15,", "spiking"),
+    ("segment: 1,", "dt: 0.3,", "spiking.dt"),
+    ("segment: 1,", "tick: 7,", "spiking"),
+    ("ids: [0, 3]", "ids: [0, 12]", "spiking.traces[0].ids"),
+    ("layer: 1, ids: [0, 3]", "layer: 3, ids: [0]", "spiking.traces[0].layer"),
+    ("clamp: {neuromodulator: ach}", "yoke: {teaching: shuffled}", "arms.clamped.perturb[0].yoke"),
+    ("measure: [spike_targets", "measure: [linear_probe", "measure"),
+    ("measure: [spike_targets", "measure: [single_neuron", "measure"),
+    ("network: {layers: [64, 12, 6]}", "network: {layers: [64, 6000, 6]}", "network.layers"),
+    ("measure:", "watch: {every: 1}\nmeasure:", "watch"),
+    ("backend: spiking", "backend: rate", "spiking"),
+    ("backend: spiking", "backend: spikes", "backend"),
+    ("classes: [0, 1]", "classes: [0, 11]", "stimulus.digits.classes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "where"), REFUSED)
+def test_what_makes_no_sense_in_spikes_is_refused(old, new, where):
+    assert old in TEXT
+    with pytest.raises(ProtocolError) as refused:
+        Protocol.from_text(TEXT.replace(old, new, 1), "small")
+    assert any(where.split(".")[-1] in fault for fault in refused.value.faults), (
+        refused.value.faults
+    )
+
+
+def test_a_resolved_protocol_is_a_protocol():
+    spec = yaml.safe_load(protocol().resolved())
+    assert Protocol.from_text(yaml.safe_dump(spec), "again").spec == protocol().spec
+
+
+def test_the_single_neuron_learns_to_predict_its_soma(tmp_path):
+    """Shrunken: 30 s in place of 100 s, two animals; the prediction must already be close."""
+    path = ROOT / "protocols" / "spiking_urbanczik_senn.yaml"
+    small = Protocol.load(path, ["schedule.1.cycles=150", "spiking.segment=2"])
+    done = run(small, options=Options(out=str(tmp_path), jobs=1, seeds=2))
+    m = done.metrics.query("period == 'test'").groupby("name")["value"].min()
+    assert m["match"] > 0.93
+    assert m["match_teacher_off"] > 0.9
+    worst = done.metrics.query("period == 'test' and name == 'match_error_relative'")["value"].max()
+    assert worst < 0.4
+    weights = done.read(0, "control", "weights/feedback_into0")
+    assert weights.min() >= 0
+    assert weights.max() <= 0.3 + 1e-6
+
+
+@pytest.mark.slow
+def test_rem_silencing_silences_waking_cells_by_way_of_ach(tmp_path):
+    path = ROOT / "protocols" / "spiking_critical_period.yaml"
+    arms = ("control", "rem_silenced", "rem_silenced_ach_clamped")
+    done = run(path, options=Options(out=str(tmp_path), jobs=2, seeds=2, arms=arms))
+    rows = done.metrics.query("name == 'target_rate_relative'")
+    last = rows[rows.step == rows.step.max()].groupby("arm")["value"].mean()
+    assert last["rem_silenced"] < 0.6
+    assert last["rem_silenced_ach_clamped"] > 0.8
+    assert last["control"] > 0.75
