@@ -46,6 +46,12 @@ def evaluate(
     Where features were taken, the column ``extractor_hash`` names the weights of their network.
     """
     options = options or Options()
+    if run.protocol.spec.backend == "spiking":
+        raise NeuroAWSError(
+            "spiking lives are measured as they go, from their own spikes",
+            where=str(run.folder),
+            next_step="See metrics.csv, or put more into the protocol's `measure`",
+        )
     chosen = _chosen(run, measures, options)
     if arm is not None and arm not in run.arms:
         raise NeuroAWSError(f"no arm {arm!r}", next_step="Arms: " + ", ".join(run.arms))

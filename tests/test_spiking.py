@@ -270,6 +270,24 @@ def test_a_run_holds_what_the_cells_did(finished):
         assert file["s0/control/spikes/time"].attrs["units"] == "ms"
 
 
+def test_the_commands_know_a_spiking_run(finished, tmp_path):
+    def command(*words: str) -> subprocess.CompletedProcess:
+        call = [sys.executable, "-m", "neuro_aws", *words]
+        return subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+
+    folder = str(finished.folder)
+    done = command("plot", folder, "--arm", "silenced", "--csv", str(tmp_path / "t.csv"),
+                   "--out", str(tmp_path / "f.png"))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "release" in (tmp_path / "t.csv").read_text().splitlines()[0]
+    assert (tmp_path / "f.png").stat().st_size > 10_000
+    refused = command("evaluate", folder)
+    assert refused.returncode == 1
+    assert "measured as they go" in refused.stderr + refused.stdout
+    assert command("inspect", folder).returncode == 0
+    assert command("compare", folder, folder).returncode == 0
+
+
 def test_arms_share_their_life_up_to_the_branch_and_nrem_learns_nothing(finished):
     control, silenced = (finished.read(0, a, "counts/layer0") for a in ("control", "silenced"))
     assert np.array_equal(control[:38], silenced[:38])  # the branch, and the first wake after it

@@ -48,7 +48,10 @@ def command(
     default = Path(run) / "figures" / f"traces_s{animal}_{arm}.png"
     click.echo(save(drawn, Path(out) if out else default))
     frame = drawing.table(opened, animal, arm)
+    spiking = opened.protocol.spec.backend == "spiking"
     if csv_path:
-        drawing.drawn_columns(frame, wanted).to_csv(csv_path, index=False)
+        kept = frame if spiking else drawing.drawn_columns(frame, wanted)
+        kept.to_csv(csv_path, index=False)
         click.echo(csv_path)
-    click.echo(drawing.correlations(frame).to_string(index=False, float_format="%.3f"))
+    if not spiking:
+        click.echo(drawing.correlations(frame).to_string(index=False, float_format="%.3f"))

@@ -32,6 +32,9 @@ CONV_OVERHEAD = 1.8
 REFERENCE_CALL = 6e-7
 """Seconds of one small-array operation on the machine the figures above were taken on."""
 
+SPIKING_CALLS, SPIKING_SYNAPSE = 8e-5, 7e-10
+"""Seconds of a time step of Brian2 (cython), and of a synapse in it: benchmarks/spiking_step.py."""
+
 START_SECONDS, LIFE_SECONDS = 8.0, 0.1
 """Starting the processes and drawing the figures; storing one life."""
 
@@ -125,13 +128,24 @@ def estimate(
     call = small_call_seconds()
     pairs = len(spec.network.layers) - 1
     calls = CALLS_PER_STEP + CALLS_PER_PAIR * pairs
-    per_step = calls * call + flops_per_step(spec) / matrix_rate()
+    if spec.backend == "spiking":
+        per_step = _spiking_step(spec) * call / REFERENCE_CALL
+    else:
+        per_step = calls * call + flops_per_step(spec) / matrix_rate()
     measuring = _measuring(protocol, chosen, trunks) * call / REFERENCE_CALL
     spread = max(1, min(jobs, animals * len(chosen)))
     one = steps * per_step + measuring
     seconds = animals / spread * one + START_SECONDS + LIFE_SECONDS * animals * len(chosen)
     size = animals * _bytes(spec, steps, len(chosen))
     return Estimate(animals * steps, seconds, size, _images_per_step(spec))
+
+
+def _spiking_step(spec: ProtocolSpec) -> float:
+    """Return the seconds of one step of the schedule: Brian2's calls, and the synapses' ticks."""
+    sizes = spec.network.layers
+    synapses = 2 * sum(a * b for a, b in itertools.pairwise(sizes))
+    time_steps = spec.spiking.step / spec.spiking.dt
+    return time_steps * (SPIKING_CALLS + SPIKING_SYNAPSE * synapses * 5.0 / spec.spiking.tick)
 
 
 def _images_per_step(spec: ProtocolSpec) -> float:
@@ -157,6 +171,10 @@ def _measuring(protocol: Protocol, arms: list, trunks: list) -> float:  # type: 
 
 def _bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
     layers = len(spec.network.layers)
+    if spec.backend == "spiking":
+        cells, seconds = sum(spec.network.layers), steps * spec.spiking.step / 1000
+        spikes = 12 * cells * spec.spiking.target_rate * seconds * spec.spiking.spikes
+        return int(spikes + steps * (37 + 6 * cells) + 300_000 * arms)
     signals = (8 + 1 + 4 * 4) / spec.record.ach.every
     signals += (8 + 1 + 4 * 7 * (layers - 1)) / spec.record.plasticity.every
     activity = sum(

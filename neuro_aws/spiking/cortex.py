@@ -171,7 +171,7 @@ class Cortex:
         o["cortex"].run_regularly(e.STEP, name="step", **self._clock)
         tick = {"dt": self.section.tick * self.b2.ms, "when": "end"}
         order = (
-            ("features", e.FEATURES_CLEAR), ("reads", e.READ), ("features", e.FEATURES_TICK),
+            ("reads", e.READ), ("features", e.FEATURES_TICK),
             ("readout", e.ACH_COLLECT), ("ach", e.ACH_TICK), ("cortex", e.HEAR),
             ("readout", e.ACH_LEARN), ("feedforward", e.FEEDFORWARD_TICK),
             ("feedback", e.FEEDBACK_TICK), ("cortex", e.CORTEX_TICK),

@@ -137,7 +137,6 @@ f : 1
 f_mean : 1
 centred : 1
 """
-FEATURES_CLEAR = "x = 0"
 READ = "x_post += w * trace_pre"
 FEATURES_TICK = """
 here = (t_in_timesteps - first_step) * dt
@@ -147,6 +146,7 @@ variance = variance + pace * ((x - mean)**2 - variance)
 f = clip((x - mean) / sqrt(variance + 1e-6) - bend, 0, 10)
 f_mean = f_mean + pace * (f - f_mean)
 centred = f - f_mean
+x = 0
 """
 
 ACH = """

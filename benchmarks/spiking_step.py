@@ -1,0 +1,95 @@
+"""What a second of spiking life costs, and how it grows with neurons and synapses.
+
+    python benchmarks/spiking_step.py                     # the sizes below, everything plastic
+    python benchmarks/spiking_step.py --seconds 2 --sizes 64-40-16 --targets cython
+
+Every size lives the same seconds in turn, round after round, in one process (one thread); code is
+compiled before the clock starts. Prints the median over rounds as seconds of biological time a
+second of wall time, the time of one step, and that time for a million synapses.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from neuro_aws.protocol import Protocol
+from neuro_aws.spiking.brian import chosen_target
+from neuro_aws.spiking.cortex import Cortex, Drive
+
+SIZES = ("64-40-16", "64-200-40", "400-400-100", "800-600-200")
+TEXT = """
+schema_version: 1
+name: benchmark
+backend: spiking
+stimulus: {{source: images, folder: ., side: {side}, held_out: 2}}
+network: {{layers: {layers}}}
+algorithm: {{name: adversarial_wake_sleep, credit: scalar}}
+spiking: {{target: {target}, segment: {segment}}}
+schedule: [{{name: life, cycles: 1, phases: [{{wake: 5}}, {{rem: 5}}]}}]
+"""
+
+
+def cortex(sizes: list[int], target: str, seconds: float) -> Cortex:
+    """Return a cortex; the protocol's stimulus stands in for any layer 0."""
+    text = TEXT.format(side=8, layers=[64, *sizes[1:]], target=target, segment=seconds)
+    spec = Protocol.from_text(text).spec
+    network = spec.network.model_copy(update={"layers": tuple(sizes)})
+    chosen_target(target)
+    return Cortex(spec.model_copy(update={"network": network}), 0)
+
+
+def drive(made: Cortex, steps: int) -> Drive:
+    """Return half a second of wake and of REM in turn, with every gate open."""
+    rng = np.random.default_rng(0)
+    wake = np.tile([1.0] * 5 + [0.0] * 5, steps)[:steps]
+    potential = np.zeros((steps, made.count))
+    potential[:, made.layer(0)] = rng.uniform(0, 0.9, (steps, made.sizes[0])) * wake[:, None]
+    top = made.layer(len(made.sizes) - 1)
+    potential[wake == 0, top] = rng.normal(0.6, 0.3, (int((wake == 0).sum()), made.sizes[-1]))
+    gates = {"feedforward": wake, "feedback": wake, "homeostasis": wake, "ach": np.ones(steps)}
+    return Drive(wake, potential, np.ones((steps, made.count)), gates, np.full(steps, np.nan))
+
+
+def main() -> None:
+    """Print one line a size and target."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--seconds", type=float, default=10.0, help="biological, a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sizes", nargs="+", default=list(SIZES))
+    parser.add_argument("--targets", nargs="+", default=["cython", "numpy"])
+    arguments = parser.parse_args()
+    cases = {}
+    for size in arguments.sizes:
+        for target in arguments.targets:
+            made = cortex([int(n) for n in size.split("-")], target, arguments.seconds)
+            chosen_target(target)
+            steps = round(arguments.seconds * 10)
+            made.live(drive(made, steps), 0)
+            cases[size, target] = made, drive(made, steps)
+    taken: dict[tuple[str, str], list[float]] = {case: [] for case in cases}
+    for round_ in range(arguments.rounds):
+        for case, (made, what) in cases.items():
+            chosen_target(case[1])
+            begun = time.perf_counter()
+            made.live(what, 1 + round_)
+            taken[case].append(time.perf_counter() - begun)
+    print("layers target | neurons synapses | x real time | us a step | us a step, 10^6 synapses")
+    for (size, target), times in taken.items():
+        made = cases[size, target][0]
+        synapses = 2 * sum(a * b for a, b in made.pairs)
+        seconds = statistics.median(times)
+        step = seconds / arguments.seconds / 1000 * made.section.dt * 1e6
+        print(
+            f"{size:<12} {target:<7} | {made.count:5d} {synapses:9,d} | "
+            f"{arguments.seconds / seconds:6.2f} | {step:7.0f} | {step / synapses * 1e6:9.0f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
