@@ -4,22 +4,25 @@
     python benchmarks/spiking_step.py --seconds 2 --sizes 64-40-16 --targets cython
 
 Every size lives the same seconds in turn, round after round, in one process (one thread); code is
-compiled before the clock starts. Prints the median over rounds as seconds of biological time a
-second of wall time, the time of one step, and that time for a million synapses.
+compiled before the clock starts, and of cpp_standalone's program the run alone is counted. Prints
+the median over rounds as seconds of biological time a second of wall time, the time of one step,
+and that time for a million synapses.
 """
 
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from neuro_aws.protocol import Protocol
-from neuro_aws.spiking.brian import chosen_target
+from neuro_aws.spiking.brian import brian2, chosen_target
 from neuro_aws.spiking.cortex import Cortex, Drive
 
 SIZES = ("64-40-16", "64-200-40", "400-400-100", "800-600-200")
@@ -56,29 +59,51 @@ def drive(made: Cortex, steps: int) -> Drive:
     return Drive(wake, potential, np.ones((steps, made.count)), gates, np.full(steps, np.nan))
 
 
+def alone(sizes: list[int], seconds: float) -> float:
+    """Return the seconds that a cpp_standalone program runs for, its compilation left out."""
+    b2 = brian2()
+    with tempfile.TemporaryDirectory() as folder:
+        b2.set_device("cpp_standalone", directory=folder, build_on_run=False)
+        try:
+            made = cortex(sizes, "cython", seconds)
+            what = drive(made, round(seconds * 10))
+            made.live(what, 0, built=lambda: b2.device.build(directory=folder))
+            return float(b2.device._last_run_time)
+        finally:
+            b2.device.reinit()
+            b2.set_device("runtime")
+
+
 def main() -> None:
     """Print one line a size and target."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=10.0, help="biological, a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sizes", nargs="+", default=list(SIZES))
-    parser.add_argument("--targets", nargs="+", default=["cython", "numpy"])
+    parser.add_argument("--targets", nargs="+", default=["cython", "numpy", "cpp_standalone"])
     arguments = parser.parse_args()
-    cases = {}
+    cases: dict[tuple[str, str], tuple[Cortex, Any]] = {}
     for size in arguments.sizes:
         for target in arguments.targets:
+            if target == "cpp_standalone":
+                continue
             made = cortex([int(n) for n in size.split("-")], target, arguments.seconds)
-            chosen_target(target)
             steps = round(arguments.seconds * 10)
             made.live(drive(made, steps), 0)
             cases[size, target] = made, drive(made, steps)
     taken: dict[tuple[str, str], list[float]] = {case: [] for case in cases}
     for round_ in range(arguments.rounds):
-        for case, (made, what) in cases.items():
+        for case, (made, what) in list(cases.items()):
             chosen_target(case[1])
             begun = time.perf_counter()
             made.live(what, 1 + round_)
             taken[case].append(time.perf_counter() - begun)
+    if "cpp_standalone" in arguments.targets:
+        for size in arguments.sizes:
+            numbers = [int(n) for n in size.split("-")]
+            case = size, "cpp_standalone"
+            taken[case] = [alone(numbers, arguments.seconds) for _ in range(arguments.rounds)]
+            cases[case] = cortex(numbers, "numpy", arguments.seconds), drive
     print("layers target | neurons synapses | x real time | us a step | us a step, 10^6 synapses")
     for (size, target), times in taken.items():
         made = cases[size, target][0]
@@ -86,7 +111,7 @@ def main() -> None:
         seconds = statistics.median(times)
         step = seconds / arguments.seconds / 1000 * made.section.dt * 1e6
         print(
-            f"{size:<12} {target:<7} | {made.count:5d} {synapses:9,d} | "
+            f"{size:<12} {target:<14} | {made.count:5d} {synapses:9,d} | "
             f"{arguments.seconds / seconds:6.2f} | {step:7.0f} | {step / synapses * 1e6:9.0f}"
         )
 

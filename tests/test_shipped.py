@@ -200,6 +200,18 @@ def test_the_benchmark_compares_equal_things():
     assert all(float(row[-1]) < 1e-12 for row in rows)
 
 
+def test_the_spiking_benchmark_tells_how_cost_grows():
+    script = str(ROOT / "benchmarks" / "spiking_step.py")
+    small = ["--seconds", "0.5", "--rounds", "1", "--sizes", "64-12-6", "64-40-16"]
+    done = subprocess.run(
+        [sys.executable, script, *small, "--targets", "numpy"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|") for line in done.stdout.splitlines()[1:]]
+    assert [int(row[1].split()[0]) for row in rows] == [82, 120]
+    assert all(float(row[2]) > 0 for row in rows)
+
+
 def readme_commands() -> list[str]:
     text = (ROOT / "README.md").read_text()
     blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", text, re.S)

@@ -380,6 +380,28 @@ def test_brian2_leaves_ctrl_c_and_the_folder_alone(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(not brian.compiler_works(), reason="no C compiler")
+def test_a_program_of_its_own_lives_the_same_life(tmp_path):
+    """cpp_standalone, one period: other random numbers, the same laws."""
+    data = yaml.safe_load(TEXT)
+    data["schedule"] = [{"name": "life", "cycles": 6, "phases": [{"wake": 5}, {"rem": 5}]}]
+    data |= {"arms": {"control": {}}, "measure": ["spike_rates"]}
+    done, known = (
+        run(
+            Protocol.from_text(
+                yaml.safe_dump(data), "small", [f"spiking.target={target}", "spiking.prior=normal"]
+            ),
+            options=Options(out=str(tmp_path), jobs=1),
+        )
+        for target in ("cpp_standalone", "numpy")
+    )
+    for layer in range(3):
+        a, b = (r.read(0, "control", f"counts/layer{layer}").mean() for r in (done, known))
+        assert a == pytest.approx(b, rel=0.1)
+    weights = done.read(0, "control", "weights/feedback_into0")
+    assert not np.array_equal(weights[0], weights[-1])
+
+
 def test_a_broken_state_is_named(tmp_path):
     save_state(tmp_path / "a.npz", {"w": np.arange(3)}, {"step": 4})
     arrays, facts = load_state(tmp_path / "a.npz")
@@ -397,6 +419,7 @@ REFUSED = [
     ("held_out: 50}", "held_out: 50, batch: 32}", "stimulus.batch"),
     ("segment: 1,", "segment: 0.15,", "spiking"),
     ("segment: 1,", "dt: 0.3,", "spiking.dt"),
+    ("target: numpy", "target: cpp_standalone", "spiking.prior"),
     ("segment: 1,", "tick: 7,", "spiking"),
     ("ids: [0, 3]", "ids: [0, 12]", "spiking.traces[0].ids"),
     ("layer: 1, ids: [0, 3]", "layer: 3, ids: [0]", "spiking.traces[0].layer"),

@@ -33,6 +33,12 @@ def check_spiking(spec: ProtocolSpec) -> Found:
                 yield (*path, "yoke"), "spikes hear one stimulus at a time: nothing to shuffle over"
             if spec.stimulus.source == "spike_pattern":
                 yield path, "a single neuron has no network to perturb"
+    if spec.spiking.target == "cpp_standalone":
+        if spec.stimulus.source == "spike_pattern":
+            yield ("spiking", "target"), "a single neuron needs no program of its own; use cython"
+        elif spec.spiking.prior == "replay":
+            message = "looks back while it runs, which cpp_standalone cannot; use prior: normal"
+            yield ("spiking", "prior"), message
 
 
 def _changed(section: BaseModel, beside: set[str]) -> list[str]:

@@ -40,8 +40,8 @@ class TraceRecord(Section):
 class SpikingSection(Section):
     """Two-compartment spiking neurons (Urbanczik & Senn 2014); potentials in units of 15 mV."""
 
-    target: Literal["numpy", "cython"] = "cython"
-    """How Brian2 makes code; numpy needs no C compiler."""
+    target: Literal["numpy", "cython", "cpp_standalone"] = "cython"
+    """How Brian2 makes code: numpy needs no compiler, cpp_standalone lives whole periods."""
     dt: Annotated[float, AfterValidator(_time_step)] = 1.0
     """Time step, ms."""
     step: float = Field(100.0, ge=10, le=10_000)

@@ -62,7 +62,7 @@ def _quietly_imported() -> ModuleType:
 def chosen_target(wanted: str) -> str:
     """Return the target to use: numpy, with a warning, where there is no C compiler."""
     module = brian2()
-    if wanted == "numpy":
+    if wanted in ("numpy", "cpp_standalone"):  # the latter's program is made apart
         target = "numpy"
     elif compiler_works():
         target = "cython"

@@ -1,6 +1,7 @@
 """The spiking cortex as Brian2 objects: one group of neurons, one set of synapses a projection."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,10 +102,11 @@ class Cortex:
         )  # fmt: skip
         cells.release = b2.linked_var(ach, "delta")
         number = np.arange(self.count)
-        cells.hidden = (number >= self.starts[1]).astype(float)
+        hidden = (number >= self.starts[1]).astype(float)
+        cells.hidden = hidden
         cells.top = (number >= self.starts[-2]).astype(float)
         rest = self._resting(self.section.target_rate)
-        cells.bias = rest * np.asarray(cells.hidden)
+        cells.bias = rest * hidden
         cells.bias_dendrite = rest / self.neuron.prediction
         cells.U = rest
         self.objects |= {"ach": ach, "cortex": cells}
@@ -213,16 +215,28 @@ class Cortex:
             "eta_h": rates.homeostasis, "eta_a": rates.ach,
         }  # fmt: skip
 
-    def live(self, drive: Drive, seed: int, rows: int | None = None) -> Lived:
-        """Live one segment; its tables are filled up to ``rows`` steps, so that code is reused."""
+    def live(
+        self,
+        drive: Drive,
+        seed: int,
+        rows: int | None = None,
+        built: Callable[[], None] | None = None,
+    ) -> Lived:
+        """Live one segment; its tables are filled up to ``rows`` steps, so that code is reused.
+
+        ``built`` makes and runs the program, where Brian2 writes one (standalone).
+        """
         b2, steps = self.b2, len(drive.wake)
         b2.seed(seed % 2**32)
         start = self.now()
         first = {"first_step": round(start / self.section.dt)}  # of the cells' clock, at ticks too
         namespace = self.constants() | self.tables(drive, rows or steps) | first
         self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
+        if built is not None:
+            built()
         lived = self._lived(start)
-        self._empty()
+        if built is None:
+            self._empty()
         return lived
 
     def finished(self, begun: float, steps: int) -> bool:

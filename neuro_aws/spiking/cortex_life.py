@@ -18,6 +18,7 @@ from neuro_aws.recording.spiking_layout import traced_cells
 from neuro_aws.seeding import stream_key
 from neuro_aws.spiking.cortex import Array, Cortex, Drive, Lived
 from neuro_aws.spiking.life import Arrays, SpikingLife
+from neuro_aws.spiking.standalone import live_standalone
 from neuro_aws.spiking.timeline import Timeline
 
 WINDOW = ("counts", "expected", "level", "label")
@@ -52,10 +53,17 @@ class CortexLife(SpikingLife):
         """Live one stretch of biological time."""
         top = self.cortex.layer(len(self.cortex.sizes) - 1)
         drive, labels = self.timeline.drive(start, stop, self.wake.counts[:, top] / self.seconds)
-        begun = self.cortex.now()
-        lived = self.cortex.live(drive, seed, self.section.segment_steps)
-        if not self.cortex.finished(begun, stop - start):
-            return False
+        if self.whole_periods:
+            before = self.cortex.state()
+            lived, after = live_standalone(
+                self.spec, self.place.animal, self.traced, before, drive, seed
+            )
+            self.cortex.load(after)
+        else:
+            begun = self.cortex.now()
+            lived = self.cortex.live(drive, seed, self.section.segment_steps)
+            if not self.cortex.finished(begun, stop - start):
+                return False
         self._finite(stop)
         self._record(drive, labels, lived, start, stop)
         self.note = f"ACh {lived.level[-1]:.2f}"

@@ -47,6 +47,7 @@ class SpikingLife(ABC):
         self.step = self.start
         self.memory: Arrays = {}
         self.note = ""
+        self.whole_periods = self.section.target == "cpp_standalone"
         chosen_target(self.section.target)
 
     @abstractmethod
@@ -117,7 +118,8 @@ class SpikingLife(ABC):
     def _stretch(self) -> bool:
         """Live up to the end of the stretch, and record what belongs to every step."""
         whole = self.plan.schedule.stretches[self.plan.schedule(self.step).period]
-        start, stop = self.step, min(self.step + self.section.segment_steps, whole.stop, self.stop)
+        steps = whole.steps if self.whole_periods else self.section.segment_steps
+        start, stop = self.step, min(self.step + steps, whole.stop, self.stop)
         if not self.live(start, stop, stream_key(self.place.animal, "spiking/segment", start)):
             return False
         self.step = stop
