@@ -46,11 +46,13 @@ def draw(runs: list[Run], tables: list[pd.DataFrame]) -> Figure:
     grid = drawn.subplots(1, 2, sharey=True)
     for axes, run, table in zip(grid, runs, tables, strict=True):
         for i, row in enumerate(table.itertuples()):
-            for key, shift, colour in (("targets", -0.12, 1), ("spared", 0.12, 0)):
+            for key, label, shift, colour in (
+                ("targets", "target cells", -0.12, 1), ("spared", "spared cells", 0.12, 0)
+            ):  # fmt: skip
                 e = getattr(row, key)
                 axes.errorbar(
                     i + shift, e.mean, [[e.mean - e.low], [e.high - e.mean]], fmt="o", ms=4,
-                    capsize=2, color=ARM_COLOURS[colour], label=f"{key} cells" if not i else None,
+                    capsize=2, color=ARM_COLOURS[colour], label=label if not i else None,
                 )  # fmt: skip
         axes.axhline(1, color="0.8", lw=0.8, zorder=0)
         axes.set_xticks(
@@ -63,7 +65,7 @@ def draw(runs: list[Run], tables: list[pd.DataFrame]) -> Figure:
             f"{len(run.animals)} animals, 95 % intervals", loc="left",
         )  # fmt: skip
     grid[0].set_ylabel("waking activity / at onset")
-    grid[0].set_ylim(bottom=0)
+    grid[0].set_ylim(bottom=-0.06)
     grid[0].legend(loc="best")
     return drawn
 

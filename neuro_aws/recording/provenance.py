@@ -12,7 +12,7 @@ from typing import Any
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.recording.parts import replace_file
 
-LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "h5py", "pydantic", "matplotlib")
+LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "h5py", "pydantic", "matplotlib", "brian2")
 
 
 def version() -> str:
