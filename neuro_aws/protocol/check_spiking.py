@@ -12,6 +12,9 @@ from neuro_aws.protocol.vocabulary import SPIKING_MEASURES
 
 Found = Iterator[tuple[KeyPath, str]]
 
+OF_WEIGHTS = ("ocular_dominance",)
+"""Measures that look at weights, not at spikes."""
+
 MOST_NEURONS, MOST_SYNAPSES = 5_000, 5_000_000
 
 
@@ -29,6 +32,9 @@ def check_spiking(spec: ProtocolSpec) -> Found:
     for name, arm in spec.arms.items():
         for i, p in enumerate(arm.perturb):
             path: KeyPath = ("arms", name, "perturb", i)
+            if p.clamp is not None and p.clamp.level:
+                message = "spikes learn from ACh above its fast baseline: a constant is 0; drop it"
+                yield (*path, "clamp", "level"), message
             if p.yoke is not None:
                 yield (*path, "yoke"), "spikes hear one stimulus at a time: nothing to shuffle over"
             if spec.stimulus.source == "spike_pattern":
@@ -39,6 +45,9 @@ def check_spiking(spec: ProtocolSpec) -> Found:
         elif spec.spiking.prior == "replay":
             message = "looks back while it runs, which cpp_standalone cannot; use prior: normal"
             yield ("spiking", "prior"), message
+        if spec.record.weights or any(m.every and m.measure in OF_WEIGHTS for m in spec.measure):
+            message = "cpp_standalone shows weights at the ends of periods only"
+            yield ("spiking", "target"), message
 
 
 def _changed(section: BaseModel, beside: set[str]) -> list[str]:
@@ -81,6 +90,11 @@ def _sizes(spec: ProtocolSpec) -> Found:
         if sizes != (1, spec.stimulus.afferents):
             message = f"a single neuron and its afferents: [1, {spec.stimulus.afferents}]"
             yield ("network", "layers"), message
+        if spec.stimulus.period != spec.spiking.step:
+            yield ("stimulus", "period"), "is one step: give spiking.step the same duration"
+        read = {"target", "dt", "step", "tick", "segment", "window", "learning"}
+        for key in _changed(spec.spiking, read):
+            yield ("spiking", key), "has no meaning for a single neuron"
         return
     synapses = 2 * sum(a * b for a, b in itertools.pairwise(sizes))
     if sum(sizes) > MOST_NEURONS or synapses > MOST_SYNAPSES:

@@ -49,7 +49,7 @@ class SpikingSection(Section):
     tick: float = Field(5.0, ge=1, le=50)
     """Plasticity and ACh are brought up to date every so many ms."""
     segment: float = Field(10.0, ge=0.1, le=600)
-    """State and spikes are saved every so many seconds of biological time."""
+    """Random numbers begin anew every so many s of biological time; a stop falls in between."""
     window: float = Field(20.0, gt=0, le=3600)
     """Measures look back on so many seconds of each phase."""
     coupling_awake: float = Field(0.0, ge=0, le=1)

@@ -124,6 +124,11 @@ class Recorder(Tape):
             self.bytes += pictures.numel()
             self.put(f"images/{name}", pictures.numpy())
 
+    @property
+    def rows(self) -> int:
+        """Rows of the fastest dataset that wait to be written."""
+        return len(self._rows["neuromodulators/step"])
+
 
 def _by_unit(activity: Tensor) -> Tensor:
     """Return the mean over the batch of each unit; of each channel, where layers are maps."""

@@ -75,8 +75,3 @@ class Tape:
         self._rows = {column.path: [] for column in self.columns}
         self._chunks = {}
         self.bytes = 0
-
-    @property
-    def rows(self) -> int:
-        """Rows of the fastest dataset that wait to be written."""
-        return len(self._rows["neuromodulators/step"])

@@ -10,7 +10,8 @@ Everything is in discrete time, exact for the linear part: potentials dimensionl
                         U_inf = (g_c V + g_t X) / g;  neuromodulator 2 selects: in wake g_t drives
                         every soma, in sleep g_c (the dendrite) all but the top layer's
     spike               probability 1 - exp(-q phi(U) h), q the experimenter's gain; 0 if refractory
-    scores              S - p of this draw, times phi' h / p: for V* (feedback) and U (feedforward)
+    scores              S - p of this draw, times phi' h / p and the share of the drive: for V*
+                        g_D / (g_L + g_D) (feedback), for U g_t / g and q (feedforward)
 
 A presynaptic spike adds w to A and B of its targets. Scores are summed by neuron between ticks; at
 a tick (5 ms), in order:

@@ -13,9 +13,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from neuro_aws.errors import NeuroAWSError
 from neuro_aws.life import Place, describe
 from neuro_aws.metrics.subject import Value
 from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
+from neuro_aws.protocol.check_spiking import OF_WEIGHTS
 from neuro_aws.recording.parts import drop_after
 from neuro_aws.recording.spiking_layout import columns_of
 from neuro_aws.recording.tape import Tape
@@ -112,7 +114,7 @@ class SpikingLife(ABC):
         columns = columns_of(self.spec)
         self.tape = Tape(self.place.parts, columns, parts)
         drop_after(self.place.parts, parts, columns)
-        if self.step == self.start:
+        if parts == 0:
             self._keep_weights(self.step)
 
     def _stretch(self) -> bool:
@@ -120,10 +122,33 @@ class SpikingLife(ABC):
         whole = self.plan.schedule.stretches[self.plan.schedule(self.step).period]
         steps = whole.steps if self.whole_periods else self.section.segment_steps
         start, stop = self.step, min(self.step + steps, whole.stop, self.stop)
-        if not self.live(start, stop, stream_key(self.place.animal, "spiking/segment", start)):
-            return False
+        for every in self._weights_due():  # so that they are kept as they are then
+            cycles = every * len(whole.cycle)
+            stop = min(stop, start + cycles - (start - whole.start) % cycles)
+        seed = stream_key(self.place.animal, "spiking/segment", start)
+        try:
+            if not self.live(start, stop, seed):
+                return False
+        except NeuroAWSError:
+            self.tape.flush()
+            raise
+        except Exception as error:  # Brian2 and compilers raise what they like
+            self.tape.flush()
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            raise NeuroAWSError(
+                f"Brian2 could not go on after step {start} ({said[-1][:150]})",
+                where=f"animal {self.place.animal}, {self.place.segment}",
+                next_step="What was recorded is kept; see run.log",
+            ) from error
         self.step = stop
         return True
+
+    def _weights_due(self) -> list[int]:
+        """Return after how many cycles weights are looked at, for the recording or a measure."""
+        every = [self.spec.record.weights]
+        if isinstance(self.plan, ArmPlan):
+            every += [m.every for m in self.protocol.spec.measure if m.measure in OF_WEIGHTS]
+        return [n for n in every if n]
 
     def step_lived(self, spec: StepSpec) -> None:
         """Record a step's intervals, and at the end of a cycle what is due then."""

@@ -7,7 +7,8 @@ on, in REM it is off and the dendrite drives the soma. Every time step h (ms), i
     U     <- U_inf + (U - U_inf) e^{-g h}     g = g_L + g_D + g_E + g_I,
              U_inf = (g_D V + g_E E_E + g_I E_I) / g
     spike    with probability 1 - exp(-phi(U) h), unless refractory; no reset of U or V*
-    PI_j   = (S - p*) phi'(V*) h / p* PSP_j,  p* = 1 - exp(-phi(V*) h), 0 while refractory
+    PI_j   = (S - p*) k phi'(V*) h / p* PSP_j,  p* = 1 - exp(-phi(V*) h), 0 while refractory,
+             k = g_D / (g_L + g_D)
     D_j   <- D_j e^{-h / 100 ms} + (1 - e^{-h / 100 ms}) PI_j
     w_j   <- w_j + eta D_j, held in [0, 0.3], in wake
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.perturbations import Slots, slots
+from neuro_aws.perturbations.eyes import eye_columns
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, WAKE
 from neuro_aws.protocol import ArmPlan, TrunkPlan
 from neuro_aws.protocol.perturb import Perturbation
@@ -59,6 +60,10 @@ class Timeline:
                 drive.potential[row, self.cortex.layer(top)] = self._prior(spec.step, pool)
             for layer, gain in done.gains.items():
                 drive.gain[row, self.cortex.layer(layer)] = gain.numpy()
+            for p in acting:
+                if p.inactivate_eye is not None and spec.phase is WAKE:
+                    seen = eye_columns(self.world, p.inactivate_eye.eye)
+                    drive.gain[row, self.cortex.layer(0)][seen] = 0.0
             self._gates(drive, row, spec, done, acting, int(labels[row]))
         return drive, labels
 
@@ -102,6 +107,9 @@ class Timeline:
         label: int,
     ) -> None:
         """Open the gates of plasticity: in wake all, in REM that of ACh's readout, in NREM none."""
+        for p in acting:
+            if p.clamp is not None:
+                drive.clamp[row] = p.clamp.level
         if spec.phase is NREM:
             return
         awake = float(spec.phase is WAKE)
@@ -111,9 +119,8 @@ class Timeline:
                 gate = 0.0
             elif p.pair is not None and label in p.pair.labels:
                 gate *= p.pair.gain
-            elif p.clamp is not None:
-                drive.clamp[row] = p.clamp.level
         drive.gates["feedforward"][row] = gate * done.scales[FEEDFORWARD]
         drive.gates["feedback"][row] = awake * done.scales[FEEDBACK]
         drive.gates["ach"][row] = done.scales[DISCRIMINATOR]
-        drive.gates["homeostasis"][row] = awake * float(done.scales[FEEDFORWARD] > 0)
+        learns = self.plan.spec.algorithm.name != "frozen" and done.scales[FEEDFORWARD] > 0
+        drive.gates["homeostasis"][row] = awake * float(learns)
