@@ -14,7 +14,7 @@ demo: $(STAMP)
 	$(BIN)/neuro-aws run protocols/critical_period.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -49,6 +49,7 @@ def shrunken(path: Path, **more: str) -> Protocol:
     )
     if data.get("backend") == "spiking":
         overrides += [f"schedule.{i}.cycles=6" for i in range(len(data["schedule"]))]
+        overrides.append("spiking.target=numpy")
     if data["stimulus"]["source"] == "patches":
         overrides += ["stimulus.count=400", "stimulus.held_out=100"]
     if "dcgan" in data.get("network", {}):
