@@ -26,7 +26,7 @@ from neuro_aws.build import build_world
 from neuro_aws.plots.style import ARM_COLOURS, figure, save, styled
 from neuro_aws.protocol import Protocol
 from neuro_aws.seeding import stream_key
-from neuro_aws.spiking.brian import brian2, chosen_target
+from neuro_aws.spiking.brian import brian2, chosen_target, emptied
 from neuro_aws.spiking.cortex import Cortex, Drive
 from neuro_aws.spiking.kernels import slope
 from neuro_aws.spiking.timeline import Timeline
@@ -101,9 +101,7 @@ def one(animal: int, seconds: float) -> tuple[Array, Array]:
         gradient += summed(cortex, *(np.asarray(v) for v in (
             cells.U, cells.A_p, cells.B_p, features.f, features.variance)))  # fmt: skip
         count += samples
-        for monitor in monitors.values():
-            monitor.resize(0)
-            monitor.variables["N"].set_value(0)
+        emptied(monitors)
     update = (cortex.weights("feedforward", 1) - before) / SLOW
     return -update, gradient / count
 

@@ -12,7 +12,6 @@ and that time for a million synapses.
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from neuro_aws.protocol import Protocol
 from neuro_aws.spiking.brian import brian2, chosen_target
 from neuro_aws.spiking.cortex import Cortex, Drive
+from neuro_aws.spiking.standalone import program
 
 SIZES = ("64-40-16", "64-200-40", "400-400-100", "800-600-200")
 TEXT = """
@@ -61,17 +61,10 @@ def drive(made: Cortex, steps: int) -> Drive:
 
 def alone(sizes: list[int], seconds: float) -> float:
     """Return the seconds that a cpp_standalone program runs for, its compilation left out."""
-    b2 = brian2()
-    with tempfile.TemporaryDirectory() as folder:
-        b2.set_device("cpp_standalone", directory=folder, build_on_run=False)
-        try:
-            made = cortex(sizes, "cython", seconds)
-            what = drive(made, round(seconds * 10))
-            made.live(what, 0, built=lambda: b2.device.build(directory=folder))
-            return float(b2.device._last_run_time)
-        finally:
-            b2.device.reinit()
-            b2.set_device("runtime")
+    with program() as built:
+        made = cortex(sizes, "cython", seconds)
+        made.live(drive(made, round(seconds * 10)), 0, built=built)
+        return float(brian2().device._last_run_time)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from neuro_aws.metrics.subject import Value
 from neuro_aws.note import Note
 from neuro_aws.perturbations import Slots, slots
 from neuro_aws.phase import Phase
-from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
+from neuro_aws.protocol import ArmPlan, Protocol, StepSpec
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schema import Watch
 from neuro_aws.recording.parts import drop_after
@@ -100,16 +100,9 @@ class Life:
         self.device = device
         self.save_seconds = save_seconds
         self.team = team or Team()
-        tree = protocol.tree
-        self.plan: ArmPlan | TrunkPlan
-        if place.segment in tree.arms:
-            arm = tree.arms[place.segment]
-            self.plan, self.perturb = arm, arm.perturb
-            self.start, self.stop = arm.branch, arm.schedule.steps
-        else:
-            trunk = tree.trunks[place.segment]
-            self.plan, self.perturb = trunk, ()
-            self.start, self.stop = 0, trunk.stop
+        self.plan = protocol.tree.plan(place.segment)
+        self.perturb = self.plan.perturb
+        self.start, self.stop = self.plan.first, self.plan.stop
         spec = self.plan.spec
         self.animal = build_animal(spec, place.animal, device)
         self.measurer = Measurer(protocol, self.plan, place.animal, self.animal)
@@ -237,21 +230,8 @@ class Life:
             self.recorder.activity(spec, moment.state)
         here, after = spec.step, spec.step + 1
         self.recorder.interval("phases", here, after, str(spec.phase))
-        for label in self._labels(spec):
-            self.recorder.interval("perturbations", here, after, label)
-
-    def _labels(self, spec: StepSpec) -> list[str]:
-        """Return the perturbations whose window covers the step, whatever its phase."""
-        if not self.perturb:
-            return []
-        name = self.plan.schedule.stretches[spec.period].name
-        return [
-            describe(p)
-            for p in self.perturb
-            if name in p.periods
-            and p.cycles.start <= spec.cycle
-            and (p.cycles.until is None or spec.cycle < p.cycles.until)
-        ]
+        for p in self.plan.covering(spec.period, spec.cycle):
+            self.recorder.interval("perturbations", here, after, describe(p))
 
     def _cycle_lived(self, spec: StepSpec) -> None:
         if not self.team.writes:
@@ -291,10 +271,7 @@ class Life:
         raise_or_report(alarms, rule, f"animal {self.place.animal}, {self.place.segment}")
 
     def _slots(self, spec: StepSpec) -> Slots:
-        active: tuple[Perturbation, ...] = ()
-        if self.perturb:
-            assert isinstance(self.plan, ArmPlan)
-            active = self.plan.active(spec.period, spec.cycle, spec.phase)
+        active = self.plan.active(spec.period, spec.cycle, spec.phase)
         return self._slots_of(spec.period, spec.phase, tuple(map(self.perturb.index, active)))
 
     def _make_slots(self, period: int, phase: Phase, active: tuple[int, ...]) -> Slots:

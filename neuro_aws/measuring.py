@@ -67,14 +67,8 @@ class Measurer:
             with torch.no_grad():
                 values = list(MEASURES[measure.measure](subject))
             taken += values
-            for value in values:
-                recorder.put("metrics/step", step)
-                recorder.put("metrics/period", name.encode())
-                recorder.put("metrics/cycle", cycles)
-                recorder.put("metrics/name", value.name.encode())
-                recorder.put("metrics/layer", value.layer)
-                recorder.put("metrics/group", value.group.encode())
-                recorder.put("metrics/value", value.value)
+            for v in values:
+                recorder.measured(step, name, cycles, v.name, v.layer, v.group, v.value)
         return taken
 
     def subject(self, step: int) -> Subject:

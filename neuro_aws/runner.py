@@ -229,11 +229,8 @@ def _live(
 
 
 def _steps(protocol: Protocol, task: Task) -> int:
-    tree = protocol.tree
-    if task.segment in tree.trunks:
-        return tree.trunks[task.segment].stop
-    arm = tree.arms[task.segment]
-    return arm.schedule.steps - arm.branch
+    plan = protocol.tree.plan(task.segment)
+    return plan.stop - plan.first
 
 
 def _parts(folder: Path, tasks: list[Task]) -> dict[str, Path]:
@@ -247,8 +244,7 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     tasks = tasks_of(protocol, data["animals"], data["arms"])
     columns = {}
     for t in tasks:
-        tree = protocol.tree
-        plan = tree.trunks[t.segment] if t.segment in tree.trunks else tree.arms[t.segment]
+        plan = protocol.tree.plan(t.segment)
         columns[segment_name(t.animal, t.segment)] = columns_of(plan.spec)
     if (folder / "parts").exists():
         consolidate(

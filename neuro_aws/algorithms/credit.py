@@ -154,8 +154,8 @@ class ScalarCredit:
     """``scalar``: a three-factor rule (Eq. 4); the only signal is ACh, one number a sample.
 
     The baseline is the mean of ACh over the batch, or its running mean in REM (``release``). Of
-    units
-    that fire 0 or 1 the eligibility is (h - p) h_i^T: REINFORCE, with D as the negative reward.
+    units that fire 0 or 1 the eligibility is (h - p) h_i^T: REINFORCE, with D as the negative
+    reward.
     """
 
     running_baseline: bool = False

@@ -88,7 +88,7 @@ def inverse_relu(rate: Tensor, uniform: Tensor, scale: float) -> Tensor:
     may have been before the ReLU. ``rate`` and ``uniform`` have the same shape; units as the rate.
     """
     below = uniform.log().mul_(scale)
-    # torch.where is ten times slower on a CPU than the slope of a ReLU, which selects as exactly.
+    # torch.where is far slower on a CPU than the slope of a ReLU, which selects as exactly.
     below = below - torch.ops.aten.threshold_backward(below, rate, 0)
     carried: Tensor = torch.relu(rate) + below
     return carried

@@ -39,8 +39,7 @@ class Form:
     penalty   lambda of the gradient penalty: l2 mean (||g||_2 - 1)^2, l1 mean | ||g||_1 - 1 |,
               l1_signed mean(||g||_1 - 1), which has no target: so the published experiment was run
     scope     all: g = dD/d(all states together); pair: each D_i's own gradient is penalised, and
-    the
-              penalties are summed, so that every pair keeps a critic of its own (not pooled)
+              the penalties are summed, so that every pair keeps a critic of its own (not pooled)
     low       matrix products in bfloat16, sums in full precision
     """
 

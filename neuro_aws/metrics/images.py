@@ -24,13 +24,10 @@ def frechet_distance(subject: Subject) -> Iterator[Value]:
     """Frechet distance of dreamt stimuli to held-out ones, in the features of a network.
 
     Named for the network: ``frechet_classifier`` uses a small classifier of the data's labels
-    trained
-    here (``extractor_accuracy`` is its accuracy on held-out stimuli), ``fid`` an Inception network
-    given
-    with --extractor, ``frechet_<file>`` any other file. ``..._real`` is that of as many stimuli of
-    the
-    life: the floor. ``frechet_samples`` and ``frechet_reference`` are the numbers of dreams and of
-    stimuli.
+    trained here (``extractor_accuracy`` is its accuracy on held-out stimuli), ``fid`` an Inception
+    network given with --extractor, ``frechet_<file>`` any other file. ``..._real`` is that of as
+    many stimuli of the life: the floor. ``frechet_samples`` and ``frechet_reference`` are the
+    numbers of dreams and of stimuli.
     """
     extractor = subject.extractor or default_extractor(subject.world)
     world = subject.world

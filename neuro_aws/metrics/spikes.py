@@ -5,7 +5,7 @@ it. Counts are spikes of one cell in one step.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -42,17 +42,19 @@ class Window:
 
     def at(self, steps: list[int]) -> "Window":
         """Return some of the steps."""
-        return Window(*(getattr(self, f)[steps] for f in ("counts", "expected", "level", "label")))
+        return Window(*(getattr(self, f)[steps] for f in SEEN))
 
     def then(self, later: "Window", most: int) -> "Window":
         """Return this window moved on, at most so many steps long."""
         if not len(later):
             return self
         joined = (
-            np.concatenate([getattr(self, name), getattr(later, name)])[-most:]
-            for name in ("counts", "expected", "level", "label")
+            np.concatenate([getattr(self, name), getattr(later, name)])[-most:] for name in SEEN
         )
         return Window(*joined)
+
+
+SEEN = tuple(f.name for f in fields(Window))
 
 
 @dataclass
@@ -114,14 +116,14 @@ def spike_dreams(subject: SpikeSubject) -> Iterator[Value]:
         wake, rem = (w.counts[:, cells].astype(float) for w in (subject.wake, subject.rem))
         a, b = wake.mean(0), rem.mean(0)
         distance = float(np.sqrt(np.square(a - b).mean())) / subject.seconds
-        yield Value("dream_rate_correlation", _correlation(a, b), i)
+        yield Value("dream_rate_correlation", correlation(a, b), i)
         yield Value("dream_rate_distance", distance, i)
         relative = subject.relative("distance", i, distance)
         yield Value("dream_rate_distance_relative", relative, i)
         pairs = np.triu_indices(wake.shape[1], 1)
         if len(pairs[0]) > 2:
             c, d = np.cov(wake.T)[pairs], np.cov(rem.T)[pairs]
-            yield Value("dream_covariance_correlation", _correlation(c, d), i)
+            yield Value("dream_covariance_correlation", correlation(c, d), i)
             size = ratio(float(np.linalg.norm(d)), float(np.linalg.norm(c)))
             yield Value("dream_covariance_size", size, i)
 
@@ -134,13 +136,12 @@ def spike_ach(subject: SpikeSubject) -> Iterator[Value]:
     all cells, five folds, so that a slow ACh is not mistaken for a matched dream.
     """
     wake, rem = subject.wake.level, subject.rem.level
+    told = np.concatenate([np.ones(len(wake)), np.zeros(len(rem))])
     if len(wake) and len(rem):
-        told = np.concatenate([np.ones(len(wake)), np.zeros(len(rem))])
         yield Value("ach_auc", float(roc_auc_score(told, np.concatenate([wake, rem]))))
         yield Value("ach_wake", float(wake.mean()))
         yield Value("ach_rem", float(rem.mean()))
     if min(len(wake), len(rem)) >= FOLDS:
-        told = np.concatenate([np.ones(len(wake)), np.zeros(len(rem))])
         counts = np.concatenate([subject.wake.counts, subject.rem.counts])
         yield Value("wake_rem_probe", _probe(subject, counts, told))
 
@@ -200,7 +201,8 @@ def spike_ocular_dominance(subject: SpikeSubject) -> Iterator[Value]:
     yield Value("ocular_dominance", float(((left - right) / (left + right)).mean()), 1)
 
 
-def _correlation(a: Array, b: Array) -> float:
+def correlation(a: Array, b: Array) -> float:
+    """Return Pearson's r; nan where one of the two does not vary."""
     if len(a) < 3 or a.std() == 0 or b.std() == 0:
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])

@@ -1,13 +1,12 @@
 """Figures of spiking runs: who fires when, what ACh makes of it, and what dreams resemble."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from neuro_aws.phase import REM, WAKE
 from neuro_aws.plots.hypnogram import hypnogram, shade
 from neuro_aws.plots.style import ARM_COLOURS, PHASE_COLOURS, Axes, Figure, figure, readable
+from neuro_aws.plots.traces import running
 from neuro_aws.recording.layout import PHASE_CODES
 from neuro_aws.recording.reader import Run
 
@@ -69,7 +68,12 @@ def _ach(axes: Axes, run: Run, animal: int, arm: str) -> None:
         mine = phase == code
         if mine.any():
             values = traces["ach"].to_numpy()[mine]
-            axes.plot(step[mine] * seconds, _running(values), color=PHASE_COLOURS[name], label=name)
+            axes.plot(
+                step[mine] * seconds,
+                running(pd.Series(values)),
+                color=PHASE_COLOURS[name],
+                label=name,
+            )
     perturbed = run.intervals(animal, arm, "perturbations")
     shade(axes, perturbed.assign(start=perturbed.start * seconds, stop=perturbed.stop * seconds))
     title = "running mean by phase" + ("; shaded: perturbed" if len(perturbed) else "")
@@ -93,12 +97,6 @@ def _rates(axes: Axes, run: Run, animal: int, arm: str, seconds: float) -> None:
     axes.set(xlabel="rate in wake (Hz)", ylabel="rate in REM (Hz)")
     axes.set_title(f"every cell, last {LAST_STEPS * seconds:g} s of each phase", loc="left")
     axes.legend(loc="best")
-
-
-def _running(values: NDArray[Any]) -> NDArray[Any]:
-    width = max(1, len(values) // 100)
-    return np.convolve(np.pad(values, (width // 2, width - 1 - width // 2), "edge"),
-                       np.ones(width) / width, "valid")  # fmt: skip
 
 
 def _neuron_figure(run: Run, animal: int, arm: str) -> Figure:

@@ -158,19 +158,20 @@ def _time_course(
             axes.plot(shown["step"], shown[column], color=ARM_COLOURS[k], label=label, lw=0.8)
     elif by_phase:
         for phase, rows in shown.groupby("phase"):
-            values = _running(rows[columns[""]])
+            values = running(rows[columns[""]])
             axes.plot(rows["step"], values, color=PHASE_COLOURS[str(phase)], label=str(phase))
     else:
         changing = shown[shown[list(columns.values())].abs().sum(axis=1) > 0]
         for k, (label, column) in enumerate(columns.items()):
             axes.plot(
-                changing["step"], _running(changing[column]), color=ARM_COLOURS[k], label=label
+                changing["step"], running(changing[column]), color=ARM_COLOURS[k], label=label
             )
     if smooth:
         axes.legend(loc="best", ncols=3)
 
 
-def _running(values: pd.Series) -> pd.Series:
+def running(values: pd.Series) -> pd.Series:
+    """Return running means over a 150th of the values."""
     return values.rolling(max(1, len(values) // 150), center=True, min_periods=1).mean()
 
 

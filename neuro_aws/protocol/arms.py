@@ -33,6 +33,27 @@ class ArmPlan:
         name = self.schedule.stretches[period].name
         return tuple(p for p in self.perturb if in_force(p, name, cycle, phase))
 
+    def covering(self, period: int, cycle: int) -> tuple[Perturbation, ...]:
+        """Return the perturbations whose window covers a cycle of a period, whatever the phase."""
+        name = self.schedule.stretches[period].name
+        return tuple(
+            p
+            for p in self.perturb
+            if name in p.periods
+            and p.cycles.start <= cycle
+            and (p.cycles.until is None or cycle < p.cycles.until)
+        )
+
+    @property
+    def first(self) -> int:
+        """First step of its own."""
+        return self.branch
+
+    @property
+    def stop(self) -> int:
+        """First step after it."""
+        return self.schedule.steps
+
 
 @dataclass(frozen=True)
 class TrunkPlan:
@@ -42,6 +63,16 @@ class TrunkPlan:
     spec: ProtocolSpec
     schedule: Schedule
     stop: int
+    first: int = 0
+    perturb: tuple[Perturbation, ...] = ()
+
+    def active(self, period: int, cycle: int, phase: Phase) -> tuple[Perturbation, ...]:
+        """Return no perturbation."""
+        return ()
+
+    def covering(self, period: int, cycle: int) -> tuple[Perturbation, ...]:
+        """Return no perturbation."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +81,10 @@ class Tree:
 
     trunks: dict[str, TrunkPlan] = field(default_factory=dict)
     arms: dict[str, ArmPlan] = field(default_factory=dict)
+
+    def plan(self, segment: str) -> ArmPlan | TrunkPlan:
+        """Return the plan of an arm or of a common life."""
+        return self.arms[segment] if segment in self.arms else self.trunks[segment]
 
     @property
     def steps(self) -> int:

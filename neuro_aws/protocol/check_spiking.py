@@ -8,12 +8,9 @@ from pydantic import BaseModel
 from neuro_aws.protocol.document import KeyPath
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.spiking import SpikingSection
-from neuro_aws.protocol.vocabulary import SPIKING_MEASURES
+from neuro_aws.protocol.vocabulary import OF_WEIGHTS, SPIKING_MEASURES
 
 Found = Iterator[tuple[KeyPath, str]]
-
-OF_WEIGHTS = ("ocular_dominance",)
-"""Measures that look at weights, not at spikes."""
 
 MOST_NEURONS, MOST_SYNAPSES = 5_000, 5_000_000
 

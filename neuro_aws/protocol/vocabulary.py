@@ -79,6 +79,9 @@ SPIKING_MEASURES: dict[str, tuple[str, ...]] = {
 }
 """Measures of the spiking backend, and whether they need the cortex or the single neuron."""
 
+OF_WEIGHTS = ("ocular_dominance",)
+"""Those that look at weights, not at spikes."""
+
 VALUES: dict[str, str] = {
     "target_activity": "target_cells",
     "target_activity_relative": "target_cells",

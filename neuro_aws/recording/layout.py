@@ -139,9 +139,10 @@ def _conv_shapes(network: NetworkSection, dcgan: Dcgan) -> dict[str, tuple[int, 
     return shapes
 
 
-def _weights(spec: ProtocolSpec) -> list[Column]:
+def weight_columns(shapes: dict[str, tuple[int, ...]]) -> list[Column]:
+    """Return the datasets of weights, given their shapes by name."""
     columns = [Column("weights/step", "step", "steps lived when they were kept", dtype="i8")]
-    for name, shape in weight_shapes(spec).items():
+    for name, shape in shapes.items():
         columns.append(Column(f"weights/{name}", "weight", name.replace("_", " "), shape))
     return columns
 
@@ -202,7 +203,7 @@ def layout(spec: ProtocolSpec) -> list[Column]:
         *_signals(),
         *_plasticity(spec),
         *_activity(spec),
-        *_weights(spec),
+        *weight_columns(weight_shapes(spec)),
         *_images(spec),
         *tables(),
     ]

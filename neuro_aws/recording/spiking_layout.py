@@ -3,7 +3,7 @@
 import itertools
 
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.recording.layout import PHASES, Column, layout, tables
+from neuro_aws.recording.layout import PHASES, Column, layout, tables, weight_columns
 
 
 def columns_of(spec: ProtocolSpec) -> list[Column]:
@@ -21,7 +21,7 @@ def spiking_layout(spec: ProtocolSpec) -> list[Column]:
         columns += _neuron()
     else:
         columns += [*_steps(spec), *_ticks(spec)]
-    return [*columns, *_weights(spec), *tables()]
+    return [*columns, *weight_columns(spiking_weight_shapes(spec)), *tables()]
 
 
 def _neuron() -> list[Column]:
@@ -83,10 +83,3 @@ def spiking_weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
         shapes[f"feedforward_into{i + 1}"] = (above, below)
         shapes[f"feedback_into{i}"] = (below, above)
     return shapes
-
-
-def _weights(spec: ProtocolSpec) -> list[Column]:
-    columns = [Column("weights/step", "step", "steps lived when they were kept", dtype="i8")]
-    for name, shape in spiking_weight_shapes(spec).items():
-        columns.append(Column(f"weights/{name}", "weight", name.replace("_", " "), shape))
-    return columns

@@ -1,4 +1,4 @@
-"""Gathers rows; flushes them as parts. Knows nothing of what they mean."""
+"""Gathers rows and the tables that every recording has; flushes them as parts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +32,18 @@ class Tape:
         """Append many rows to a dataset that gets no single ones."""
         self._chunks.setdefault(path, []).append(rows)
         self.bytes += rows.nbytes
+
+    def measured(
+        self, step: int, period: str, cycle: int, name: str, layer: int, group: str, value: float
+    ) -> None:
+        """Append a row to the table of measures."""
+        self.put("metrics/step", step)
+        self.put("metrics/period", period.encode())
+        self.put("metrics/cycle", cycle)
+        self.put("metrics/name", name.encode())
+        self.put("metrics/layer", layer)
+        self.put("metrics/group", group.encode())
+        self.put("metrics/value", value)
 
     def interval(self, table: str, start: int, stop: int, label: str) -> None:
         """Record that something lasted from ``start`` up to, not including, ``stop``."""

@@ -4,10 +4,20 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
+
+Array = NDArray[Any]
+State = dict[str, Array]
+"""Variables of Brian2's objects, as object.variable."""
 
 NUMPY_LIMIT = (2, 4)
 """Brian2 up to 2.9 breaks with this numpy on Python 3.11."""
@@ -30,6 +40,7 @@ def refuse_unfit(brian: tuple[int, ...], numpy: tuple[int, ...]) -> None:
         )
 
 
+@cache
 def brian2() -> ModuleType:
     """Return the module, with its debug files switched off."""
     try:
@@ -52,7 +63,6 @@ def _quietly_imported() -> ModuleType:
     import brian2 as module
 
     sys.excepthook = shown
-
     if main and signal.getsignal(signal.SIGINT) is not handler:
         signal.signal(signal.SIGINT, handler)
     found: ModuleType = module
@@ -71,6 +81,41 @@ def chosen_target(wanted: str) -> str:
         target = "numpy"
     module.prefs.codegen.target = target
     return target
+
+
+def now(network: Any) -> float:
+    """Return the clock of a Brian2 network (ms)."""
+    return float(network.t / brian2().ms)
+
+
+def ran(network: Any, begun: float, duration: float) -> bool:
+    """Say whether a run begun at ``begun`` ms came to its end; Ctrl-C can cut it short."""
+    return abs(now(network) - begun - duration) < 1e-6
+
+
+def state_of(objects: Mapping[str, Any], kept: Mapping[str, list[str]]) -> State:
+    """Return variables of objects, copied, as object.variable."""
+    return {
+        f"{name}.{v}": np.array(getattr(objects[name], v)[:])
+        for name, variables in kept.items()
+        for v in variables
+    }
+
+
+def put_back(objects: Mapping[str, Any], state: State) -> None:
+    """Take up what ``state_of`` returned."""
+    for key, values in state.items():
+        name, variable = key.split(".")
+        getattr(objects[name], variable)[:] = values
+
+
+def emptied(objects: Mapping[str, Any]) -> None:
+    """Empty the monitors, whose memory would grow; their counts are not reset by resize."""
+    b2 = brian2()
+    for monitor in objects.values():
+        if isinstance(monitor, b2.SpikeMonitor | b2.StateMonitor):
+            monitor.resize(0)
+            monitor.variables["N"].set_value(0)
 
 
 def compiler_works() -> bool:

@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.seeding import numpy_generator
 from neuro_aws.spiking import equations
-from neuro_aws.spiking.brian import brian2
-from neuro_aws.spiking.kernels import Neuron
-
-Array = NDArray[Any]
-State = dict[str, Array]
+from neuro_aws.spiking.brian import Array, State, brian2, emptied, now, put_back, state_of
+from neuro_aws.spiking.kernels import Neuron, potential_at
 
 GATES = ("feedforward", "feedback", "ach", "homeostasis")
 
@@ -105,7 +101,7 @@ class Cortex:
         hidden = (number >= self.starts[1]).astype(float)
         cells.hidden = hidden
         cells.top = (number >= self.starts[-2]).astype(float)
-        rest = self._resting(self.section.target_rate)
+        rest = float(potential_at(self.neuron, np.array(self.section.target_rate)))
         cells.bias = rest * hidden
         cells.bias_dendrite = rest / self.neuron.prediction
         cells.U = rest
@@ -115,17 +111,10 @@ class Cortex:
         self._beats()
         self._watch(cells, ach)
 
-    def _resting(self, rate: float) -> float:
-        """Return the potential at which a cell fires at so many Hz."""
-        n = self.neuron
-        odds = n.rate_most * 1000 / rate - 1
-        return float(n.theta - np.log(odds / n.k) / n.beta)
-
     def potential_of(self, rate: Array) -> Array:
         """Return the drive that makes a cell fire at a rate (Hz), by the steady state of U."""
         n = self.neuron
-        odds = n.rate_most * 1000 / np.clip(rate, 0.5, 0.95 * n.rate_most * 1000) - 1
-        settled = n.theta - np.log(odds / n.k) / n.beta
+        settled = potential_at(n, np.clip(rate, 0.5, 0.95 * n.rate_most * 1000))
         return np.asarray(settled * (n.leak + n.teacher) / n.teacher)
 
     def _connect(self, cells: Any, draws: np.random.Generator) -> None:
@@ -228,7 +217,7 @@ class Cortex:
         """
         b2, steps = self.b2, len(drive.wake)
         b2.seed(seed % 2**32)
-        start = self.now()
+        start = now(self.network)
         first = {"first_step": round(start / self.section.dt)}  # of the cells' clock, at ticks too
         namespace = self.constants() | self.tables(drive, rows or steps) | first
         self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
@@ -236,21 +225,13 @@ class Cortex:
             built()
         lived = self._lived(start)
         if built is None:
-            self._empty()
+            emptied(self.objects)
         return lived
-
-    def finished(self, begun: float, steps: int) -> bool:
-        """Say whether a segment begun at ``begun`` ms ran to its end; Ctrl-C cuts it short."""
-        return abs(self.now() - begun - steps * self.section.step) < 1e-6
 
     def finite(self, name: str) -> bool:
         """Say whether the weights of some synapses are numbers."""
         synapses = self.objects[name]
         return bool(np.isfinite(synapses.r[:] if name == "readout" else synapses.w[:]).all())
-
-    def now(self) -> float:
-        """Return Brian2's clock (ms)."""
-        return float(self.network.t / self.b2.ms)
 
     def tables(self, drive: Drive, rows: int) -> dict[str, Any]:
         """Return the segment's tables over time, by the names the equations use."""
@@ -287,24 +268,10 @@ class Cortex:
             traces,
         )
 
-    def _empty(self) -> None:
-        """Empty the monitors, whose memory would grow; their counts are not reset by resize."""
-        for name in ("spikes", "ach_trace", "expected", "potentials"):
-            monitor = self.objects.get(name)
-            if monitor is not None:
-                monitor.resize(0)
-                monitor.variables["N"].set_value(0)
-
     def state(self) -> State:
         """Return every variable that life changes, by object.variable."""
-        return {
-            f"{name}.{v}": np.array(getattr(self.objects[name], v)[:])
-            for name, variables in KEPT.items()
-            for v in variables
-        }
+        return state_of(self.objects, KEPT)
 
     def load(self, state: State) -> None:
         """Take up a state."""
-        for key, values in state.items():
-            name, variable = key.split(".")
-            getattr(self.objects[name], variable)[:] = values
+        put_back(self.objects, state)

@@ -8,7 +8,7 @@ import torch
 from neuro_aws.build import build_world
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.life import Place
-from neuro_aws.metrics.spikes import SPIKE_MEASURES, SpikeSubject, Window
+from neuro_aws.metrics.spikes import SEEN, SPIKE_MEASURES, SpikeSubject, Window
 from neuro_aws.metrics.subject import Value
 from neuro_aws.phase import NREM, REM, WAKE, Phase
 from neuro_aws.protocol import Protocol
@@ -16,12 +16,11 @@ from neuro_aws.protocol.targets import followed, resolve
 from neuro_aws.recording.layout import PHASE_CODES
 from neuro_aws.recording.spiking_layout import traced_cells
 from neuro_aws.seeding import stream_key
-from neuro_aws.spiking.cortex import Array, Cortex, Drive, Lived
+from neuro_aws.spiking.brian import Array, now, ran
+from neuro_aws.spiking.cortex import Cortex, Drive, Lived
 from neuro_aws.spiking.life import Arrays, SpikingLife
 from neuro_aws.spiking.standalone import live_standalone
 from neuro_aws.spiking.timeline import Timeline
-
-WINDOW = ("counts", "expected", "level", "label")
 
 
 class CortexLife(SpikingLife):
@@ -60,9 +59,9 @@ class CortexLife(SpikingLife):
             )
             self.cortex.load(after)
         else:
-            begun = self.cortex.now()
+            begun = now(self.cortex.network)
             lived = self.cortex.live(drive, seed, self.section.segment_steps)
-            if not self.cortex.finished(begun, stop - start):
+            if not ran(self.cortex.network, begun, (stop - start) * self.section.step):
                 return False
         self._finite(stop)
         self._record(drive, labels, lived, start, stop)
@@ -150,7 +149,7 @@ class CortexLife(SpikingLife):
         windows = {
             f"{name}.{key}": getattr(window, key)
             for name, window in (("window_wake", self.wake), ("window_rem", self.rem))
-            for key in WINDOW
+            for key in SEEN
         }
         return {**self.cortex.state(), **windows}
 
@@ -159,6 +158,6 @@ class CortexLife(SpikingLife):
         own = {k: v for k, v in arrays.items() if not k.startswith("window_")}
         self.cortex.load(own)
         self.wake, self.rem = (
-            Window(*(arrays[f"{name}.{key}"] for key in WINDOW))
+            Window(*(arrays[f"{name}.{key}"] for key in SEEN))
             for name in ("window_wake", "window_rem")
         )

@@ -16,11 +16,12 @@ Everything is in discrete time, exact for the linear part: potentials dimensionl
 A presynaptic spike adds w to A and B of its targets. Scores are summed by neuron between ticks; at
 a tick (5 ms), in order:
 
-    ACh features        f = [(w . traces - mean) / spread - bend]_+ of two neighbouring layers
+    ACh features        f = [(w . traces - mean) / spread - bend]_+ of two neighbouring layers,
+                        10 at most
     ACh                 level = r . (f - <f>), a logit;  delta = level - baseline (50 ms), or held
     its readout         dr = eta_A (awake - sigmoid(level)) (f - <f>) / (1 + |f - <f>|^2)
     feedforward         dF_ij = - eta_F delta e_ij,  e_ij <- e_ij e^{-tick / 20 ms} + score_i PSP_j
-    feedback            dG_ij = + eta_G score*_i PSP_j       (the paper's Eq. 2, by spikes)
+    feedback            dG_ij = + eta_G score*_i PSP_j,  dc_i = + eta_c score*_i  (Eq. 2, by spikes)
     homeostasis         db_i = eta_H (spikes wanted - spikes)
 
 each under its gate. The signs are those of Eq. 3: the readout rises in wake and falls in REM, and

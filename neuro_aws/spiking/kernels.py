@@ -62,6 +62,12 @@ def phi(neuron: Neuron, u: Array) -> Array:
     return neuron.rate_most / (1 + neuron.k * np.exp(neuron.beta * (neuron.theta - u)))
 
 
+def potential_at(neuron: Neuron, rate: Array) -> Array:
+    """Return the potential at which phi is a rate given in Hz: the inverse of phi."""
+    odds = neuron.rate_most * 1000 / rate - 1
+    return np.asarray(neuron.theta - np.log(odds / neuron.k) / neuron.beta)
+
+
 def slope(neuron: Neuron, u: Array) -> Array:
     """Return phi'(u) = beta phi (1 - phi / rate_most)."""
     rate = phi(neuron, u)

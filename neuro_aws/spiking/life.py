@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.life import Place, describe
 from neuro_aws.metrics.subject import Value
-from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
-from neuro_aws.protocol.check_spiking import OF_WEIGHTS
+from neuro_aws.protocol import ArmPlan, Protocol, StepSpec
+from neuro_aws.protocol.vocabulary import OF_WEIGHTS
 from neuro_aws.recording.parts import drop_after
 from neuro_aws.recording.spiking_layout import columns_of
 from neuro_aws.recording.tape import Tape
@@ -34,16 +34,8 @@ class SpikingLife(ABC):
 
     def __init__(self, protocol: Protocol, place: Place, save_seconds: float = 20.0) -> None:
         self.protocol, self.place, self.save_seconds = protocol, place, save_seconds
-        tree = protocol.tree
-        self.plan: ArmPlan | TrunkPlan
-        if place.segment in tree.arms:
-            arm = tree.arms[place.segment]
-            self.plan, self.perturb = arm, arm.perturb
-            self.start, self.stop = arm.branch, arm.schedule.steps
-        else:
-            trunk = tree.trunks[place.segment]
-            self.plan, self.perturb = trunk, ()
-            self.start, self.stop = 0, trunk.stop
+        self.plan = protocol.tree.plan(place.segment)
+        self.start, self.stop = self.plan.first, self.plan.stop
         self.spec = self.plan.spec
         self.section = self.spec.spiking
         self.step = self.start
@@ -153,11 +145,8 @@ class SpikingLife(ABC):
     def step_lived(self, spec: StepSpec) -> None:
         """Record a step's intervals, and at the end of a cycle what is due then."""
         self.tape.interval("phases", spec.step, spec.step + 1, str(spec.phase))
-        name = self.plan.schedule.stretches[spec.period].name
-        for p in self.perturb:
-            until = p.cycles.until
-            if name in p.periods and p.cycles.start <= spec.cycle < (until or spec.cycle + 1):
-                self.tape.interval("perturbations", spec.step, spec.step + 1, describe(p))
+        for p in self.plan.covering(spec.period, spec.cycle):
+            self.tape.interval("perturbations", spec.step, spec.step + 1, describe(p))
         if spec.last:
             self._cycle_lived(spec)
 
@@ -167,24 +156,14 @@ class SpikingLife(ABC):
         for m in self.protocol.spec.measure:
             between = isinstance(self.plan, ArmPlan) and m.every and cycles % m.every == 0
             if ends or between:
-                for value in self.values(m.measure, spec.step + 1):
-                    self._put(value, stretch.name, cycles, spec.step + 1)
+                step = spec.step + 1
+                for v in self.values(m.measure, step):
+                    self.tape.measured(
+                        step, stretch.name, cycles, v.name, v.layer, v.group, v.value
+                    )
         every = self.spec.record.weights
         if ends or (every and cycles % every == 0):
             self._keep_weights(spec.step + 1)
-
-    def _put(self, value: Value, period: str, cycles: int, step: int) -> None:
-        row = {
-            "step": step,
-            "period": period.encode(),
-            "cycle": cycles,
-            "name": value.name.encode(),
-            "layer": value.layer,
-            "group": value.group.encode(),
-            "value": value.value,
-        }
-        for key, found in row.items():
-            self.tape.put(f"metrics/{key}", found)
 
     def _keep_weights(self, step: int) -> None:
         """Record all weights as they are at the end of the stretch just lived."""

@@ -10,7 +10,7 @@ on, in REM it is off and the dendrite drives the soma. Every time step h (ms), i
     PI_j   = (S - p*) k phi'(V*) h / p* PSP_j,  p* = 1 - exp(-phi(V*) h), 0 while refractory,
              k = g_D / (g_L + g_D)
     D_j   <- D_j e^{-h / 100 ms} + (1 - e^{-h / 100 ms}) PI_j
-    w_j   <- w_j + eta D_j, held in [0, 0.3], in wake
+    w_j   <- w_j + eta D_j, held in [0, 0.3], in wake; PSP_j as it is at the end of the step
 
 Dimensionless (1 unit = 15 mV); parameters: ``Neuron``.
 """
@@ -23,8 +23,7 @@ import numpy as np
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.stimulus import SpikePattern
 from neuro_aws.seeding import numpy_generator
-from neuro_aws.spiking.brian import brian2
-from neuro_aws.spiking.cortex import Array
+from neuro_aws.spiking.brian import Array, State, brian2, emptied, now, put_back, state_of
 from neuro_aws.spiking.kernels import Neuron
 
 TEACHER_SIZE, TEACHER_MEAN, TEACHER_INHIBITION = 0.48, 0.54, 1.8
@@ -147,7 +146,7 @@ class TaughtNeuron:
         """Live one stretch: ``awake`` and ``eta`` by step; tables are filled up to ``rows``."""
         b2, n, h = self.b2, self.neuron, self.section.dt
         b2.seed(seed % 2**32)
-        start, steps = self.now(), len(awake)
+        start, steps = now(self.network), len(awake)
         fine = round(self.section.step / h)
         on = np.repeat(np.pad(awake, (0, rows - steps)), fine)
         rates = np.repeat(np.pad(eta, (0, rows - steps)), fine)
@@ -173,25 +172,13 @@ class TaughtNeuron:
             np.asarray(o["potentials"].V_star)[0].copy(),
             np.rint((np.asarray(o["spikes"].t / b2.ms) - start) / h) * h,
         )
-        for name in ("potentials", "spikes"):
-            o[name].resize(0)
-            o[name].variables["N"].set_value(0)
+        emptied(o)
         return lived
 
-    def now(self) -> float:
-        """Return Brian2's clock (ms)."""
-        return float(self.network.t / self.b2.ms)
-
-    def state(self) -> dict[str, Array]:
+    def state(self) -> State:
         """Return every variable that life changes."""
-        return {
-            f"{name}.{v}": np.array(getattr(self.objects[name], v)[:])
-            for name, variables in KEPT.items()
-            for v in variables
-        }
+        return state_of(self.objects, KEPT)
 
-    def load(self, state: dict[str, Array]) -> None:
+    def load(self, state: State) -> None:
         """Take up a state."""
-        for key, values in state.items():
-            name, variable = key.split(".")
-            getattr(self.objects[name], variable)[:] = values
+        put_back(self.objects, state)

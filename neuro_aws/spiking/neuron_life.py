@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from neuro_aws.life import Place
+from neuro_aws.metrics.spikes import correlation
 from neuro_aws.metrics.subject import Value, ratio
 from neuro_aws.phase import FEEDBACK, REM, WAKE
 from neuro_aws.protocol import Protocol
-from neuro_aws.spiking.cortex import Array
+from neuro_aws.spiking.brian import now, ran
 from neuro_aws.spiking.life import Arrays, SpikingLife
 from neuro_aws.spiking.neuron import TaughtNeuron
 
@@ -29,11 +30,11 @@ class NeuronLife(SpikingLife):
         specs = [self.plan.schedule(s) for s in range(start, stop)]
         awake = np.array([float(s.phase is WAKE) for s in specs])
         scales = [self.plan.schedule.stretches[s.period].scales[FEEDBACK] for s in specs]
-        begun = self.neuron.now()
+        begun = now(self.neuron.network)
         eta = awake * np.array(scales) * self.section.learning.feedback
         lived = self.neuron.live(awake, eta, seed, self.section.segment_steps)
         steps, since = stop - start, start * self.section.step
-        if abs(self.neuron.now() - begun - steps * self.section.step) > 1e-6:
+        if not ran(self.neuron.network, begun, steps * self.section.step):
             return False
         put = self.tape.extend
         put("spikes/time", lived.spikes + since)
@@ -63,7 +64,7 @@ class NeuronLife(SpikingLife):
         """
         soma, dendrite = self.on["soma"], self.on["dendrite"]
         if len(soma):
-            yield Value("match", _correlation(soma.ravel(), dendrite.ravel()), 0)
+            yield Value("match", correlation(soma.ravel(), dendrite.ravel()), 0)
             error = float(np.square(soma - dendrite).mean())
             first = self.memory.setdefault("first/error", np.array(error))
             yield Value("match_error", error, 0)
@@ -71,7 +72,7 @@ class NeuronLife(SpikingLife):
         if len(soma) and len(self.off["soma"]):
             alone = self.off["soma"]
             wanted = np.broadcast_to(soma.mean(0), alone.shape)
-            yield Value("match_teacher_off", _correlation(alone.ravel(), wanted.ravel()), 0)
+            yield Value("match_teacher_off", correlation(alone.ravel(), wanted.ravel()), 0)
 
     def weights(self) -> Arrays:
         """Return the afferents' weights."""
@@ -88,7 +89,3 @@ class NeuronLife(SpikingLife):
         self.neuron.load({k: v for k, v in arrays.items() if not k.startswith("window_")})
         self.on = {k: arrays[f"window_on.{k}"] for k in self.on}
         self.off = {k: arrays[f"window_off.{k}"] for k in self.off}
-
-
-def _correlation(a: Array, b: Array) -> float:
-    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else float("nan")

@@ -1,13 +1,26 @@
 """A stretch of spiking life as a C++ program of its own (Brian2's cpp_standalone)."""
 
 import tempfile
-
-import numpy as np
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.spiking.brian import brian2, compiler_works
-from neuro_aws.spiking.cortex import Array, Cortex, Drive, Lived, State
+from neuro_aws.spiking.brian import Array, State, brian2, compiler_works
+from neuro_aws.spiking.cortex import Cortex, Drive, Lived
+
+
+@contextmanager
+def program() -> Iterator[Callable[[], None]]:
+    """Let Brian2 write a program; what is given builds and runs it. Its folder goes with it."""
+    b2 = brian2()
+    with tempfile.TemporaryDirectory() as folder:
+        b2.set_device("cpp_standalone", directory=folder, build_on_run=False)
+        try:
+            yield lambda: b2.device.build(directory=folder)
+        finally:
+            b2.device.reinit()
+            b2.set_device("runtime")
 
 
 def live_standalone(
@@ -15,22 +28,14 @@ def live_standalone(
 ) -> tuple[Lived, State]:
     """Live a stretch from a state; return what it gave and the state after it.
 
-    The program is written, compiled and run in a folder that goes with it. Nothing can look into
-    it while it runs, so there is nothing to stop or to save before its end.
+    Nothing can look into the program while it runs, so there is nothing to stop or to save before
+    its end.
     """
-    b2 = brian2()
     if not compiler_works():
         raise NeuroAWSError(
             "target cpp_standalone needs a C++ compiler", next_step="Use target: numpy"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        b2.set_device("cpp_standalone", directory=folder, build_on_run=False)
-        try:
-            cortex = Cortex(spec, animal, traced)
-            cortex.load(state)
-            lived = cortex.live(drive, seed, built=lambda: b2.device.build(directory=folder))
-            after = {name: np.array(values) for name, values in cortex.state().items()}
-        finally:
-            b2.device.reinit()
-            b2.set_device("runtime")
-    return lived, after
+    with program() as built:
+        cortex = Cortex(spec, animal, traced)
+        cortex.load(state)
+        return cortex.live(drive, seed, built=built), cortex.state()

@@ -4,18 +4,21 @@ A step of the schedule lasts ``spiking.step`` ms: one stimulus in wake, one draw
 sleep. Every draw is keyed by (animal, stream, step), so that arms differ by what is done alone.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from torch import Tensor
 
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.perturbations import Slots, slots
 from neuro_aws.perturbations.eyes import eye_columns
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, WAKE
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, WAKE, Phase
 from neuro_aws.protocol import ArmPlan, TrunkPlan
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.seeding import numpy_generator
-from neuro_aws.spiking.cortex import Array, Cortex, Drive
+from neuro_aws.spiking.brian import Array
+from neuro_aws.spiking.cortex import GATES, Cortex, Drive
 from neuro_aws.stimuli.world import World
 
 NO_LABEL = -1
@@ -29,7 +32,7 @@ class Timeline:
     ) -> None:
         self.plan, self.animal, self.world, self.cortex = plan, animal, world, cortex
         self.section = plan.spec.spiking
-        self.perturb: tuple[Perturbation, ...] = getattr(plan, "perturb", ())
+        self._slots_of = lru_cache(maxsize=64)(self._slots)
         self._stimuli = KeyedNoise(animal, "stimulus", world.life.dtype)
         self._eyes = KeyedNoise(animal, "eyes", world.life.dtype)
 
@@ -43,17 +46,14 @@ class Timeline:
             np.zeros(steps),
             np.zeros((steps, cells)),
             np.ones((steps, cells)),
-            {name: np.zeros(steps) for name in ("feedforward", "feedback", "ach", "homeostasis")},
+            {name: np.zeros(steps) for name in GATES},
             np.full(steps, np.nan),
         )
         labels, top = np.full(steps, NO_LABEL), len(self.cortex.sizes) - 1
         for row in range(steps):
             spec = self.plan.schedule(start + row)
-            acting = self._active(spec)
-            done = slots(
-                acting, spec.phase, self.plan.schedule.stretches[spec.period].scales,
-                self.plan.spec, self.world, self.animal,
-            )  # fmt: skip
+            acting = self.plan.active(spec.period, spec.cycle, spec.phase)
+            done = self._slots_of(spec.period, spec.phase, acting)
             if spec.phase is WAKE:
                 labels[row] = self._wake(drive, row, spec, done)
             else:
@@ -67,11 +67,9 @@ class Timeline:
             self._gates(drive, row, spec, done, acting, int(labels[row]))
         return drive, labels
 
-    def _active(self, spec: StepSpec) -> tuple[Perturbation, ...]:
-        if not self.perturb:
-            return ()
-        assert isinstance(self.plan, ArmPlan)
-        return self.plan.active(spec.period, spec.cycle, spec.phase)
+    def _slots(self, period: int, phase: Phase, acting: tuple[Perturbation, ...]) -> Slots:
+        usual = self.plan.schedule.stretches[period].scales
+        return slots(acting, phase, usual, self.plan.spec, self.world, self.animal)
 
     def _wake(self, drive: Drive, row: int, spec: StepSpec, done: Slots) -> int:
         """Show a stimulus: pixels in [-1, 1] become potentials between low and high."""
