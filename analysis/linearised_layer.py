@@ -27,8 +27,9 @@ from neuro_aws.functional.plasticity import predictive_plasticity
 from neuro_aws.protocol import Protocol
 from neuro_aws.seeding import numpy_generator, stream_key
 from neuro_aws.spiking.brian import chosen_target
-from neuro_aws.spiking.cortex import Cortex, Drive
+from neuro_aws.spiking.cortex import Cortex
 from neuro_aws.spiking.kernels import phi, slope
+from neuro_aws.spiking.segment import Drive
 from neuro_aws.statistics import estimate
 
 Array = NDArray[Any]

@@ -27,8 +27,9 @@ from neuro_aws.plots.style import ARM_COLOURS, figure, save, styled
 from neuro_aws.protocol import Protocol
 from neuro_aws.seeding import stream_key
 from neuro_aws.spiking.brian import brian2, chosen_target, emptied
-from neuro_aws.spiking.cortex import Cortex, Drive
+from neuro_aws.spiking.cortex import Cortex
 from neuro_aws.spiking.kernels import slope
+from neuro_aws.spiking.segment import Drive
 from neuro_aws.spiking.timeline import Timeline
 from neuro_aws.statistics import estimate
 

@@ -10,6 +10,7 @@ and that time for a million synapses.
 """
 
 import argparse
+import resource
 import statistics
 import sys
 import time
@@ -22,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from neuro_aws.protocol import Protocol
 from neuro_aws.spiking.brian import brian2, chosen_target
-from neuro_aws.spiking.cortex import Cortex, Drive
+from neuro_aws.spiking.cortex import Cortex
+from neuro_aws.spiking.segment import Drive
 from neuro_aws.spiking.standalone import program
 
 SIZES = ("64-40-16", "64-200-40", "400-400-100", "800-600-200")
@@ -85,12 +87,15 @@ def main() -> None:
             made.live(drive(made, steps), 0)
             cases[size, target] = made, drive(made, steps)
     taken: dict[tuple[str, str], list[float]] = {case: [] for case in cases}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for round_ in range(arguments.rounds):
         for case, (made, what) in list(cases.items()):
             chosen_target(case[1])
             begun = time.perf_counter()
             made.live(what, 1 + round_)
             taken[case].append(time.perf_counter() - begun)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024
+    print(f"peak memory grew by {grown:.0f} MB in {arguments.rounds} rounds (Linux)")
     if "cpp_standalone" in arguments.targets:
         for size in arguments.sizes:
             numbers = [int(n) for n in size.split("-")]

@@ -4,7 +4,8 @@ import numpy as np
 
 from neuro_aws.protocol import Protocol
 from neuro_aws.spiking import brian
-from neuro_aws.spiking.cortex import GATES, Cortex, Drive
+from neuro_aws.spiking.cortex import Cortex
+from neuro_aws.spiking.segment import GATES, Drive
 
 TEXT = """
 schema_version: 1

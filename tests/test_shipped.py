@@ -109,6 +109,8 @@ def test_there_is_a_protocol_for_every_experiment():
         "spiking_urbanczik_senn",
         "spiking_critical_period",
         "spiking_ach_sign",
+        "spiking_matched_dreams",
+        "spiking_silencing_at_once",
     }
 
 

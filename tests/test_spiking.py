@@ -127,6 +127,8 @@ def test_the_numpy_target_needs_no_compiler(monkeypatch, caplog):
     with caplog.at_level("WARNING", logger="neuro_aws"):
         assert brian.chosen_target("cython") == "numpy"
     assert "no working C compiler" in caplog.text
+    with pytest.raises(NeuroAWSError, match=r"needs a C\+\+ compiler"):
+        brian.chosen_target("cpp_standalone")
 
 
 def test_an_unfit_numpy_is_named():
@@ -195,6 +197,27 @@ def test_a_life_stopped_before_it_began_is_taken_up_whole(tmp_path):
         written.append(gather(place.parts, life.tape.columns))
     for path in ("weights/step", "spikes/time", "weights/feedback_into0"):
         assert np.array_equal(written[0][path], written[1][path]), path
+
+
+def test_a_stretch_cut_short_leaves_no_trace(tmp_path, monkeypatch):
+    """Ctrl-C inside Brian2's loop: spikes already on the disk go, and the stretch is lived again."""
+    from neuro_aws.life import Place
+    from neuro_aws.spiking import cortex_life
+
+    written, ran, calls = [], cortex_life.ran, itertools.count()
+    for name in ("whole", "cut"):
+        place = Place(tmp_path / name, 0, "common_life")
+        if name == "cut":
+            monkeypatch.setattr(cortex_life, "ran", lambda *a: ran(*a) and next(calls) != 1)
+            assert not cortex_life.CortexLife(protocol(), place).run(lambda: False, lambda *a: None)
+            monkeypatch.setattr(cortex_life, "ran", ran)
+        life = cortex_life.CortexLife(protocol(), place)
+        assert life.run(lambda: False, lambda *a: None)
+        written.append(gather(place.parts, life.tape.columns))
+    assert len(written[0]["spikes/time"])
+    for path, rows in written[0].items():
+        if "intervals" not in path:  # a part cuts them; they are joined in the end
+            assert np.array_equal(rows, written[1][path]), path
 
 
 def test_weights_are_kept_as_they_are_at_the_step_they_are_labelled_with(tmp_path):

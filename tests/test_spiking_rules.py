@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from neuro_aws.spiking import kernels
+from neuro_aws.spiking.cortex import Cortex
 from neuro_aws.spiking.kernels import Neuron
-from tests.spiking import cortex, drive
+from neuro_aws.spiking.segment import Piece
+from tests.spiking import cortex, drive, protocol
 
 
 @pytest.mark.parametrize("dt", [0.1, 0.2, 0.25, 0.5, 1.0])
@@ -122,6 +124,22 @@ def test_every_gate_opens_its_own_plasticity_alone(gate):
     assert changed == opens[gate]
 
 
+def test_what_a_cell_lacks_is_counted_in_the_very_steps_whose_gate_is_open():
+    """Ticks fall 4 ms into a step: summed ungated, its bias would answer for the step before."""
+    c = cortex()
+    d = drive(c, 3)
+    d.gates["homeostasis"][:] = [0.0, 1.0, 0.0]
+    before = c.state()["cortex.bias"]
+    lived = c.live(d, 2)
+    inside = lived.neuron[(lived.time >= 100) & (lived.time < 200)]
+    spikes = np.bincount(inside, minlength=c.count)
+    rates = c.section.learning
+    wanted = rates.homeostasis * (c.section.target_rate * 0.1 - spikes)
+    hidden = np.arange(c.count) >= 64
+    assert spikes[hidden].any()
+    assert np.allclose(c.state()["cortex.bias"] - before, hidden * wanted, atol=1e-12)
+
+
 def test_the_readout_rises_in_wake_and_falls_in_rem():
     c = cortex("spiking.learning.ach=0.2")
     for k in range(6):
@@ -165,6 +183,26 @@ def test_monitors_are_empty_after_a_segment():
     assert len(again.level) == len(first.level)
 
 
+@pytest.mark.parametrize("before", [0, 3])
+def test_what_cells_do_is_handed_on_every_half_second_and_nothing_is_lost(before):
+    """Memory must not grow with a segment; the pieces are the whole, from any start."""
+    pieces: list[Piece] = []
+    lived = []
+    for sink in (None, pieces.append):
+        c = Cortex(protocol("spiking.segment=30").spec, 0, np.array([0, 64]))
+        if before:
+            c.live(drive(c, before), 7)
+        lived.append(c.live(drive(c, 32), 1, sink=sink))
+    whole, gone = lived
+    assert len(gone.time) == 0
+    assert max(np.ptp(p.time) for p in pieces if len(p.time)) <= 500
+    assert np.array_equal(np.concatenate([p.time for p in pieces]), whole.time)
+    assert np.array_equal(np.concatenate([p.neuron for p in pieces]), whole.neuron)
+    ticks = np.concatenate([p.ticks for p in pieces])
+    assert np.array_equal(ticks, np.arange(0, 3200, 5))
+    assert np.concatenate([p.potentials["U"] for p in pieces]).shape == (640, 2)
+
+
 def test_a_state_taken_up_gives_the_same_bits():
     c = cortex()
     c.live(drive(c, 10, feedback=1.0, ach=1.0, feedforward=1.0), 1)
@@ -190,7 +228,6 @@ def test_tables_are_looked_up_by_the_segments_own_time_at_every_clock():
         d = drive(c, 2)
         d.gates["homeostasis"][:] = [0.0, 1.0]
         d.potential[:, c.layer(0)] = [[0.0], [0.9]]
-        c.objects["cortex"].fired = 0.0
         before = c.state()["cortex.bias"]
         lived = c.live(d, 2)
         first = lived.time[lived.neuron < 64]

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from neuro_aws.recording.layout import CHUNK_BYTES, FORMAT_VERSION, Column
 
 Rows = dict[str, NDArray[Any]]
+STREAMED_CHUNK = 1024
+"""Rows in a chunk of a dataset that grows."""
 
 
 def part_path(folder: Path, index: int) -> Path:
@@ -36,14 +38,17 @@ def replace_file(temporary: Path, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def create(group: h5py.Group, column: Column, rows: NDArray[Any]) -> None:
-    """Write one dataset with its units and description; extendable, chunks of about 1 MB."""
+def create(group: h5py.Group, column: Column, rows: NDArray[Any], chunk: int = 1) -> None:
+    """Write one dataset with its units and description; extendable, chunks of 1 MB at most.
+
+    ``chunk``: rows that a chunk holds even where fewer are there yet.
+    """
     per_chunk = max(1, min(CHUNK_BYTES // max(1, column.row_bytes), 65536))
     dataset = group.create_dataset(
         column.path,
         data=rows.astype(column.dtype, copy=False).reshape(len(rows), *column.shape),
         maxshape=(None, *column.shape),
-        chunks=(min(per_chunk, max(1, len(rows))), *column.shape),
+        chunks=(min(per_chunk, max(chunk, len(rows))), *column.shape),
     )
     describe(dataset, column)
 
@@ -54,16 +59,42 @@ def describe(dataset: h5py.Dataset, column: Column) -> None:
     dataset.attrs["description"] = column.description
 
 
-def write_part(folder: Path, index: int, columns: Sequence[Column], rows: Rows) -> None:
-    """Write one part and bring the master up to date."""
-    path = part_path(folder, index)
-    temporary = path.with_suffix(".tmp")
-    with h5py.File(temporary, "w") as file:
-        file.attrs["format_version"] = FORMAT_VERSION
-        for column in columns:
-            create(file, column, rows[column.path])
-    replace_file(temporary, path)
-    write_master(folder, columns)
+class PartWriter:
+    """A part under way: rows go to the disk as they come, and count once it is finished."""
+
+    def __init__(self, folder: Path, index: int, columns: Sequence[Column]) -> None:
+        self.folder, self.path = folder, part_path(folder, index)
+        self.columns = {column.path: column for column in columns}
+        self._temporary = self.path.with_suffix(".tmp")
+        self._file = h5py.File(self._temporary, "w")
+        self._file.attrs["format_version"] = FORMAT_VERSION
+
+    def append(self, path: str, rows: NDArray[Any]) -> None:
+        """Write rows at the end of a dataset."""
+        if path not in self._file:
+            create(self._file, self.columns[path], rows, STREAMED_CHUNK)
+            return
+        dataset = self._file[path]
+        dataset.resize(len(dataset) + len(rows), axis=0)
+        dataset[len(dataset) - len(rows) :] = rows
+
+    def lengths(self) -> dict[str, int]:
+        """Return how many rows each dataset has so far."""
+        return {path: len(self._file[path]) for path in self.columns if path in self._file}
+
+    def cut(self, lengths: dict[str, int]) -> None:
+        """Go back to the lengths of an earlier moment."""
+        for path in self.lengths():
+            self._file[path].resize(lengths.get(path, 0), axis=0)
+
+    def finish(self, rows: Rows) -> None:
+        """Add the datasets that were not streamed, and bring the master up to date."""
+        for path, column in self.columns.items():
+            if path not in self._file:
+                create(self._file, column, rows[path])
+        self._file.close()
+        replace_file(self._temporary, self.path)
+        write_master(self.folder, list(self.columns.values()))
 
 
 def drop_after(folder: Path, count: int, columns: Sequence[Column]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro_aws.recording.layout import Column
-from neuro_aws.recording.parts import Rows, write_part
+from neuro_aws.recording.parts import PartWriter, Rows
 
 
 class Tape:
@@ -20,7 +20,7 @@ class Tape:
         self.next_part = first_part
         self.bytes = 0
         self._rows: dict[str, list[Any]] = {column.path: [] for column in columns}
-        self._chunks: dict[str, list[NDArray[Any]]] = {}
+        self._part: PartWriter | None = None
         self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -29,9 +29,21 @@ class Tape:
         self._rows[path].append(value)
 
     def extend(self, path: str, rows: NDArray[Any]) -> None:
-        """Append many rows to a dataset that gets no single ones."""
-        self._chunks.setdefault(path, []).append(rows)
-        self.bytes += rows.nbytes
+        """Write many rows to the disk at once, into a dataset that gets no single ones."""
+        self._under_way().append(path, rows)
+
+    def written(self) -> dict[str, int]:
+        """Return how much ``extend`` has written of the part under way."""
+        return self._under_way().lengths()
+
+    def back_to(self, written: dict[str, int]) -> None:
+        """Forget what ``extend`` has written since an earlier moment of the same part."""
+        self._under_way().cut(written)
+
+    def _under_way(self) -> PartWriter:
+        if self._part is None:
+            self._part = PartWriter(self.folder, self.next_part, self.columns)
+        return self._part
 
     def measured(
         self, step: int, period: str, cycle: int, name: str, layer: int, group: str, value: float
@@ -77,13 +89,12 @@ class Tape:
             c.path: np.asarray(self._rows[c.path], dtype=c.dtype).reshape(-1, *c.shape)
             for c in self.columns
         }
-        rows |= {path: np.concatenate(chunks) for path, chunks in self._chunks.items()}
-        write_part(self.folder, self.next_part, self.columns, rows)
+        self._under_way().finish(rows)
+        self._part = None
         self.next_part += 1
         self.forget()
 
     def forget(self) -> None:
         """Drop the rows gathered so far."""
         self._rows = {column.path: [] for column in self.columns}
-        self._chunks = {}
         self.bytes = 0

@@ -72,6 +72,10 @@ def _quietly_imported() -> ModuleType:
 def chosen_target(wanted: str) -> str:
     """Return the target to use: numpy, with a warning, where there is no C compiler."""
     module = brian2()
+    if wanted == "cpp_standalone" and not compiler_works():
+        raise NeuroAWSError(
+            "target cpp_standalone needs a C++ compiler", next_step="Use target: numpy"
+        )
     if wanted in ("numpy", "cpp_standalone"):  # the latter's program is made apart
         target = "numpy"
     elif compiler_works():
@@ -116,6 +120,13 @@ def emptied(objects: Mapping[str, Any]) -> None:
         if isinstance(monitor, b2.SpikeMonitor | b2.StateMonitor):
             monitor.resize(0)
             monitor.variables["N"].set_value(0)
+
+
+def writes_programs() -> bool:
+    """Say whether Brian2 is set to write a program (cpp_standalone) instead of running."""
+    from brian2.devices.device import RuntimeDevice
+
+    return not isinstance(brian2().get_device(), RuntimeDevice)
 
 
 def compiler_works() -> bool:

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,24 @@ import numpy as np
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.seeding import numpy_generator
 from neuro_aws.spiking import equations
-from neuro_aws.spiking.brian import Array, State, brian2, emptied, now, put_back, state_of
+from neuro_aws.spiking.brian import (
+    Array,
+    State,
+    brian2,
+    emptied,
+    now,
+    put_back,
+    state_of,
+    writes_programs,
+)
 from neuro_aws.spiking.kernels import Neuron, potential_at
-
-GATES = ("feedforward", "feedback", "ach", "homeostasis")
+from neuro_aws.spiking.segment import STREAM, Drive, Lived, Piece, Sink
 
 KEPT = {
     "cortex": [
         *("A_f", "B_f", "A_d", "B_d", "A_p", "B_p", "trace", "U", "V_star", "rest"),
         *("bias", "bias_dendrite", "s_d", "s_f", "score_d", "score_f"),
-        *("fired", "expected", "heard", "delta"),
+        *("lack", "expected", "heard", "delta"),
     ],
     "feedforward": ["w", "eligibility"],
     "feedback": ["w"],
@@ -28,36 +35,6 @@ KEPT = {
     "ach": ["level", "power", "baseline", "delta"],
 }
 """The variables that make up the state, by object."""
-
-
-@dataclass
-class Drive:
-    """What happens in each step of a segment: (steps,) or (steps, neurons)."""
-
-    wake: Array
-    potential: Array
-    """Of what drives layer 0 in wake and the top layer in sleep."""
-    gain: Array
-    """Factor on every cell's firing intensity: 0 silences."""
-    gates: dict[str, Array]
-    clamp: Array
-    """Released ACh where it is held; nan where it is free."""
-
-
-@dataclass(frozen=True)
-class Lived:
-    """What a segment gave: spikes, and what was read at every tick and at every step's end."""
-
-    time: Array
-    """Of every spike, ms from the start of the segment."""
-    neuron: Array
-    level: Array
-    """ACh at every tick."""
-    delta: Array
-    """Released ACh above its fast baseline, at every tick."""
-    expected: Array
-    """Spikes that each dendrite expected of its cell in each step (steps, neurons)."""
-    traces: dict[str, Array]
 
 
 class Cortex:
@@ -185,6 +162,10 @@ class Cortex:
             self.objects["potentials"] = b2.StateMonitor(
                 cells, ["U", "V_star"], record=self.traced, dt=tick, name="potentials", **late
             )
+        if not writes_programs():  # which would leave out a Python function without a word
+            self.objects["stream"] = b2.NetworkOperation(
+                self._stream, dt=STREAM * b2.ms, when="end", order=200, name="stream"
+            )
 
     def constants(self) -> dict[str, Any]:
         """Return every number the equations name, in ms and units of 15 mV."""
@@ -199,7 +180,7 @@ class Cortex:
             "decay_eligibility": np.exp(-s.tick / s.eligibility),
             "rate_slow": 1 - np.exp(-s.tick / (1000 * s.ach_centre)),
             "rate_fast": 1 - np.exp(-s.tick / s.ach_baseline),
-            "target_per_tick": s.target_rate * s.tick / 1000,
+            "wanted": s.target_rate * h / 1000,
             "eta_f": rates.feedforward, "eta_b": rates.feedback, "eta_c": rates.dendrite_bias,
             "eta_h": rates.homeostasis, "eta_a": rates.ach,
         }  # fmt: skip
@@ -209,24 +190,48 @@ class Cortex:
         drive: Drive,
         seed: int,
         rows: int | None = None,
+        sink: Sink | None = None,
         built: Callable[[], None] | None = None,
     ) -> Lived:
         """Live one segment; its tables are filled up to ``rows`` steps, so that code is reused.
 
+        ``sink`` takes spikes and potentials piece by piece; without it they are all returned.
         ``built`` makes and runs the program, where Brian2 writes one (standalone).
         """
         b2, steps = self.b2, len(drive.wake)
         b2.seed(seed % 2**32)
-        start = now(self.network)
-        first = {"first_step": round(start / self.section.dt)}  # of the cells' clock, at ticks too
+        pieces: list[Piece] = []
+        self._sink, self._start = sink or pieces.append, now(self.network)
+        first = {"first_step": round(self._start / self.section.dt)}  # of the cells' clock
         namespace = self.constants() | self.tables(drive, rows or steps) | first
         self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
         if built is not None:
             built()
-        lived = self._lived(start)
-        if built is None:
-            emptied(self.objects)
+            self._sink(self._piece())
+            return self._lived(pieces)
+        self._stream()
+        lived = self._lived(pieces)
+        emptied(self.objects)
         return lived
+
+    def _stream(self) -> None:
+        """Hand on what cells did, and empty those monitors: memory must not grow with a life."""
+        self._sink(self._piece())
+        emptied({k: self.objects[k] for k in ("spikes", "potentials") if k in self.objects})
+
+    def _since(self, times: Any) -> Array:
+        """Return times as ms from the start of the segment, on the grid of time steps."""
+        h = self.section.dt
+        return np.asarray(np.rint((np.asarray(times / self.b2.ms) - self._start) / h) * h)
+
+    def _piece(self) -> Piece:
+        o = self.objects
+        spikes, read = o["spikes"], o.get("potentials")
+        neuron = np.asarray(spikes.i).astype("i4")
+        if read is None:
+            return Piece(self._since(spikes.t), neuron, np.zeros(0), {})
+        potentials = {v: np.asarray(getattr(read, v)).T.copy() for v in ("U", "V_star")}
+        return Piece(self._since(spikes.t), neuron, self._since(read.t), potentials)
 
     def finite(self, name: str) -> bool:
         """Say whether the weights of some synapses are numbers."""
@@ -252,20 +257,16 @@ class Cortex:
             found[name] = self.b2.TimedArray(whole, dt=step, name=name)
         return found
 
-    def _lived(self, start: float) -> Lived:
-        o, ms, h = self.objects, self.b2.ms, self.section.dt
+    def _lived(self, pieces: list[Piece]) -> Lived:
+        o = self.objects
         before = np.asarray(o["expected"].expected).T
         after = np.concatenate([before[1:], np.asarray(o["cortex"].expected[:])[None]])
-        traces = {}
-        if len(self.traced):
-            traces = {v: np.asarray(getattr(o["potentials"], v)).T for v in ("U", "V_star")}
         return Lived(
-            np.rint((np.asarray(o["spikes"].t / ms) - start) / h) * h,
-            np.asarray(o["spikes"].i).astype("i4"),
+            np.concatenate([np.zeros(0), *(piece.time for piece in pieces)]),
+            np.concatenate([np.zeros(0, "i4"), *(piece.neuron for piece in pieces)]),
             np.asarray(o["ach_trace"].level)[0],
             np.asarray(o["ach_trace"].delta)[0],
             after - before,
-            traces,
         )
 
     def state(self) -> State:

@@ -17,8 +17,9 @@ from neuro_aws.recording.layout import PHASE_CODES
 from neuro_aws.recording.spiking_layout import traced_cells
 from neuro_aws.seeding import stream_key
 from neuro_aws.spiking.brian import Array, now, ran
-from neuro_aws.spiking.cortex import Cortex, Drive, Lived
+from neuro_aws.spiking.cortex import Cortex
 from neuro_aws.spiking.life import Arrays, SpikingLife
+from neuro_aws.spiking.segment import Drive, Lived, Piece
 from neuro_aws.spiking.standalone import live_standalone
 from neuro_aws.spiking.timeline import Timeline
 
@@ -52,41 +53,49 @@ class CortexLife(SpikingLife):
         """Live one stretch of biological time."""
         top = self.cortex.layer(len(self.cortex.sizes) - 1)
         drive, labels = self.timeline.drive(start, stop, self.wake.counts[:, top] / self.seconds)
+        counts = np.zeros((stop - start, self.cortex.count), "u2")
+
+        def sink(piece: Piece) -> None:
+            self._hear(piece, counts, start * self.section.step)
+
         if self.whole_periods:
             before = self.cortex.state()
             lived, after = live_standalone(
-                self.spec, self.place.animal, self.traced, before, drive, seed
+                self.spec, self.place.animal, self.traced, before, drive, seed, sink
             )
             self.cortex.load(after)
         else:
             begun = now(self.cortex.network)
-            lived = self.cortex.live(drive, seed, self.section.segment_steps)
+            lived = self.cortex.live(drive, seed, self.section.segment_steps, sink)
             if not ran(self.cortex.network, begun, (stop - start) * self.section.step):
                 return False
         self._finite(stop)
-        self._record(drive, labels, lived, start, stop)
+        self._record(drive, labels, lived, counts, start)
         self.note = f"ACh {lived.level[-1]:.2f}"
         return True
 
-    def _record(self, drive: Drive, labels: Array, lived: Lived, start: int, stop: int) -> None:
-        steps, since, put = stop - start, start * self.section.step, self.tape.extend
-        counts = np.zeros((steps, self.cortex.count), "u2")
-        which = np.minimum((lived.time / self.section.step + 1e-9).astype(int), steps - 1)
-        np.add.at(counts, (which, lived.neuron), 1)
+    def _hear(self, piece: Piece, counts: Array, since: float) -> None:
+        """Record spikes and potentials, and count the spikes of every step."""
+        put = self.tape.extend
+        which = np.minimum((piece.time / self.section.step + 1e-9).astype(int), len(counts) - 1)
+        np.add.at(counts, (which, piece.neuron), 1)
         if self.section.spikes:
-            put("spikes/time", lived.time + since)
-            put("spikes/neuron", lived.neuron)
+            put("spikes/time", piece.time + since)
+            put("spikes/neuron", piece.neuron)
+        if len(self.traced):
+            put("potentials/time", piece.ticks + since)
+            put("potentials/soma", piece.potentials["U"].astype("f4"))
+            put("potentials/dendrite", piece.potentials["V_star"].astype("f4"))
+
+    def _record(self, drive: Drive, labels: Array, lived: Lived, counts: Array, start: int) -> None:
+        steps, put = len(counts), self.tape.extend
+        stop = start + steps
         expected = lived.expected.astype("f4")
         for i in range(len(self.cortex.sizes)):
             cells = self.cortex.layer(i)
             put(f"counts/layer{i}", counts[:, cells])
             put(f"counts/layer{i}_expected", expected[:, cells])
         put("counts/step", np.arange(start, stop))
-        if len(self.traced):
-            ticks = len(lived.traces["U"])
-            put("potentials/time", since + self.section.tick * np.arange(ticks))
-            put("potentials/soma", lived.traces["U"].astype("f4"))
-            put("potentials/dendrite", lived.traces["V_star"].astype("f4"))
         levels = lived.level.reshape(steps, -1)
         here, specs = "neuromodulators", [self.plan.schedule(s) for s in range(start, stop)]
         put(f"{here}/step", np.arange(start, stop))

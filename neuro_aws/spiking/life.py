@@ -26,7 +26,6 @@ from neuro_aws.spiking.brian import chosen_target
 from neuro_aws.spiking.files import load_state, save_state
 
 Arrays = dict[str, NDArray[Any]]
-FLUSH_BYTES = 64_000_000
 
 
 class SpikingLife(ABC):
@@ -81,8 +80,7 @@ class SpikingLife(ABC):
                 self._save(self._file(".resume"), before)
                 return False
             report(self.step - self.start, self.note)
-            full = self.tape.bytes > FLUSH_BYTES
-            if self.step < self.stop and (full or time.monotonic() - saved > self.save_seconds):
+            if self.step < self.stop and time.monotonic() - saved > self.save_seconds:
                 self._save(self._file(".resume"), self._everything())
                 saved = time.monotonic()
         finished = self.step >= self.stop
@@ -118,14 +116,16 @@ class SpikingLife(ABC):
             cycles = every * len(whole.cycle)
             stop = min(stop, start + cycles - (start - whole.start) % cycles)
         seed = stream_key(self.place.animal, "spiking/segment", start)
+        written = self.tape.written()
         try:
             if not self.live(start, stop, seed):
+                self.tape.back_to(written)
                 return False
         except NeuroAWSError:
-            self.tape.flush()
+            self._keep(written)
             raise
         except Exception as error:  # Brian2 and compilers raise what they like
-            self.tape.flush()
+            self._keep(written)
             said = str(error).strip().splitlines() or [type(error).__name__]
             raise NeuroAWSError(
                 f"Brian2 could not go on after step {start} ({said[-1][:150]})",
@@ -134,6 +134,11 @@ class SpikingLife(ABC):
             ) from error
         self.step = stop
         return True
+
+    def _keep(self, written: dict[str, int]) -> None:
+        """Finish the recording at the end of the last whole stretch."""
+        self.tape.back_to(written)
+        self.tape.flush()
 
     def _weights_due(self) -> list[int]:
         """Return after how many cycles weights are looked at, for the recording or a measure."""

@@ -4,10 +4,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.spiking.brian import Array, State, brian2, compiler_works
-from neuro_aws.spiking.cortex import Cortex, Drive, Lived
+from neuro_aws.spiking.brian import Array, State, brian2
+from neuro_aws.spiking.cortex import Cortex
+from neuro_aws.spiking.segment import Drive, Lived, Sink
 
 
 @contextmanager
@@ -24,18 +24,20 @@ def program() -> Iterator[Callable[[], None]]:
 
 
 def live_standalone(
-    spec: ProtocolSpec, animal: int, traced: Array, state: State, drive: Drive, seed: int
+    spec: ProtocolSpec,
+    animal: int,
+    traced: Array,
+    state: State,
+    drive: Drive,
+    seed: int,
+    sink: Sink,
 ) -> tuple[Lived, State]:
     """Live a stretch from a state; return what it gave and the state after it.
 
     Nothing can look into the program while it runs, so there is nothing to stop or to save before
     its end.
     """
-    if not compiler_works():
-        raise NeuroAWSError(
-            "target cpp_standalone needs a C++ compiler", next_step="Use target: numpy"
-        )
     with program() as built:
         cortex = Cortex(spec, animal, traced)
         cortex.load(state)
-        return cortex.live(drive, seed, built=built), cortex.state()
+        return cortex.live(drive, seed, sink=sink, built=built), cortex.state()

@@ -18,7 +18,8 @@ from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.seeding import numpy_generator
 from neuro_aws.spiking.brian import Array
-from neuro_aws.spiking.cortex import GATES, Cortex, Drive
+from neuro_aws.spiking.cortex import Cortex
+from neuro_aws.spiking.segment import GATES, Drive
 from neuro_aws.stimuli.world import World
 
 NO_LABEL = -1
@@ -120,5 +121,4 @@ class Timeline:
         drive.gates["feedforward"][row] = gate * done.scales[FEEDFORWARD]
         drive.gates["feedback"][row] = awake * done.scales[FEEDBACK]
         drive.gates["ach"][row] = done.scales[DISCRIMINATOR]
-        learns = self.plan.spec.algorithm.name != "frozen" and done.scales[FEEDFORWARD] > 0
-        drive.gates["homeostasis"][row] = awake * float(learns)
+        drive.gates["homeostasis"][row] = awake * float(self.plan.spec.algorithm.name != "frozen")
