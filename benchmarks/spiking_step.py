@@ -10,12 +10,12 @@ and that time for a million synapses.
 """
 
 import argparse
+import itertools
 import resource
 import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -72,20 +72,20 @@ def alone(sizes: list[int], seconds: float) -> float:
 def main() -> None:
     """Print one line a size and target."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--seconds", type=float, default=10.0, help="biological, a round")
+    parser.add_argument("--seconds", type=float, default=20.0, help="biological, a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sizes", nargs="+", default=list(SIZES))
     parser.add_argument("--targets", nargs="+", default=["cython", "numpy", "cpp_standalone"])
     arguments = parser.parse_args()
-    cases: dict[tuple[str, str], tuple[Cortex, Any]] = {}
+    cases: dict[tuple[str, str], tuple[Cortex, Drive]] = {}
+    steps = round(arguments.seconds * 10)
     for size in arguments.sizes:
         for target in arguments.targets:
             if target == "cpp_standalone":
                 continue
             made = cortex([int(n) for n in size.split("-")], target, arguments.seconds)
-            steps = round(arguments.seconds * 10)
-            made.live(drive(made, steps), 0)
             cases[size, target] = made, drive(made, steps)
+            made.live(drive(made, steps), 0)
     taken: dict[tuple[str, str], list[float]] = {case: [] for case in cases}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for round_ in range(arguments.rounds):
@@ -101,15 +101,14 @@ def main() -> None:
             numbers = [int(n) for n in size.split("-")]
             case = size, "cpp_standalone"
             taken[case] = [alone(numbers, arguments.seconds) for _ in range(arguments.rounds)]
-            cases[case] = cortex(numbers, "numpy", arguments.seconds), drive
     print("layers target | neurons synapses | x real time | us a step | us a step, 10^6 synapses")
     for (size, target), times in taken.items():
-        made = cases[size, target][0]
-        synapses = 2 * sum(a * b for a, b in made.pairs)
+        numbers = [int(n) for n in size.split("-")]
+        synapses = 2 * sum(a * b for a, b in itertools.pairwise(numbers))
         seconds = statistics.median(times)
-        step = seconds / arguments.seconds / 1000 * made.section.dt * 1e6
+        step = seconds / arguments.seconds * 1000  # us; dt is 1 ms
         print(
-            f"{size:<12} {target:<14} | {made.count:5d} {synapses:9,d} | "
+            f"{size:<12} {target:<14} | {sum(numbers):5d} {synapses:9,d} | "
             f"{arguments.seconds / seconds:6.2f} | {step:7.0f} | {step / synapses * 1e6:9.0f}"
         )
 

@@ -1,11 +1,14 @@
 """A small spiking protocol, its cortex, and what drives it: shared by the tests of spikes."""
 
 import numpy as np
+import torch
 
+from neuro_aws.build import build_world
 from neuro_aws.protocol import Protocol
 from neuro_aws.spiking import brian
 from neuro_aws.spiking.cortex import Cortex
 from neuro_aws.spiking.segment import GATES, Drive
+from neuro_aws.spiking.timeline import Timeline
 
 TEXT = """
 schema_version: 1
@@ -50,3 +53,11 @@ def drive(cortex: Cortex, steps: int, wake: float = 1.0, **gates: float) -> Driv
         {name: np.full(steps, gates.get(name, 0.0)) for name in GATES},
         np.full(steps, np.nan),
     )
+
+
+def timeline(*overrides: str) -> Timeline:
+    """Return what happens to the control arm of animal 0."""
+    plan = protocol(*overrides).tree.arms["control"]
+    brian.chosen_target(plan.spec.spiking.target)
+    world = build_world(plan.spec, 0, torch.device("cpu"))
+    return Timeline(plan, 0, world, Cortex(plan.spec, 0))

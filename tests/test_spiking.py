@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,13 @@ import yaml
 
 from neuro_aws import Options, resume, run
 from neuro_aws.errors import NeuroAWSError, ProtocolError
+from neuro_aws.life import Place
 from neuro_aws.protocol import Protocol
+from neuro_aws.recording import parts
 from neuro_aws.recording.parts import gather
 from neuro_aws.spiking import brian
 from neuro_aws.spiking.cortex import Cortex
+from neuro_aws.spiking.cortex_life import CortexLife
 from neuro_aws.spiking.files import load_state, save_state
 from tests.conftest import ROOT
 from tests.spiking import TEXT, protocol
@@ -74,6 +78,9 @@ def test_arms_share_their_life_up_to_the_branch_and_nrem_learns_nothing(finished
     assert set(gate[phase != 0]) == {0.0}
     clamped = finished.read(0, "clamped", "neuromodulators/release")
     assert not clamped[33:].any()
+    release = finished.read(0, "control", "neuromodulators/release")
+    assert not release[phase == 1].any()
+    assert release[phase == 2].any()
 
 
 def test_a_run_is_the_same_twice_and_on_resumption(finished, tmp_path):
@@ -101,25 +108,30 @@ def test_a_run_is_the_same_twice_and_on_resumption(finished, tmp_path):
             assert np.array_equal(mine, theirs, equal_nan=True), (arm, path)
 
 
-def test_ctrl_c_stops_between_segments_and_is_reported(tmp_path):
-    (tmp_path / "small.yaml").write_text(TEXT.replace("cycles: 3, branch", "cycles: 400, branch"))
+@pytest.mark.parametrize(
+    ("segment", "waited_for"), [(1, "part_00000.h5"), (600, "part_00000.tmp")], ids=["1s", "600s"]
+)
+def test_ctrl_c_stops_at_once_and_is_reported(tmp_path, segment, waited_for):
+    """Between two segments, or inside a long one, which is then lived again."""
+    text = TEXT.replace("cycles: 3, branch", "cycles: 400, branch")
+    (tmp_path / "small.yaml").write_text(text.replace("segment: 1,", f"segment: {segment},"))
     command = [sys.executable, "-m", "neuro_aws", "run", str(tmp_path / "small.yaml"), "--jobs", "1",
                "--out", str(tmp_path / "out"), "--arms", "control", "--save-every", "0.1"]  # fmt: skip
     started = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     deadline = time.monotonic() + 60
-    while not list((tmp_path / "out").glob("*/*/parts/s0/control/part_00000.h5")):
+    while not list((tmp_path / "out").glob(f"*/*/parts/s0/control/{waited_for}")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     started.send_signal(signal.SIGINT)
-    said, _ = started.communicate(timeout=60)
+    said, _ = started.communicate(timeout=30)  # 400 s of life take minutes
     assert started.returncode == 1
     assert "everything lived so far is saved" in said
     assert "Traceback" not in said
     (folder,) = (tmp_path / "out").glob("*/*")
     _, facts = load_state(folder / "checkpoints" / "s0" / "control.resume.npz")
-    assert facts["step"] > 33
+    assert facts["step"] == 33 if segment == 600 else facts["step"] > 33
 
 
 def test_the_numpy_target_needs_no_compiler(monkeypatch, caplog):
@@ -183,41 +195,40 @@ def test_a_program_of_its_own_lives_the_same_life(tmp_path):
     assert not np.array_equal(weights[0], weights[-1])
 
 
-def test_a_life_stopped_before_it_began_is_taken_up_whole(tmp_path):
-    from neuro_aws.life import Place
-    from neuro_aws.spiking.cortex_life import CortexLife
+UNUSUAL = ("spiking.spikes=false", "spiking.dt=0.5", "spiking.step=70", "spiking.tick=7",
+           "spiking.segment=0.49", "record={weights: 1}")  # fmt: skip
 
+
+@pytest.mark.parametrize("overrides", [(), UNUSUAL], ids=["usual", "unusual"])
+@pytest.mark.parametrize("patience", [0, 1, 2, 3, 5])
+def test_a_life_stopped_at_any_moment_is_taken_up_to_the_same_bits(tmp_path, overrides, patience):
+    """Before it began, between two stretches or inside one: what a cut one recorded is gone."""
     written = []
-    for name, stops in (("whole", 0), ("broken", 1)):
+    for name in ("whole", "stopped"):
         place = Place(tmp_path / name, 0, "common_life")
-        for _ in range(stops):
-            assert not CortexLife(protocol(), place).run(lambda: True, lambda *a: None)
-        life = CortexLife(protocol(), place)
+        if name == "stopped":
+            asked = itertools.count()
+            life = CortexLife(protocol(*overrides), place)
+            assert not life.run(lambda n=asked: next(n) >= patience, lambda *a: None)
+        life = CortexLife(protocol(*overrides), place)
         assert life.run(lambda: False, lambda *a: None)
         written.append(gather(place.parts, life.tape.columns))
-    for path in ("weights/step", "spikes/time", "weights/feedback_into0"):
-        assert np.array_equal(written[0][path], written[1][path]), path
-
-
-def test_a_stretch_cut_short_leaves_no_trace(tmp_path, monkeypatch):
-    """Ctrl-C inside Brian2's loop: spikes already on the disk go, and the stretch is lived again."""
-    from neuro_aws.life import Place
-    from neuro_aws.spiking import cortex_life
-
-    written, ran, calls = [], cortex_life.ran, itertools.count()
-    for name in ("whole", "cut"):
-        place = Place(tmp_path / name, 0, "common_life")
-        if name == "cut":
-            monkeypatch.setattr(cortex_life, "ran", lambda *a: ran(*a) and next(calls) != 1)
-            assert not cortex_life.CortexLife(protocol(), place).run(lambda: False, lambda *a: None)
-            monkeypatch.setattr(cortex_life, "ran", ran)
-        life = cortex_life.CortexLife(protocol(), place)
-        assert life.run(lambda: False, lambda *a: None)
-        written.append(gather(place.parts, life.tape.columns))
-    assert len(written[0]["spikes/time"])
+    assert written[0]["counts/layer0"].any()
     for path, rows in written[0].items():
         if "intervals" not in path:  # a part cuts them; they are joined in the end
             assert np.array_equal(rows, written[1][path]), path
+
+
+def test_a_full_disk_is_told_before_it_is_written_to(tmp_path, monkeypatch):
+    """HDF5 loses rows without a word, and cannot close its file, where a write did not fit."""
+    usage = shutil.disk_usage(tmp_path)
+    asked = itertools.count()
+    monkeypatch.setattr(
+        parts.shutil, "disk_usage", lambda _: usage._replace(free=next(asked) < 9 and 10**9)
+    )
+    life = CortexLife(protocol(), Place(tmp_path, 0, "common_life"))
+    with pytest.raises(NeuroAWSError, match="no room left for the recording"):
+        life.run(lambda: False, lambda *a: None)
 
 
 def test_weights_are_kept_as_they_are_at_the_step_they_are_labelled_with(tmp_path):
@@ -228,6 +239,14 @@ def test_weights_are_kept_as_they_are_at_the_step_they_are_labelled_with(tmp_pat
     assert sorted(set(step)) == [0, 11, 22, 33, 43, 53, 63]
     distinct = [not np.array_equal(a, b) for a, b in itertools.pairwise(weights)]
     assert sum(distinct) == 6
+    plain = run(protocol("arms={control: {}}", "measure=[spike_rates]"),
+                options=Options(out=str(tmp_path), jobs=1))  # fmt: skip
+    for path in ("spikes/time", "neuromodulators/ach"):  # looking must not change what is seen
+        assert np.array_equal(done.read(0, "control", path), plain.read(0, "control", path))
+    ends = plain.read(0, "control", "weights/step")
+    kept = plain.read(0, "control", "weights/feedback_into0")
+    for when, found in zip(ends, kept, strict=True):
+        assert np.array_equal(found, weights[step == when][0])
 
 
 def test_a_fault_inside_brian2_is_one_line(monkeypatch, tmp_path):

@@ -53,7 +53,9 @@ def _raster(
     starts = np.cumsum([0, *sizes])
     for i in range(len(sizes)):
         mine = shown & (cell >= starts[i]) & (cell < starts[i + 1])
-        axes.plot(time[mine], cell[mine], "|", ms=2, mew=0.6, color=ARM_COLOURS[i])
+        axes.plot(
+            time[mine], cell[mine], "|", ms=2, mew=0.6, color=ARM_COLOURS[i % len(ARM_COLOURS)]
+        )
         axes.axhline(starts[i + 1] - 0.5, color="0.8", lw=0.5)
     middle = [(starts[i] + starts[i + 1]) / 2 for i in range(len(sizes))]
     axes.set_yticks(middle, [f"layer {i}" for i in range(len(sizes))])
@@ -87,11 +89,11 @@ def _rates(axes: Axes, run: Run, animal: int, arm: str, seconds: float) -> None:
     phase = run.read(animal, arm, "neuromodulators/phase")
     for i in range(len(sizes)):
         counts = run.read(animal, arm, f"counts/layer{i}")
-        wake, rem = (
-            counts[phase == PHASE_CODES[name]][-LAST_STEPS:].mean(0) / seconds
-            for name in (WAKE, REM)
-        )
-        axes.plot(wake, rem, ".", ms=4, color=ARM_COLOURS[i], label=f"layer {i}")
+        wake, rem = (counts[phase == PHASE_CODES[name]][-LAST_STEPS:] for name in (WAKE, REM))
+        if not len(wake) or not len(rem):
+            continue
+        wake, rem = wake.mean(0) / seconds, rem.mean(0) / seconds
+        axes.plot(wake, rem, ".", ms=4, color=ARM_COLOURS[i % len(ARM_COLOURS)], label=f"layer {i}")
     most = max(axes.get_xlim()[1], axes.get_ylim()[1])
     axes.plot([0, most], [0, most], color="0.7", lw=0.8, zorder=0)
     axes.set(xlabel="rate in wake (Hz)", ylabel="rate in REM (Hz)")

@@ -151,7 +151,8 @@ def _spiking_step(spec: ProtocolSpec) -> float:
 def _images_per_step(spec: ProtocolSpec) -> float:
     stretches = Schedule(spec.schedule).stretches
     waking = sum(s.count(Phase.WAKE) * s.cycles for s in stretches)
-    return spec.stimulus.batch * waking / max(sum(s.steps for s in stretches), 1)
+    batch = 1 if spec.backend == "spiking" else spec.stimulus.batch
+    return batch * waking / max(sum(s.steps for s in stretches), 1)
 
 
 def _measuring(protocol: Protocol, arms: list, trunks: list) -> float:  # type: ignore[type-arg]
@@ -172,9 +173,13 @@ def _measuring(protocol: Protocol, arms: list, trunks: list) -> float:  # type: 
 def _bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
     layers = len(spec.network.layers)
     if spec.backend == "spiking":
-        cells, seconds = sum(spec.network.layers), steps * spec.spiking.step / 1000
-        spikes = 12 * cells * spec.spiking.target_rate * seconds * spec.spiking.spikes
-        return int(spikes + steps * (37 + 6 * cells) + 300_000 * arms)
+        section, seconds = spec.spiking, steps * spec.spiking.step / 1000
+        if spec.stimulus.source == "spike_pattern":
+            return int(seconds * 1000 / section.dt * (8 + 3 * 4 + 1) + 300_000 * arms)
+        cells, traced = sum(spec.network.layers), sum(len(r.ids) for r in section.traces)
+        spikes = 12 * cells * section.target_rate * seconds * section.spikes
+        potentials = (8 + 8 * traced) * seconds * 1000 / section.tick * bool(traced)
+        return int(spikes + potentials + steps * (37 + 6 * cells) + 300_000 * arms)
     signals = (8 + 1 + 4 * 4) / spec.record.ach.every
     signals += (8 + 1 + 4 * 7 * (layers - 1)) / spec.record.plasticity.every
     activity = sum(

@@ -59,13 +59,17 @@ class SpikingSection(Section):
     high: float = Field(0.9, ge=-5, le=5)
     """And a pixel of 1."""
     prior: Literal["replay", "normal"] = "replay"
-    """What drives the top layer in sleep: its own rates of recent waking, or normal potentials."""
+    """What drives the top layer in sleep: its own rates of recent waking, or normal potentials.
+
+    Waking is recalled at the start of a segment (``window``); before the first, normal ones are."""
     prior_mean: float = Field(0.35, ge=-5, le=5)
     prior_spread: float = Field(0.35, ge=0, le=5)
     feedforward_at_birth: float = Field(1.0, ge=0, le=10)
     """F is born N(0, (this / root of the inputs)^2)."""
-    target_rate: float = Field(30.0, gt=0, le=140)
-    """Waking rate that homeostasis holds every cell above the stimulus to, Hz."""
+    target_rate: float = Field(30.0, gt=0, le=90)
+    """Waking rate that homeostasis holds every cell above the stimulus to, Hz.
+
+    A dead time of 3 ms lets no cell fire above 104 Hz."""
     eligibility: float = Field(20.0, gt=0, le=1000)
     """Time constant of the eligibility, ms."""
     ach_units: int = Field(128, ge=1, le=4096)

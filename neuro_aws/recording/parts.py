@@ -6,6 +6,7 @@ later ones are dropped. When the run ends, everything moves into one plain recor
 """
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,29 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from neuro_aws.errors import NeuroAWSError
 from neuro_aws.recording.layout import CHUNK_BYTES, FORMAT_VERSION, Column
 
 Rows = dict[str, NDArray[Any]]
-STREAMED_CHUNK = 1024
-"""Rows in a chunk of a dataset that grows."""
+STREAMED_BYTES = 65536
+"""Of a chunk of a dataset that grows."""
+
+MARGIN_BYTES = 32_000_000
+"""Room that is left on a disk: HDF5 cannot close a file that did not fit."""
+
+
+class Full(NeuroAWSError):
+    """There is no room for the recording."""
+
+
+def refuse_full(folder: Path, size: int) -> None:
+    """Refuse to write what does not fit, before it is written."""
+    if shutil.disk_usage(folder).free < size + MARGIN_BYTES:
+        raise Full(
+            "no room left for the recording",
+            where=str(folder),
+            next_step="Make some, then go on with --resume",
+        )
 
 
 def part_path(folder: Path, index: int) -> Path:
@@ -48,7 +67,7 @@ def create(group: h5py.Group, column: Column, rows: NDArray[Any], chunk: int = 1
         column.path,
         data=rows.astype(column.dtype, copy=False).reshape(len(rows), *column.shape),
         maxshape=(None, *column.shape),
-        chunks=(min(per_chunk, max(chunk, len(rows))), *column.shape),
+        chunks=(min(per_chunk, max(chunk, len(rows), 1)), *column.shape),
     )
     describe(dataset, column)
 
@@ -71,8 +90,10 @@ class PartWriter:
 
     def append(self, path: str, rows: NDArray[Any]) -> None:
         """Write rows at the end of a dataset."""
+        refuse_full(self.folder, rows.nbytes)
         if path not in self._file:
-            create(self._file, self.columns[path], rows, STREAMED_CHUNK)
+            column = self.columns[path]
+            create(self._file, column, rows, STREAMED_BYTES // column.row_bytes)
             return
         dataset = self._file[path]
         dataset.resize(len(dataset) + len(rows), axis=0)
@@ -89,9 +110,12 @@ class PartWriter:
 
     def finish(self, rows: Rows) -> None:
         """Add the datasets that were not streamed, and bring the master up to date."""
+        refuse_full(self.folder, sum(found.nbytes for found in rows.values()))
         for path, column in self.columns.items():
             if path not in self._file:
                 create(self._file, column, rows[path])
+            elif len(rows[path]):
+                raise ValueError(f"{path} got single rows beside streamed ones")
         self._file.close()
         replace_file(self._temporary, self.path)
         write_master(self.folder, list(self.columns.values()))
@@ -137,11 +161,31 @@ def gather(folder: Path, columns: Sequence[Column]) -> Rows:
             for column in columns:
                 collected[column.path].append(file[column.path][...])
     return {
-        column.path: np.concatenate(collected[column.path])
-        if collected[column.path]
-        else np.zeros((0, *column.shape), column.dtype)
+        column.path: np.concatenate(
+            [np.zeros((0, *column.shape), column.dtype), *collected[column.path]]
+        )
         for column in columns
     }
+
+
+def copy_parts(group: h5py.Group, folder: Path, columns: Sequence[Column]) -> None:
+    """Write the parts' rows one after the other, never all of them in memory."""
+    totals: dict[str, int] = dict.fromkeys((column.path for column in columns), 0)
+    for path in parts(folder):
+        with h5py.File(path, "r") as file:
+            for name in totals:
+                totals[name] += len(file[name])
+    for column in columns:
+        nothing = np.zeros((0, *column.shape), column.dtype)
+        create(group, column, nothing, totals[column.path])
+        group[column.path].resize(totals[column.path], axis=0)
+    done = dict.fromkeys(totals, 0)
+    for path in parts(folder):
+        with h5py.File(path, "r") as file:
+            for name in totals:
+                rows = file[name][...]
+                group[name][done[name] : done[name] + len(rows)] = rows
+                done[name] += len(rows)
 
 
 def write_index(path: Path, segments: dict[str, Path]) -> None:
@@ -168,10 +212,12 @@ def consolidate(
             file.attrs[key] = value
         for name, (folder, columns) in segments.items():
             group = file.create_group(name)
-            rows = gather(folder, columns)
+            tables = [column for column in columns if column.path.startswith("intervals/")]
+            copy_parts(group, folder, [column for column in columns if column not in tables])
+            rows = gather(folder, tables)
             for table in ("phases", "perturbations"):
                 merge_intervals(rows, f"intervals/{table}")
-            for column in columns:
+            for column in tables:
                 create(group, column, rows[column.path])
     replace_file(temporary, path)
 

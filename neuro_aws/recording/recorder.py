@@ -22,6 +22,7 @@ class Recorder(Tape):
 
     def __init__(self, folder: Path, spec: ProtocolSpec, network: Network, first_part: int) -> None:
         super().__init__(folder, layout(spec), first_part)
+        self.bytes = 0
         self.spec = spec
         self.network = network
         self._weights = list(weight_shapes(spec))
@@ -123,6 +124,11 @@ class Recorder(Tape):
         for name, pictures in (("dreams", dreams), ("predicted", predicted)):
             self.bytes += pictures.numel()
             self.put(f"images/{name}", pictures.numpy())
+
+    def forget(self) -> None:
+        """Drop the rows gathered so far."""
+        super().forget()
+        self.bytes = 0
 
     @property
     def rows(self) -> int:

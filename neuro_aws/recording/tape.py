@@ -1,6 +1,7 @@
 """Gathers rows and the tables that every recording has; flushes them as parts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,15 @@ from neuro_aws.recording.layout import Column
 from neuro_aws.recording.parts import PartWriter, Rows
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A moment in the recording of a part: how long each dataset was, and what lasted."""
+
+    streamed: dict[str, int]
+    rows: dict[str, int]
+    lasting: dict[str, dict[str, tuple[int, int]]]
+
+
 class Tape:
     """The recording of one segment of one animal's life, whatever its columns are."""
 
@@ -18,7 +28,6 @@ class Tape:
         self.folder = folder
         self.columns = columns
         self.next_part = first_part
-        self.bytes = 0
         self._rows: dict[str, list[Any]] = {column.path: [] for column in columns}
         self._part: PartWriter | None = None
         self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
@@ -32,13 +41,20 @@ class Tape:
         """Write many rows to the disk at once, into a dataset that gets no single ones."""
         self._under_way().append(path, rows)
 
-    def written(self) -> dict[str, int]:
-        """Return how much ``extend`` has written of the part under way."""
-        return self._under_way().lengths()
+    def mark(self) -> Mark:
+        """Return how far the part under way has come."""
+        return Mark(
+            self._under_way().lengths(),
+            {path: len(rows) for path, rows in self._rows.items()},
+            {table: dict(lasting) for table, lasting in self._open.items()},
+        )
 
-    def back_to(self, written: dict[str, int]) -> None:
-        """Forget what ``extend`` has written since an earlier moment of the same part."""
-        self._under_way().cut(written)
+    def back_to(self, mark: Mark) -> None:
+        """Forget what has been recorded since an earlier moment of the same part."""
+        self._under_way().cut(mark.streamed)
+        for path, length in mark.rows.items():
+            del self._rows[path][length:]
+        self._open = {table: dict(lasting) for table, lasting in mark.lasting.items()}
 
     def _under_way(self) -> PartWriter:
         if self._part is None:
@@ -97,4 +113,3 @@ class Tape:
     def forget(self) -> None:
         """Drop the rows gathered so far."""
         self._rows = {column.path: [] for column in self.columns}
-        self.bytes = 0

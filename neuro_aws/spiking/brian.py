@@ -106,8 +106,14 @@ def state_of(objects: Mapping[str, Any], kept: Mapping[str, list[str]]) -> State
     }
 
 
-def put_back(objects: Mapping[str, Any], state: State) -> None:
-    """Take up what ``state_of`` returned."""
+def put_back(objects: Mapping[str, Any], kept: Mapping[str, list[str]], state: State) -> None:
+    """Take up what ``state_of`` returned, all of it and nothing else."""
+    known = {f"{name}.{v}" for name, variables in kept.items() for v in variables}
+    if known != state.keys():
+        odd = ", ".join(sorted(known ^ state.keys()))
+        raise NeuroAWSError(
+            f"the state does not fit this version ({odd})", next_step="Start the run anew"
+        )
     for key, values in state.items():
         name, variable = key.split(".")
         getattr(objects[name], variable)[:] = values

@@ -20,13 +20,13 @@ from neuro_aws.spiking.brian import (
     writes_programs,
 )
 from neuro_aws.spiking.kernels import Neuron, potential_at
-from neuro_aws.spiking.segment import STREAM, Drive, Lived, Piece, Sink
+from neuro_aws.spiking.segment import GATES, STREAM, Drive, Ears, Lived, Piece
 
 KEPT = {
     "cortex": [
         *("A_f", "B_f", "A_d", "B_d", "A_p", "B_p", "trace", "U", "V_star", "rest"),
         *("bias", "bias_dendrite", "s_d", "s_f", "score_d", "score_f"),
-        *("lack", "expected", "heard", "delta"),
+        *("fired", "heard", "delta"),
     ],
     "feedforward": ["w", "eligibility"],
     "feedback": ["w"],
@@ -35,6 +35,9 @@ KEPT = {
     "ach": ["level", "power", "baseline", "delta"],
 }
 """The variables that make up the state, by object."""
+
+WATCHING = ("spikes", "ach_trace", "expected", "potentials", "stream", "look")
+"""The objects that only look."""
 
 
 class Cortex:
@@ -51,14 +54,18 @@ class Cortex:
         self._clock = {"dt": self.section.dt * self.b2.ms}
         self._build(numpy_generator(animal, "spiking/birth"))
         self.network = self.b2.Network(*self.objects.values())
+        self._wind_up()
 
     def layer(self, index: int) -> slice:
         """Return where a layer's neurons stand."""
         return slice(int(self.starts[index]), int(self.starts[index + 1]))
 
-    def weights(self, projection: str, index: int) -> Array:
-        """Return weights as (post, pre): feedforward into ``index`` or feedback into it."""
-        w = np.asarray(self.objects[projection].w[:])
+    def weights(self, projection: str, index: int, seen: State | None = None) -> Array:
+        """Return weights as (post, pre): feedforward into ``index`` or feedback into it.
+
+        Those of now, or ``seen``: what ``Lived.weights`` has of an earlier moment.
+        """
+        w = np.asarray(self.objects[projection].w[:]) if seen is None else seen[projection]
         below = index - 1 if projection == "feedforward" else index
         first = sum(a * b for a, b in self.pairs[:below])
         a, b = self.pairs[below]
@@ -78,7 +85,7 @@ class Cortex:
         hidden = (number >= self.starts[1]).astype(float)
         cells.hidden = hidden
         cells.top = (number >= self.starts[-2]).astype(float)
-        rest = float(potential_at(self.neuron, np.array(self.section.target_rate)))
+        rest = float(self._resting(np.array(self.section.target_rate)))
         cells.bias = rest * hidden
         cells.bias_dendrite = rest / self.neuron.prediction
         cells.U = rest
@@ -91,8 +98,11 @@ class Cortex:
     def potential_of(self, rate: Array) -> Array:
         """Return the drive that makes a cell fire at a rate (Hz), by the steady state of U."""
         n = self.neuron
-        settled = potential_at(n, np.clip(rate, 0.5, 0.95 * n.rate_most * 1000))
-        return np.asarray(settled * (n.leak + n.teacher) / n.teacher)
+        return np.asarray(self._resting(rate) * (n.leak + n.teacher) / n.teacher)
+
+    def _resting(self, rate: Array) -> Array:
+        """Return where the soma of a cell stays that fires at a rate (Hz), 0.5 at least."""
+        return potential_at(self.neuron, np.maximum(rate, 0.5), self.section.dt)
 
     def _connect(self, cells: Any, draws: np.random.Generator) -> None:
         lower, upper, weights = [], [], []
@@ -154,18 +164,44 @@ class Cortex:
         self.objects["ach_trace"] = b2.StateMonitor(
             ach, ["level", "delta"], record=True, dt=tick, name="ach_trace", **late
         )
+        step = self.section.step * b2.ms
         self.objects["expected"] = b2.StateMonitor(
-            cells, "expected", record=True, dt=self.section.step * b2.ms, name="expected",
-            when="start", order=-1,
-        )  # fmt: skip
+            cells, "expected", record=True, dt=step, name="expected", **late
+        )
         if len(self.traced):
             self.objects["potentials"] = b2.StateMonitor(
                 cells, ["U", "V_star"], record=self.traced, dt=tick, name="potentials", **late
             )
         if not writes_programs():  # which would leave out a Python function without a word
-            self.objects["stream"] = b2.NetworkOperation(
-                self._stream, dt=STREAM * b2.ms, when="end", order=200, name="stream"
-            )
+            late["order"] = 200
+            for name, call, every in (
+                ("stream", self._stream, STREAM * b2.ms), ("look", self._look, step)
+            ):  # fmt: skip
+                self.objects[name] = b2.NetworkOperation(call, dt=every, name=name, **late)
+
+    def _wind_up(self) -> None:
+        """Live one time step of nothing, then be as at birth: Brian2's ticks fall on 0, 5, 10 ms.
+
+        A life that begins one time step late has its ticks, and the ends of its steps, at the end
+        of the time that they sum up.
+        """
+        writes = writes_programs()
+        birth = None if writes else self.state()
+        nothing = np.zeros(1)
+        drive = Drive(
+            nothing, np.zeros((1, self.count)), np.zeros((1, self.count)),
+            dict.fromkeys(GATES, nothing), nothing,
+        )  # fmt: skip
+        rows = self.section.segment_steps
+        namespace = self.constants() | self.tables(drive, rows) | {"first_step": 0}
+        watching = [o for k, o in self.objects.items() if k in WATCHING]
+        for watcher in watching:
+            watcher.active = False
+        self.network.run(self.section.dt * self.b2.ms, namespace=namespace)
+        for watcher in watching:
+            watcher.active = True
+        if birth is not None:
+            self.load(birth)
 
     def constants(self) -> dict[str, Any]:
         """Return every number the equations name, in ms and units of 15 mV."""
@@ -180,7 +216,7 @@ class Cortex:
             "decay_eligibility": np.exp(-s.tick / s.eligibility),
             "rate_slow": 1 - np.exp(-s.tick / (1000 * s.ach_centre)),
             "rate_fast": 1 - np.exp(-s.tick / s.ach_baseline),
-            "wanted": s.target_rate * h / 1000,
+            "target_per_tick": s.target_rate * s.tick / 1000,
             "eta_f": rates.feedforward, "eta_b": rates.feedback, "eta_c": rates.dendrite_bias,
             "eta_h": rates.homeostasis, "eta_a": rates.ach,
         }  # fmt: skip
@@ -190,24 +226,27 @@ class Cortex:
         drive: Drive,
         seed: int,
         rows: int | None = None,
-        sink: Sink | None = None,
+        ears: Ears | None = None,
         built: Callable[[], None] | None = None,
     ) -> Lived:
         """Live one segment; its tables are filled up to ``rows`` steps, so that code is reused.
 
-        ``sink`` takes spikes and potentials piece by piece; without it they are all returned.
-        ``built`` makes and runs the program, where Brian2 writes one (standalone).
+        ``ears`` follow it as it is lived; ``built`` makes and runs the program, where Brian2 writes
+        one (standalone), and nothing can be followed.
         """
         b2, steps = self.b2, len(drive.wake)
         b2.seed(seed % 2**32)
         pieces: list[Piece] = []
-        self._sink, self._start = sink or pieces.append, now(self.network)
+        self._ears = ears or Ears(pieces.append)
+        self._start = now(self.network)
+        self._seen: dict[int, State] = {}
+        self.objects["cortex"].expected = 0.0
         first = {"first_step": round(self._start / self.section.dt)}  # of the cells' clock
         namespace = self.constants() | self.tables(drive, rows or steps) | first
         self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
         if built is not None:
             built()
-            self._sink(self._piece())
+            self._ears.hear(self._piece())
             return self._lived(pieces)
         self._stream()
         lived = self._lived(pieces)
@@ -216,8 +255,19 @@ class Cortex:
 
     def _stream(self) -> None:
         """Hand on what cells did, and empty those monitors: memory must not grow with a life."""
-        self._sink(self._piece())
+        self._ears.hear(self._piece())
         emptied({k: self.objects[k] for k in ("spikes", "potentials") if k in self.objects})
+        if self._ears.stopped():
+            self.network.stop()
+
+    def _look(self, t: Any) -> None:
+        """Keep the weights as they are at the end of a step, where that is asked for."""
+        ended = float(t / self.b2.ms) + self.section.dt - self._start
+        row = round(ended / self.section.step)
+        if row in self._ears.rows:
+            self._seen[row] = {
+                name: np.array(self.objects[name].w[:]) for name in ("feedforward", "feedback")
+            }
 
     def _since(self, times: Any) -> Array:
         """Return times as ms from the start of the segment, on the grid of time steps."""
@@ -231,7 +281,8 @@ class Cortex:
         if read is None:
             return Piece(self._since(spikes.t), neuron, np.zeros(0), {})
         potentials = {v: np.asarray(getattr(read, v)).T.copy() for v in ("U", "V_star")}
-        return Piece(self._since(spikes.t), neuron, self._since(read.t), potentials)
+        ticks = self._since(read.t) + self.section.dt
+        return Piece(self._since(spikes.t), neuron, ticks, potentials)
 
     def finite(self, name: str) -> bool:
         """Say whether the weights of some synapses are numbers."""
@@ -259,14 +310,14 @@ class Cortex:
 
     def _lived(self, pieces: list[Piece]) -> Lived:
         o = self.objects
-        before = np.asarray(o["expected"].expected).T
-        after = np.concatenate([before[1:], np.asarray(o["cortex"].expected[:])[None]])
+        after = np.asarray(o["expected"].expected).T
         return Lived(
             np.concatenate([np.zeros(0), *(piece.time for piece in pieces)]),
             np.concatenate([np.zeros(0, "i4"), *(piece.neuron for piece in pieces)]),
             np.asarray(o["ach_trace"].level)[0],
             np.asarray(o["ach_trace"].delta)[0],
-            after - before,
+            np.diff(after, axis=0, prepend=0.0),
+            self._seen,
         )
 
     def state(self) -> State:
@@ -275,4 +326,4 @@ class Cortex:
 
     def load(self, state: State) -> None:
         """Take up a state."""
-        put_back(self.objects, state)
+        put_back(self.objects, KEPT, state)

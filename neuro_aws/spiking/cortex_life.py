@@ -16,10 +16,10 @@ from neuro_aws.protocol.targets import followed, resolve
 from neuro_aws.recording.layout import PHASE_CODES
 from neuro_aws.recording.spiking_layout import traced_cells
 from neuro_aws.seeding import stream_key
-from neuro_aws.spiking.brian import Array, now, ran
+from neuro_aws.spiking.brian import Array, State, now, ran
 from neuro_aws.spiking.cortex import Cortex
 from neuro_aws.spiking.life import Arrays, SpikingLife
-from neuro_aws.spiking.segment import Drive, Lived, Piece
+from neuro_aws.spiking.segment import Drive, Ears, Lived, Piece
 from neuro_aws.spiking.standalone import live_standalone
 from neuro_aws.spiking.timeline import Timeline
 
@@ -38,6 +38,7 @@ class CortexLife(SpikingLife):
             for name, cells in followed(self.spec).items()
         }
         self.wake = self.rem = Window.empty(self.cortex.count)
+        self._seen: dict[int, State] = {}
 
     @property
     def seconds(self) -> float:
@@ -49,27 +50,30 @@ class CortexLife(SpikingLife):
         if len(self.wake):
             self.memory["onset"] = self.wake.counts.mean(0) / self.seconds
 
-    def live(self, start: int, stop: int, seed: int) -> bool:
+    def live(self, start: int, stop: int, seed: int, due: frozenset[int]) -> bool:
         """Live one stretch of biological time."""
         top = self.cortex.layer(len(self.cortex.sizes) - 1)
         drive, labels = self.timeline.drive(start, stop, self.wake.counts[:, top] / self.seconds)
         counts = np.zeros((stop - start, self.cortex.count), "u2")
 
-        def sink(piece: Piece) -> None:
-            self._hear(piece, counts, start * self.section.step)
-
+        ears = Ears(
+            lambda piece: self._hear(piece, counts, start * self.section.step),
+            self.stopped,
+            frozenset(step - start for step in due),
+        )
         if self.whole_periods:
             before = self.cortex.state()
             lived, after = live_standalone(
-                self.spec, self.place.animal, self.traced, before, drive, seed, sink
+                self.spec, self.place.animal, self.traced, before, drive, seed, ears
             )
             self.cortex.load(after)
         else:
             begun = now(self.cortex.network)
-            lived = self.cortex.live(drive, seed, self.section.segment_steps, sink)
+            lived = self.cortex.live(drive, seed, self.section.segment_steps, ears)
             if not ran(self.cortex.network, begun, (stop - start) * self.section.step):
                 return False
         self._finite(stop)
+        self._seen = {start + row: weights for row, weights in lived.weights.items()}
         self._record(drive, labels, lived, counts, start)
         self.note = f"ACh {lived.level[-1]:.2f}"
         return True
@@ -131,17 +135,17 @@ class CortexLife(SpikingLife):
             self.seconds,
             self.targets,
             self.memory,
-            lambda: self.cortex.weights("feedforward", 1),
+            lambda: self.cortex.weights("feedforward", 1, self._seen.get(step)),
             stream_key(self.place.animal, f"measure/{measure}", step),
         )
         return SPIKE_MEASURES[measure](subject)
 
-    def weights(self) -> Arrays:
+    def weights(self, step: int) -> Arrays:
         """Return F and G, (post, pre)."""
-        found = {}
+        found, seen = {}, self._seen.get(step)
         for i in range(len(self.cortex.pairs)):
-            found[f"feedforward_into{i + 1}"] = self.cortex.weights("feedforward", i + 1)
-            found[f"feedback_into{i}"] = self.cortex.weights("feedback", i)
+            found[f"feedforward_into{i + 1}"] = self.cortex.weights("feedforward", i + 1, seen)
+            found[f"feedback_into{i}"] = self.cortex.weights("feedback", i, seen)
         return found
 
     def _finite(self, step: int) -> None:

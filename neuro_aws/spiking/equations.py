@@ -13,21 +13,19 @@ Everything is in discrete time, exact for the linear part: potentials dimensionl
     scores              S - p of this draw, times phi' h / p and the share of the drive: for V*
                         g_D / (g_L + g_D) (feedback), for U g_t / g and q (feedforward)
 
-A presynaptic spike adds w to A and B of its targets. Between ticks each neuron sums its scores and
-the spikes it lacks, each ms under the gate of that ms (eligibility: in wake), so that a tick that
-comes just after a phase has changed does not put the one's scores to the other. At a tick (5 ms),
-in order:
+A presynaptic spike adds w to A and B of its targets. Scores and spikes are summed by neuron between
+ticks (5 ms), which end where phases do; at a tick, in order:
 
     ACh features        f = [(w . traces - mean) / spread - bend]_+ of two neighbouring layers,
                         10 at most
     ACh                 level = r . (f - <f>), a logit;  delta = level - baseline (50 ms), or held
     its readout         dr = eta_A (awake - sigmoid(level)) (f - <f>) / (1 + |f - <f>|^2)
-    feedforward         dF_ij = - eta_F gate delta e_ij,
-                        e_ij <- e_ij e^{-tick / 20 ms} + score_i PSP_j
+    feedforward         dF_ij = - eta_F delta e_ij,  e_ij <- e_ij e^{-tick / 20 ms} + score_i PSP_j
+                        (the latter in wake)
     feedback            dG_ij = + eta_G score*_i PSP_j,  dc_i = + eta_c score*_i  (Eq. 2, by spikes)
     homeostasis         db_i = eta_H (spikes wanted - spikes)
 
-The signs are those of Eq. 3: the readout rises in wake and falls in REM, and
+each under its gate. The signs are those of Eq. 3: the readout rises in wake and falls in REM, and
 feedforward synapses lower it in wake. No synapse has an equation over time of its own. Tables over
 time are looked up by whole time steps since the segment began, so that a life taken up later finds
 the same rows. PSP_j is that of the tick before: a later one would hold spikes that the very cell
@@ -54,7 +52,7 @@ s_d : 1
 s_f : 1
 score_d : 1
 score_f : 1
-lack : 1
+fired : 1
 expected : 1
 heard : 1
 release : 1 (linked)
@@ -87,9 +85,8 @@ p = raw * free
 V_star = prediction * V
 r_d = rate_most / (1 + k * exp(beta * (theta - V_star)))
 raw_d = 1 - exp(-r_d * h)
-s_d = gate_b_t(here) * prediction * beta * (1 - r_d / rate_most) * r_d * h / raw_d
-s_f = awake * (g_t / g) * beta * (1 - r / rate_most) * q * r * h / (raw + tiny)
-lack = lack + gate_h_t(here) * wanted
+s_d = prediction * beta * (1 - r_d / rate_most) * r_d * h / (raw_d + tiny)
+s_f = (g_t / g) * beta * (1 - r / rate_most) * q * r * h / (raw + tiny)
 expected = expected + raw_d * free
 score_d = score_d - raw_d * free * s_d
 score_f = score_f - p * s_f
@@ -98,36 +95,39 @@ score_f = score_f - p * s_f
 THRESHOLD = "rand() < p"
 
 RESET = """
-here = (t_in_timesteps - first_step) * dt
 rest = refractory
 A_p += 1
 B_p += 1
 trace += 1
 score_d += s_d
 score_f += s_f
-lack -= gate_h_t(here)
+fired += 1
 """
 
 FEEDFORWARD = "w : 1\neligibility : 1"
 FEEDFORWARD_SPIKE = "A_f_post += w\nB_f_post += w"
 FEEDFORWARD_TICK = """
 here = (t_in_timesteps - first_step) * dt
-eligibility = eligibility * decay_eligibility + score_f_post * heard_pre
+eligibility = eligibility * decay_eligibility + wake_t(here) * score_f_post * heard_pre
 w = w - eta_f * gate_f_t(here) * delta_post * eligibility
 """
 
 FEEDBACK = "w : 1"
 FEEDBACK_SPIKE = "A_d_post += w\nB_d_post += w"
-FEEDBACK_TICK = "w = w + eta_b * score_d_post * heard_pre"
+FEEDBACK_TICK = """
+here = (t_in_timesteps - first_step) * dt
+w = w + eta_b * gate_b_t(here) * score_d_post * heard_pre
+"""
 
 HEAR = "delta = release"
 
 CORTEX_TICK = """
-bias_dendrite = bias_dendrite + eta_c * score_d
-bias = bias + hidden * eta_h * lack
+here = (t_in_timesteps - first_step) * dt
+bias_dendrite = bias_dendrite + eta_c * gate_b_t(here) * score_d
+bias = bias + hidden * eta_h * gate_h_t(here) * (target_per_tick - fired)
 score_d = 0
 score_f = 0
-lack = 0
+fired = 0
 heard = psp_scale * (A_p - B_p)
 """
 

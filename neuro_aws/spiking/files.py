@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.recording.parts import replace_file
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Arrays = dict[str, NDArray[Any]]
 
 

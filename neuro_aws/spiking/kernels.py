@@ -62,10 +62,26 @@ def phi(neuron: Neuron, u: Array) -> Array:
     return neuron.rate_most / (1 + neuron.k * np.exp(neuron.beta * (neuron.theta - u)))
 
 
-def potential_at(neuron: Neuron, rate: Array) -> Array:
-    """Return the potential at which phi is a rate given in Hz: the inverse of phi."""
-    odds = neuron.rate_most * 1000 / rate - 1
-    return np.asarray(neuron.theta - np.log(odds / neuron.k) / neuron.beta)
+def rate_at(neuron: Neuron, u: Array, h: float) -> Array:
+    """Return how often a cell held at u fires (Hz), its dead time included, at a time step of h.
+
+    With p = 1 - exp(-phi h) in each free time step: p / (1 + p (refractory / h - 1)) a time step.
+    """
+    p = -np.expm1(-phi(neuron, u) * h)
+    return np.asarray(1000 / h * p / (1 + p * (neuron.refractory / h - 1)))
+
+
+def potential_at(neuron: Neuron, rate: Array, h: float) -> Array:
+    """Return the potential at which a cell fires at a rate (Hz): the inverse of ``rate_at``.
+
+    A rate that no potential gives is taken as that of 0.95 times the greatest intensity.
+    """
+    each = np.asarray(rate) * h / 1000
+    p = each / (1 - each * (neuron.refractory / h - 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        intensity = np.where((p >= 0) & (p < 1), -np.log1p(-p) / h, np.inf)
+    share = np.clip(intensity / neuron.rate_most, 1e-3, 0.95)
+    return np.asarray(neuron.theta - np.log((1 / share - 1) / neuron.k) / neuron.beta)
 
 
 def slope(neuron: Neuron, u: Array) -> Array:

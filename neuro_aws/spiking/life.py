@@ -17,10 +17,11 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.life import Place, describe
 from neuro_aws.metrics.subject import Value
 from neuro_aws.protocol import ArmPlan, Protocol, StepSpec
+from neuro_aws.protocol.schedule import Stretch
 from neuro_aws.protocol.vocabulary import OF_WEIGHTS
-from neuro_aws.recording.parts import drop_after
+from neuro_aws.recording.parts import Full, drop_after
 from neuro_aws.recording.spiking_layout import columns_of
-from neuro_aws.recording.tape import Tape
+from neuro_aws.recording.tape import Mark, Tape
 from neuro_aws.seeding import stream_key
 from neuro_aws.spiking.brian import chosen_target
 from neuro_aws.spiking.files import load_state, save_state
@@ -40,12 +41,16 @@ class SpikingLife(ABC):
         self.step = self.start
         self.memory: Arrays = {}
         self.note = ""
+        self.stopped: Callable[[], bool] = lambda: False
         self.whole_periods = self.section.target == "cpp_standalone"
         chosen_target(self.section.target)
 
     @abstractmethod
-    def live(self, start: int, stop: int, seed: int) -> bool:
-        """Live the steps start ... stop - 1 and record them; False if something cut it short."""
+    def live(self, start: int, stop: int, seed: int, due: frozenset[int]) -> bool:
+        """Live the steps start ... stop - 1 and record them; False if something cut it short.
+
+        ``due``: the steps lived when ``weights`` will be asked for what they were then.
+        """
 
     @abstractmethod
     def state(self) -> Arrays:
@@ -60,8 +65,8 @@ class SpikingLife(ABC):
         """Yield the values of one measure."""
 
     @abstractmethod
-    def weights(self) -> Arrays:
-        """Return every recorded weight by its name."""
+    def weights(self, step: int) -> Arrays:
+        """Return every recorded weight by its name, as it was after so many steps."""
 
     def branched(self) -> None:  # noqa: B027
         """Note what later measures compare with, at the moment the arms part."""
@@ -73,6 +78,7 @@ class SpikingLife(ABC):
             report(self.stop - self.start, "")
             return True
         self._take_up()
+        self.stopped = stopped
         saved = time.monotonic()
         while self.step < self.stop and not stopped():
             before = self._everything()
@@ -112,19 +118,21 @@ class SpikingLife(ABC):
         whole = self.plan.schedule.stretches[self.plan.schedule(self.step).period]
         steps = whole.steps if self.whole_periods else self.section.segment_steps
         start, stop = self.step, min(self.step + steps, whole.stop, self.stop)
-        for every in self._weights_due():  # so that they are kept as they are then
-            cycles = every * len(whole.cycle)
-            stop = min(stop, start + cycles - (start - whole.start) % cycles)
         seed = stream_key(self.place.animal, "spiking/segment", start)
-        written = self.tape.written()
+        written = self.tape.mark()
         try:
-            if not self.live(start, stop, seed):
+            if not self.live(start, stop, seed, self._due(whole, start, stop)):
                 self.tape.back_to(written)
                 return False
+        except (Full, OSError):  # there is no room to keep anything
+            raise
         except NeuroAWSError:
             self._keep(written)
             raise
         except Exception as error:  # Brian2 and compilers raise what they like
+            if self.stopped():  # Ctrl-C reaches the programs that Brian2 runs, too
+                self.tape.back_to(written)
+                return False
             self._keep(written)
             said = str(error).strip().splitlines() or [type(error).__name__]
             raise NeuroAWSError(
@@ -135,17 +143,19 @@ class SpikingLife(ABC):
         self.step = stop
         return True
 
-    def _keep(self, written: dict[str, int]) -> None:
+    def _keep(self, written: Mark) -> None:
         """Finish the recording at the end of the last whole stretch."""
         self.tape.back_to(written)
         self.tape.flush()
 
-    def _weights_due(self) -> list[int]:
-        """Return after how many cycles weights are looked at, for the recording or a measure."""
+    def _due(self, whole: Stretch, start: int, stop: int) -> frozenset[int]:
+        """Return the steps of a stretch at which weights are looked at, to record or to measure."""
         every = [self.spec.record.weights]
         if isinstance(self.plan, ArmPlan):
             every += [m.every for m in self.protocol.spec.measure if m.measure in OF_WEIGHTS]
-        return [n for n in every if n]
+        lengths = [n * len(whole.cycle) for n in every if n]
+        steps = range(start + 1, stop + 1)
+        return frozenset(s for s in steps if any((s - whole.start) % n == 0 for n in lengths))
 
     def step_lived(self, spec: StepSpec) -> None:
         """Record a step's intervals, and at the end of a cycle what is due then."""
@@ -171,9 +181,9 @@ class SpikingLife(ABC):
             self._keep_weights(spec.step + 1)
 
     def _keep_weights(self, step: int) -> None:
-        """Record all weights as they are at the end of the stretch just lived."""
+        """Record all weights as they were after so many steps."""
         self.tape.put("weights/step", step)
-        for name, weights in self.weights().items():
+        for name, weights in self.weights(step).items():
             self.tape.put(f"weights/{name}", weights.astype("f4"))
 
     def _everything(self) -> tuple[Arrays, int]:

@@ -90,6 +90,8 @@ class NeuronLived:
     soma: Array
     dendrite: Array
     spikes: Array
+    weights: dict[int, Array]
+    """After so many steps, where that was asked for."""
 
 
 class TaughtNeuron:
@@ -124,9 +126,12 @@ class TaughtNeuron:
             soma, ["U", "V_star"], record=True, name="potentials", when="end", order=100, **clock
         )
         spikes = b2.SpikeMonitor(soma, name="spikes")
+        look = b2.NetworkOperation(
+            self._look, dt=self.section.step * b2.ms, when="start", order=-1, name="look"
+        )
         self.objects: dict[str, Any] = {
             "afferents": afferents, "soma": soma, "synapses": synapses,
-            "potentials": potentials, "spikes": spikes,
+            "potentials": potentials, "spikes": spikes, "look": look,
         }  # fmt: skip
         self.network = b2.Network(*self.objects.values())
 
@@ -142,11 +147,27 @@ class TaughtNeuron:
         g, i, n = self.teacher(steps), TEACHER_INHIBITION, self.neuron
         return np.asarray((g * n.excitatory + i * n.inhibitory) / (g + i))
 
-    def live(self, awake: Array, eta: Array, seed: int, rows: int) -> NeuronLived:
-        """Live one stretch: ``awake`` and ``eta`` by step; tables are filled up to ``rows``."""
+    def weights(self) -> Array:
+        """Return the afferents' weights."""
+        return np.array(self.objects["synapses"].w[:])
+
+    def _look(self, t: Any) -> None:
+        row = round((float(t / self.b2.ms) - self._start) / self.section.step)
+        if row in self._asked:
+            self._seen[row] = self.weights()
+
+    def live(
+        self, awake: Array, eta: Array, seed: int, rows: int, asked: frozenset[int] = frozenset()
+    ) -> NeuronLived:
+        """Live one stretch: ``awake`` and ``eta`` by step; tables are filled up to ``rows``.
+
+        ``asked``: after how many of its steps weights are to be kept.
+        """
         b2, n, h = self.b2, self.neuron, self.section.dt
         b2.seed(seed % 2**32)
         start, steps = now(self.network), len(awake)
+        self._start, self._asked = start, asked
+        self._seen: dict[int, Array] = {}
         fine = round(self.section.step / h)
         on = np.repeat(np.pad(awake, (0, rows - steps)), fine)
         rates = np.repeat(np.pad(eta, (0, rows - steps)), fine)
@@ -171,6 +192,7 @@ class TaughtNeuron:
             np.asarray(o["potentials"].U)[0].copy(),
             np.asarray(o["potentials"].V_star)[0].copy(),
             np.rint((np.asarray(o["spikes"].t / b2.ms) - start) / h) * h,
+            {row: self._seen.get(row, self.weights()) for row in asked},
         )
         emptied(o)
         return lived
@@ -181,4 +203,4 @@ class TaughtNeuron:
 
     def load(self, state: State) -> None:
         """Take up a state."""
-        put_back(self.objects, state)
+        put_back(self.objects, KEPT, state)

@@ -9,7 +9,7 @@ from neuro_aws.metrics.spikes import correlation
 from neuro_aws.metrics.subject import Value, ratio
 from neuro_aws.phase import FEEDBACK, REM, WAKE
 from neuro_aws.protocol import Protocol
-from neuro_aws.spiking.brian import now, ran
+from neuro_aws.spiking.brian import Array, now, ran
 from neuro_aws.spiking.life import Arrays, SpikingLife
 from neuro_aws.spiking.neuron import TaughtNeuron
 
@@ -24,15 +24,18 @@ class NeuronLife(SpikingLife):
         empty = np.zeros((0, self.fine))
         self.on = {"soma": empty, "dendrite": empty}
         self.off = {"soma": empty, "dendrite": empty}
+        self._seen: dict[int, Array] = {}
 
-    def live(self, start: int, stop: int, seed: int) -> bool:
+    def live(self, start: int, stop: int, seed: int, due: frozenset[int]) -> bool:
         """Live one stretch."""
         specs = [self.plan.schedule(s) for s in range(start, stop)]
         awake = np.array([float(s.phase is WAKE) for s in specs])
         scales = [self.plan.schedule.stretches[s.period].scales[FEEDBACK] for s in specs]
         begun = now(self.neuron.network)
         eta = awake * np.array(scales) * self.section.learning.feedback
-        lived = self.neuron.live(awake, eta, seed, self.section.segment_steps)
+        rows = frozenset(step - start for step in due)
+        lived = self.neuron.live(awake, eta, seed, self.section.segment_steps, rows)
+        self._seen = {start + row: weights for row, weights in lived.weights.items()}
         steps, since = stop - start, start * self.section.step
         if not ran(self.neuron.network, begun, steps * self.section.step):
             return False
@@ -74,9 +77,10 @@ class NeuronLife(SpikingLife):
             wanted = np.broadcast_to(soma.mean(0), alone.shape)
             yield Value("match_teacher_off", correlation(alone.ravel(), wanted.ravel()), 0)
 
-    def weights(self) -> Arrays:
+    def weights(self, step: int) -> Arrays:
         """Return the afferents' weights."""
-        return {"feedback_into0": np.array(self.neuron.objects["synapses"].w[:])[None]}
+        seen = self._seen.get(step)
+        return {"feedback_into0": self.neuron.weights()[None] if seen is None else seen[None]}
 
     def state(self) -> Arrays:
         """Return the neuron's state and the patterns that measures look back on."""

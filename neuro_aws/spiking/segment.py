@@ -38,7 +38,15 @@ class Piece:
     """U and V_star of the traced cells (ticks, cells)."""
 
 
-Sink = Callable[[Piece], None]
+@dataclass(frozen=True)
+class Ears:
+    """How a segment is followed while it is lived."""
+
+    hear: Callable[[Piece], None]
+    stopped: Callable[[], bool] = lambda: False
+    """Asked at every piece: should it be cut short?"""
+    rows: frozenset[int] = frozenset()
+    """After how many of its steps weights are to be kept."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Lived:
     """What a segment gave: spikes, and what was read at every tick and at every step's end."""
 
     time: Array
-    """Of every spike, ms from the start of the segment; none if they went elsewhere."""
+    """Of every spike, ms from the start of the segment; none if they were heard as it was lived."""
     neuron: Array
     level: Array
     """ACh at every tick."""
@@ -54,3 +62,5 @@ class Lived:
     """Released ACh above its fast baseline, at every tick."""
     expected: Array
     """Spikes that each dendrite expected of its cell in each step (steps, neurons)."""
+    weights: dict[int, dict[str, Array]]
+    """Weights after so many steps, by projection, as Brian2 holds them."""

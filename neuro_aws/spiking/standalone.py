@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.spiking.brian import Array, State, brian2
 from neuro_aws.spiking.cortex import Cortex
-from neuro_aws.spiking.segment import Drive, Lived, Sink
+from neuro_aws.spiking.segment import Drive, Ears, Lived
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def live_standalone(
     state: State,
     drive: Drive,
     seed: int,
-    sink: Sink,
+    ears: Ears,
 ) -> tuple[Lived, State]:
     """Live a stretch from a state; return what it gave and the state after it.
 
@@ -40,4 +40,4 @@ def live_standalone(
     with program() as built:
         cortex = Cortex(spec, animal, traced)
         cortex.load(state)
-        return cortex.live(drive, seed, sink=sink, built=built), cortex.state()
+        return cortex.live(drive, seed, ears=ears, built=built), cortex.state()

@@ -105,14 +105,20 @@ class Timeline:
         acting: tuple[Perturbation, ...],
         label: int,
     ) -> None:
-        """Open the gates of plasticity: in wake all, in REM that of ACh's readout, in NREM none."""
+        """Open the gates of plasticity: in wake all, in REM that of ACh's readout, in NREM none.
+
+        In NREM no ACh is released, whatever the readout says.
+        """
+        if spec.phase is NREM:
+            drive.clamp[row] = 0.0
         for p in acting:
             if p.clamp is not None:
                 drive.clamp[row] = p.clamp.level
         if spec.phase is NREM:
             return
         awake = float(spec.phase is WAKE)
-        gate = awake * float(self.plan.spec.algorithm.name != "frozen")
+        learns = awake * float(self.plan.spec.algorithm.name != "frozen")
+        gate = learns
         for p in acting:
             if p.block is not None:
                 gate = 0.0
@@ -121,4 +127,4 @@ class Timeline:
         drive.gates["feedforward"][row] = gate * done.scales[FEEDFORWARD]
         drive.gates["feedback"][row] = awake * done.scales[FEEDBACK]
         drive.gates["ach"][row] = done.scales[DISCRIMINATOR]
-        drive.gates["homeostasis"][row] = awake * float(self.plan.spec.algorithm.name != "frozen")
+        drive.gates["homeostasis"][row] = learns
