@@ -210,8 +210,8 @@ def test_monitors_are_empty_after_a_segment():
     c = cortex()
     first = c.live(drive(c, 10), 1)
     assert len(first.time)
-    assert len(c.objects["spikes"].t) == 0
-    assert c.objects["spikes"].num_spikes == 0
+    assert len(c.watch.objects["spikes"].t) == 0
+    assert c.watch.objects["spikes"].num_spikes == 0
     again = c.live(drive(c, 10), 1)
     assert again.time.max() <= 1000
     assert len(again.level) == len(first.level)

@@ -9,18 +9,10 @@ import numpy as np
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.seeding import numpy_generator
 from neuro_aws.spiking import equations
-from neuro_aws.spiking.brian import (
-    Array,
-    State,
-    brian2,
-    emptied,
-    now,
-    put_back,
-    state_of,
-    writes_programs,
-)
+from neuro_aws.spiking.brian import Array, State, brian2, now, put_back, state_of, writes_programs
 from neuro_aws.spiking.kernels import Neuron, potential_at
-from neuro_aws.spiking.segment import GATES, STREAM, Drive, Ears, Lived, Piece
+from neuro_aws.spiking.segment import GATES, STREAM, Drive, Ears, Lived
+from neuro_aws.spiking.watch import Watch
 
 KEPT = {
     "cortex": [
@@ -36,9 +28,6 @@ KEPT = {
 }
 """The variables that make up the state, by object."""
 
-WATCHING = ("spikes", "ach_trace", "expected", "potentials", "stream", "look")
-"""The objects that only look."""
-
 
 class Cortex:
     """Layers of two-compartment neurons, and acetylcholine that reads their spikes."""
@@ -51,9 +40,11 @@ class Cortex:
         self.count = int(self.starts[-1])
         self.traced = np.array([], int) if traced is None else traced
         self.pairs = list(itertools.pairwise(self.sizes))
-        self._clock = {"dt": self.section.dt * self.b2.ms}
+        clocks = self._clocks()
+        self._clock, self._tick = clocks[:2]
         self._build(numpy_generator(animal, "spiking/birth"))
-        self.network = self.b2.Network(*self.objects.values())
+        self.watch = Watch(self.objects, self.section, self.traced, *clocks[1:])
+        self.network = self.b2.Network(*self.objects.values(), *self.watch.objects.values())
         self._wind_up()
 
     def layer(self, index: int) -> slice:
@@ -71,6 +62,17 @@ class Cortex:
         a, b = self.pairs[below]
         block = w[first : first + a * b].reshape(a, b)  # (lower, upper)
         return block.T.copy() if projection == "feedforward" else block.copy()
+
+    def _clocks(self) -> list[dict[str, Any]]:
+        """Return a clock of every kind, by the keyword it is given with.
+
+        Objects share them: Brian2 asks every clock at every time step whose turn it is.
+        """
+        s = self.section
+        return [
+            {"clock": self.b2.Clock(dt * self.b2.ms, name=f"{name}_clock")}
+            for name, dt in (("fine", s.dt), ("tick", s.tick), ("step", s.step), ("late", STREAM))
+        ]
 
     def _build(self, draws: np.random.Generator) -> None:
         b2, clock = self.b2, self._clock
@@ -93,7 +95,6 @@ class Cortex:
         self._connect(cells, draws)
         self._read(cells, ach, draws)
         self._beats()
-        self._watch(cells, ach)
 
     def potential_of(self, rate: Array) -> Array:
         """Return the drive that makes a cell fire at a rate (Hz), by the steady state of U."""
@@ -147,7 +148,7 @@ class Cortex:
         """Say what happens at every time step, and at every tick in what order."""
         o, e = self.objects, equations
         o["cortex"].run_regularly(e.STEP, name="step", **self._clock)
-        tick = {"dt": self.section.tick * self.b2.ms, "when": "end"}
+        tick = {**self._tick, "when": "end"}
         order = (
             ("reads", e.READ), ("features", e.FEATURES_TICK),
             ("readout", e.ACH_COLLECT), ("ach", e.ACH_TICK), ("cortex", e.HEAR),
@@ -157,36 +158,13 @@ class Cortex:
         for k, (name, code) in enumerate(order):
             o[name].run_regularly(code, name=f"tick_{k}", order=k, **tick)
 
-    def _watch(self, cells: Any, ach: Any) -> None:
-        b2, tick = self.b2, self.section.tick * self.b2.ms
-        late = {"when": "end", "order": 100}
-        self.objects["spikes"] = b2.SpikeMonitor(cells, name="spikes")
-        self.objects["ach_trace"] = b2.StateMonitor(
-            ach, ["level", "delta"], record=True, dt=tick, name="ach_trace", **late
-        )
-        step = self.section.step * b2.ms
-        self.objects["expected"] = b2.StateMonitor(
-            cells, "expected", record=True, dt=step, name="expected", **late
-        )
-        if len(self.traced):
-            self.objects["potentials"] = b2.StateMonitor(
-                cells, ["U", "V_star"], record=self.traced, dt=tick, name="potentials", **late
-            )
-        if not writes_programs():  # which would leave out a Python function without a word
-            late["order"] = 200
-            for name, call, every in (
-                ("stream", self._stream, STREAM * b2.ms), ("look", self._look, step)
-            ):  # fmt: skip
-                self.objects[name] = b2.NetworkOperation(call, dt=every, name=name, **late)
-
     def _wind_up(self) -> None:
         """Live one time step of nothing, then be as at birth: Brian2's ticks fall on 0, 5, 10 ms.
 
         A life that begins one time step late has its ticks, and the ends of its steps, at the end
         of the time that they sum up.
         """
-        writes = writes_programs()
-        birth = None if writes else self.state()
+        birth = None if writes_programs() else self.state()
         nothing = np.zeros(1)
         drive = Drive(
             nothing, np.zeros((1, self.count)), np.zeros((1, self.count)),
@@ -194,7 +172,7 @@ class Cortex:
         )  # fmt: skip
         rows = self.section.segment_steps
         namespace = self.constants() | self.tables(drive, rows) | {"first_step": 0}
-        watching = [o for k, o in self.objects.items() if k in WATCHING]
+        watching = list(self.watch.objects.values())
         for watcher in watching:
             watcher.active = False
         self.network.run(self.section.dt * self.b2.ms, namespace=namespace)
@@ -236,53 +214,14 @@ class Cortex:
         """
         b2, steps = self.b2, len(drive.wake)
         b2.seed(seed % 2**32)
-        pieces: list[Piece] = []
-        self._ears = ears or Ears(pieces.append)
-        self._start = now(self.network)
-        self._seen: dict[int, State] = {}
-        self.objects["cortex"].expected = 0.0
-        first = {"first_step": round(self._start / self.section.dt)}  # of the cells' clock
+        start = now(self.network)
+        self.watch.begin(start, ears)
+        first = {"first_step": round(start / self.section.dt)}  # of the cells' clock
         namespace = self.constants() | self.tables(drive, rows or steps) | first
         self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
         if built is not None:
             built()
-            self._ears.hear(self._piece())
-            return self._lived(pieces)
-        self._stream()
-        lived = self._lived(pieces)
-        emptied(self.objects)
-        return lived
-
-    def _stream(self) -> None:
-        """Hand on what cells did, and empty those monitors: memory must not grow with a life."""
-        self._ears.hear(self._piece())
-        emptied({k: self.objects[k] for k in ("spikes", "potentials") if k in self.objects})
-        if self._ears.stopped():
-            self.network.stop()
-
-    def _look(self, t: Any) -> None:
-        """Keep the weights as they are at the end of a step, where that is asked for."""
-        ended = float(t / self.b2.ms) + self.section.dt - self._start
-        row = round(ended / self.section.step)
-        if row in self._ears.rows:
-            self._seen[row] = {
-                name: np.array(self.objects[name].w[:]) for name in ("feedforward", "feedback")
-            }
-
-    def _since(self, times: Any) -> Array:
-        """Return times as ms from the start of the segment, on the grid of time steps."""
-        h = self.section.dt
-        return np.asarray(np.rint((np.asarray(times / self.b2.ms) - self._start) / h) * h)
-
-    def _piece(self) -> Piece:
-        o = self.objects
-        spikes, read = o["spikes"], o.get("potentials")
-        neuron = np.asarray(spikes.i).astype("i4")
-        if read is None:
-            return Piece(self._since(spikes.t), neuron, np.zeros(0), {})
-        potentials = {v: np.asarray(getattr(read, v)).T.copy() for v in ("U", "V_star")}
-        ticks = self._since(read.t) + self.section.dt
-        return Piece(self._since(spikes.t), neuron, ticks, potentials)
+        return self.watch.end(alone=built is not None)
 
     def finite(self, name: str) -> bool:
         """Say whether the weights of some synapses are numbers."""
@@ -307,18 +246,6 @@ class Cortex:
                 whole = np.concatenate([whole, np.repeat(whole[-1:], missing, axis=0)])
             found[name] = self.b2.TimedArray(whole, dt=step, name=name)
         return found
-
-    def _lived(self, pieces: list[Piece]) -> Lived:
-        o = self.objects
-        after = np.asarray(o["expected"].expected).T
-        return Lived(
-            np.concatenate([np.zeros(0), *(piece.time for piece in pieces)]),
-            np.concatenate([np.zeros(0, "i4"), *(piece.neuron for piece in pieces)]),
-            np.asarray(o["ach_trace"].level)[0],
-            np.asarray(o["ach_trace"].delta)[0],
-            np.diff(after, axis=0, prepend=0.0),
-            self._seen,
-        )
 
     def state(self) -> State:
         """Return every variable that life changes, by object.variable."""
