@@ -48,7 +48,7 @@ def shrunken(path: Path, **more: str) -> Protocol:
         "measure=" + yaml.safe_dump(measures, default_flow_style=True, width=10**6).strip()
     )
     if data.get("backend") == "spiking":
-        overrides += [f"schedule.{i}.cycles=6" for i in range(len(data["schedule"]))]
+        overrides += [f"schedule.{i}.cycles=3" for i in range(len(data["schedule"]))]
         overrides.append("spiking.target=numpy")
     if data["stimulus"]["source"] == "patches":
         overrides += ["stimulus.count=400", "stimulus.held_out=100"]
@@ -83,7 +83,7 @@ def short_runs(tmp_path_factory):
             protocol = shrunken(ROOT / "protocols" / f"{name}.yaml")
             slow = protocol.spec.network.dcgan or protocol.spec.backend == "spiking"
             seeds = 1 if slow else 2
-            made[name] = run(protocol, options=Options(out=str(out), jobs=2, seeds=seeds))
+            made[name] = run(protocol, options=Options(out=str(out), jobs=1, seeds=seeds))
         return made[name]
 
     return get
