@@ -38,12 +38,11 @@ class Cortex:
         self.sizes = spec.network.layers
         self.starts = np.cumsum([0, *self.sizes])
         self.count = int(self.starts[-1])
-        self.traced = np.array([], int) if traced is None else traced
         self.pairs = list(itertools.pairwise(self.sizes))
         clocks = self._clocks()
         self._clock, self._tick = clocks[:2]
         self._build(numpy_generator(animal, "spiking/birth"))
-        self.watch = Watch(self.objects, self.section, self.traced, *clocks[1:])
+        self.watch = Watch(self.objects, self.section, traced, *clocks[1:])
         self.network = self.b2.Network(*self.objects.values(), *self.watch.objects.values())
         self._wind_up()
 

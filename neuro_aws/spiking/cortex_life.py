@@ -55,7 +55,6 @@ class CortexLife(SpikingLife):
         top = self.cortex.layer(len(self.cortex.sizes) - 1)
         drive, labels = self.timeline.drive(start, stop, self.wake.counts[:, top] / self.seconds)
         counts = np.zeros((stop - start, self.cortex.count), "u2")
-
         ears = Ears(
             lambda piece: self._hear(piece, counts, start * self.section.step),
             self.stopped,

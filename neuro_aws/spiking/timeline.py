@@ -109,11 +109,8 @@ class Timeline:
 
         In NREM no ACh is released, whatever the readout says.
         """
-        if spec.phase is NREM:
-            drive.clamp[row] = 0.0
-        for p in acting:
-            if p.clamp is not None:
-                drive.clamp[row] = p.clamp.level
+        if spec.phase is NREM or any(p.clamp is not None for p in acting):
+            drive.clamp[row] = 0.0  # a clamp at another level is refused
         if spec.phase is NREM:
             return
         awake = float(spec.phase is WAKE)

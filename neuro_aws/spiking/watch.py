@@ -19,7 +19,7 @@ class Watch:
         self,
         seen: dict[str, Any],
         section: SpikingSection,
-        traced: Array,
+        traced: Array | None,
         tick: Clock,
         step: Clock,
         stream: Clock,
@@ -37,7 +37,7 @@ class Watch:
                 seen["cortex"], "expected", record=True, name="expected", **step, **late
             ),
         }
-        if len(traced):
+        if traced is not None and len(traced):
             self.objects["potentials"] = b2.StateMonitor(
                 seen["cortex"], ["U", "V_star"], record=traced, name="potentials", **tick, **late
             )
