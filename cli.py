@@ -1,5 +1,5 @@
 """Runs neuro-aws from a checkout: python cli.py run protocols/quickstart.yaml."""
 
-from neuro_aws.commands import main
+from neuro_aws.cli import main
 
 main()

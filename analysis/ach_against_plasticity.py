@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from common import arguments, opened
 
+from neuro_aws.metrics.statistics import estimate
 from neuro_aws.plots.style import Figure, figure, save, styled
 from neuro_aws.plots.traces import correlation, table
 from neuro_aws.recording.reader import Run
-from neuro_aws.statistics import estimate
 
 KINDS = {"applied": "_feedforward_applied", "raw": "_feedforward_raw"}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.metrics.statistics import PairedTest, estimate, paired
 from neuro_aws.recording.reader import Run, open_run
-from neuro_aws.statistics import PairedTest, estimate, paired
 
 
 def arguments(text: str | None, *, several: bool = False) -> argparse.ArgumentParser:

@@ -8,10 +8,10 @@ RUN is a run of protocols/critical_period.yaml, --controls one of critical_perio
 import pandas as pd
 from common import against_reference, arguments, arm_table, opened, test_line, values
 
+from neuro_aws.metrics.statistics import estimate, interaction, paired
 from neuro_aws.plots import outcomes
 from neuro_aws.plots.style import Axes, Figure, arm_styles, figure, readable, save, styled
 from neuro_aws.recording.reader import Run
-from neuro_aws.statistics import estimate, interaction, paired
 
 GROUP = "cells"
 CRITICAL, ADULT = "critical_period", "adulthood"

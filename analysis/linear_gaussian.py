@@ -13,8 +13,9 @@ import math
 import numpy as np
 import torch
 
-from neuro_aws.build import build_algorithm, build_network, build_updates
-from neuro_aws.engine import Engine, Streams
+from neuro_aws.backends.rate.build import build_algorithm, build_network, build_updates
+from neuro_aws.backends.rate.engine import Engine, Streams
+from neuro_aws.metrics.statistics import estimate
 from neuro_aws.perturbations import Slots
 from neuro_aws.protocol.model import (
     AlgorithmSection,
@@ -26,8 +27,7 @@ from neuro_aws.protocol.model import (
 )
 from neuro_aws.protocol.schedule import Schedule, StepSpec
 from neuro_aws.protocol.schema import Block, Period
-from neuro_aws.statistics import estimate
-from neuro_aws.stimuli import World
+from neuro_aws.stimuli import Dataset
 
 UNITS, LATENTS, SAMPLES = 8, 2, 20_000
 RULES = {
@@ -37,19 +37,19 @@ RULES = {
 }
 
 
-def stimuli(seed: int) -> World:
+def stimuli(seed: int) -> Dataset:
     """Return stimuli with two strong directions and faint noise in all others."""
     rng = np.random.default_rng(seed)
     mixing = np.linalg.qr(rng.standard_normal((UNITS, LATENTS)))[0] * np.array([1.0, 0.7])
     x = rng.standard_normal((SAMPLES, LATENTS)) @ mixing.T
     x += 0.1 * rng.standard_normal((SAMPLES, UNITS))
     rows = torch.from_numpy(x).float()
-    return World(rows, None, rows[:1000], None, (1, UNITS))
+    return Dataset(rows, None, rows[:1000], None, (1, UNITS))
 
 
-def angle(feedback: torch.Tensor, world: World) -> float:
+def angle(feedback: torch.Tensor, dataset: Dataset) -> float:
     """Return the largest principal angle, degrees, between G's columns and the true subspace."""
-    x = world.life.double()
+    x = dataset.train.double()
     _, _, components = torch.linalg.svd(x - x.mean(0), full_matrices=False)
     basis = torch.linalg.qr(feedback.double()).Q
     cosines = torch.linalg.svdvals(components[:LATENTS] @ basis)
@@ -58,7 +58,7 @@ def angle(feedback: torch.Tensor, world: World) -> float:
 
 def learn(rule: str, seed: int, pairs: int) -> tuple[float, float]:
     """Return the angle at birth and after so many pairs of wake and REM."""
-    world = stimuli(seed)
+    dataset = stimuli(seed)
     network_section = NetworkSection(
         layers=(UNITS, LATENTS), bottom="linear", normalisation="none", noise=Noise(scale=0.1)
     )
@@ -80,16 +80,16 @@ def learn(rule: str, seed: int, pairs: int) -> tuple[float, float]:
         network,
         build_algorithm(algorithm_section, network_section),
         build_updates(algorithm_section, network),
-        world,
+        dataset,
         schedule,
         Streams(seed, torch.float32, torch.device("cpu")),
         64,
         slots,
     )
-    birth = angle(network.layers[0].feedback[0], world)
+    birth = angle(network.layers[0].feedback[0], dataset)
     for step in range(schedule.steps):
         engine.step(step)
-    return birth, angle(network.layers[0].feedback[0], world)
+    return birth, angle(network.layers[0].feedback[0], dataset)
 
 
 def main() -> None:

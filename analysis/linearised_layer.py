@@ -21,16 +21,16 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from neuro_aws.backends.spiking.blocks import Drive
+from neuro_aws.backends.spiking.brian2_compat import chosen_target
+from neuro_aws.backends.spiking.cortex import Cortex
+from neuro_aws.backends.spiking.kernels import phi, slope
 from neuro_aws.functional.activations import TRANSFERS
 from neuro_aws.functional.compartments import Psi, fire
 from neuro_aws.functional.plasticity import predictive_plasticity
+from neuro_aws.metrics.statistics import estimate
 from neuro_aws.protocol import Protocol
-from neuro_aws.seeding import numpy_generator, stream_key
-from neuro_aws.spiking.brian import chosen_target
-from neuro_aws.spiking.cortex import Cortex
-from neuro_aws.spiking.kernels import phi, slope
-from neuro_aws.spiking.segment import Drive
-from neuro_aws.statistics import estimate
+from neuro_aws.rng import numpy_generator, stream_key
 
 Array = NDArray[Any]
 TEXT = """

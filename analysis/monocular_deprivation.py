@@ -8,10 +8,10 @@ The left eye is the closed one: below 0, the closed eye lost; above 0, it gained
 import pandas as pd
 from common import against_reference, arguments, arm_table, opened, test_line, values
 
+from neuro_aws.metrics.statistics import paired
 from neuro_aws.plots import outcomes
 from neuro_aws.plots.style import Figure, figure, save, styled
 from neuro_aws.recording.reader import Run
-from neuro_aws.statistics import paired
 
 NAMES = ["ocular_dominance", "ocular_dominance_response"]
 

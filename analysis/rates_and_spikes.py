@@ -11,9 +11,9 @@ control of the same animal, and whether the two backends agree in its sign.
 import pandas as pd
 from common import arguments, opened, values
 
+from neuro_aws.metrics.statistics import Estimate, estimate
 from neuro_aws.plots.style import ARM_COLOURS, Figure, figure, readable, save, styled
 from neuro_aws.recording.reader import Run
-from neuro_aws.statistics import Estimate, estimate
 
 NAMES = {"rate": "target_activity_relative", "spiking": "target_rate_relative"}
 SPARED = {"rate": "spared_activity_relative", "spiking": "spared_rate_relative"}

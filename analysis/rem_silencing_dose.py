@@ -8,9 +8,9 @@ import pandas as pd
 from common import arguments, opened, values
 from matplotlib.colors import TwoSlopeNorm
 
+from neuro_aws.metrics.statistics import estimate
 from neuro_aws.plots.style import Figure, figure, save, styled
 from neuro_aws.recording.reader import Run
-from neuro_aws.statistics import estimate
 
 NAME = "target_activity_relative"
 

@@ -22,16 +22,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuro_aws.build import build_world
+from neuro_aws.backends.rate.build import load_dataset
+from neuro_aws.backends.spiking.blocks import Drive
+from neuro_aws.backends.spiking.brian2_compat import brian2, chosen_target, emptied
+from neuro_aws.backends.spiking.cortex import Cortex
+from neuro_aws.backends.spiking.inputs import Timeline
+from neuro_aws.backends.spiking.kernels import slope
+from neuro_aws.metrics.statistics import estimate
 from neuro_aws.plots.style import ARM_COLOURS, figure, save, styled
 from neuro_aws.protocol import Protocol
-from neuro_aws.seeding import stream_key
-from neuro_aws.spiking.brian import brian2, chosen_target, emptied
-from neuro_aws.spiking.cortex import Cortex
-from neuro_aws.spiking.kernels import slope
-from neuro_aws.spiking.segment import Drive
-from neuro_aws.spiking.timeline import Timeline
-from neuro_aws.statistics import estimate
+from neuro_aws.rng import stream_key
 
 Array = NDArray[Any]
 PROTOCOL = Path(__file__).parents[1] / "protocols" / "spiking_ach_sign.yaml"
@@ -72,8 +72,8 @@ def one(animal: int, seconds: float) -> tuple[Array, Array]:
     plan = protocol.tree.trunks["common_life"]
     chosen_target(plan.spec.spiking.target)
     b2, cortex = brian2(), Cortex(plan.spec, animal)
-    world = build_world(plan.spec, animal, torch.device("cpu"))
-    timeline = Timeline(plan, animal, world, cortex)
+    dataset = load_dataset(plan.spec, animal, torch.device("cpu"))
+    timeline = Timeline(plan, animal, dataset, cortex)
     every = plan.spec.spiking.segment_steps
     top = cortex.layer(len(cortex.sizes) - 1)
     pool: Array | None = None

@@ -8,10 +8,10 @@ RUN is a run of protocols/what_ach_adds.yaml. Tests are paired differences to KL
 import pandas as pd
 from common import arguments, opened, test_line, values
 
+from neuro_aws.metrics.statistics import estimate, paired
 from neuro_aws.plots import outcomes
 from neuro_aws.plots.style import Figure, figure, save, styled
 from neuro_aws.recording.reader import Run
-from neuro_aws.statistics import estimate, paired
 
 VALUES = [
     ("fresh_classifier", -1),

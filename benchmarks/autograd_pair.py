@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, mse_loss
 
 from neuro_aws.functional.discriminator import Weights
-from neuro_aws.network import Network
+from neuro_aws.model.network import Network
 from neuro_aws.phase import FEEDBACK, FEEDFORWARD
 from neuro_aws.protocol.model import AlgorithmSection
 

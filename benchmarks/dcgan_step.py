@@ -22,13 +22,13 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from neuro_aws.allocator import keep_memory  # noqa: E402
-from neuro_aws.build import build_algorithm, build_network, build_updates, device_of  # noqa: E402
-from neuro_aws.engine import Engine, Streams  # noqa: E402
+from neuro_aws.backends.rate.build import build_algorithm, build_network, build_updates, device_of  # noqa: E402
+from neuro_aws.backends.rate.engine import Engine, Streams  # noqa: E402
+from neuro_aws.backends.rate.malloc import keep_memory  # noqa: E402
+from neuro_aws.backends.rate.published_names import running_statistics, to_published  # noqa: E402
 from neuro_aws.perturbations import Slots  # noqa: E402
 from neuro_aws.protocol import Protocol  # noqa: E402
 from neuro_aws.protocol.schedule import Schedule  # noqa: E402
-from neuro_aws.published import running_statistics, to_published  # noqa: E402
 from tests.reference.published import Experiment, fresh_draws  # noqa: E402
 
 CASES = {
@@ -57,7 +57,7 @@ schedule: [{{name: life, cycles: 100000, phases: [{{wake: 1}}, {{rem: 1}}]}}]
 
 
 class Pictures:
-    """A world of one batch of numbers in [-1, 1]."""
+    """A dataset of one batch of numbers in [-1, 1]."""
 
     def __init__(self, x: torch.Tensor) -> None:
         self.x = x
@@ -122,7 +122,7 @@ def plain(case: str, engine: Engine, device: torch.device) -> Callable[[], None]
     )
     generator = torch.Generator(device).manual_seed(0)
     draw = fresh_draws(generator, torch.float32)
-    x = engine.world.x  # type: ignore[attr-defined]
+    x = engine.dataset.x  # type: ignore[attr-defined]
 
     def step() -> None:
         z = torch.randn(batch, latents, 1, 1, generator=generator, device=device)

@@ -15,9 +15,9 @@ import torch
 from autograd_pair import AutogradPair, LeanPair
 from torch import Tensor
 
-from neuro_aws.build import build_algorithm, build_network, build_updates
+from neuro_aws.backends.rate.build import build_algorithm, build_network, build_updates
 from neuro_aws.functional.noise import RecordedNoise
-from neuro_aws.network import NO_GAINS
+from neuro_aws.model.network import NO_GAINS
 from neuro_aws.phase import REM, WAKE, Phase
 from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
 

@@ -20,19 +20,19 @@ import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from neuro_aws.build import Animal, build_animal
-from neuro_aws.engine import Engine, Streams
-from neuro_aws.functional.maps import rows
+from neuro_aws.backends.rate.build import Animal, build_animal
+from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.functional.noise import KeyedNoise
+from neuro_aws.functional.shapes import rows
 from neuro_aws.metrics.extractor import Extractor, load_extractor
 from neuro_aws.metrics.frechet import frechet
-from neuro_aws.network import Network
+from neuro_aws.metrics.samples import to_bytes
+from neuro_aws.model.network import Network
 from neuro_aws.perturbations import Slots
-from neuro_aws.pictures import to_bytes
 from neuro_aws.plots.images import tiled, write_png
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.schedule import Schedule
-from neuro_aws.stimuli import World
+from neuro_aws.stimuli import Dataset
 
 HERE = Path(__file__).parent
 PROBED = (60_000, 180_000)
@@ -67,11 +67,11 @@ def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None
     streams = Streams(arguments.seed, torch.float32, torch.device("cpu"))
     batch = spec.stimulus.batch
     engine = Engine(
-        animal.network, animal.algorithm, animal.updates, animal.world,
+        animal.network, animal.algorithm, animal.updates, animal.dataset,
         Schedule(spec.schedule), streams, batch, lambda _: Slots(),
     )  # fmt: skip
     extractor = load_extractor(arguments.extractor, (1, 32, 32), torch.device("cpu"))
-    features = extractor(animal.world.held_out.view(-1, 1, 32, 32))
+    features = extractor(animal.dataset.held_out.view(-1, 1, 32, 32))
     step, cycle, trained = 0, len(engine.schedule.stretches[0].cycle), 0.0
     wakes = sum(phase == "wake" for phase, _ in engine.schedule.stretches[0].cycle)
     for images in (c for c in CHECKPOINTS if c <= arguments.images):
@@ -113,14 +113,14 @@ def measure(
     animal: Animal, extractor: Extractor, features: np.ndarray, step: int, images: int
 ) -> dict[str, Any]:
     """Return the measures of this moment."""
-    network, world = animal.network, animal.world
+    network, dataset = animal.network, animal.dataset
     dreamt = dreams(animal, 10_000, step)
     line: dict[str, Any] = {
         "frechet": frechet(
             extractor(animal.network.picture(torch.cat([d[0] for d in dreamt]))), features
         )
     }
-    state = network.with_dendrites(network.recognise(world.held_out[:2000], None, running=True))
+    state = network.with_dendrites(network.recognise(dataset.held_out[:2000], None, running=True))
     waking = [rows(h) for h in state.somas]
     first = [torch.cat([rows(d[j]) for d in dreamt[:4]]) for j in range(len(waking))]
     spread = [
@@ -140,7 +140,7 @@ def measure(
     line["gap"] = float(level(state.somas).mean() - level(dreamt[0]).mean())
     line["frechet"] = round(line["frechet"], 1)
     if images in PROBED:
-        line["probes"] = probe(network, world)
+        line["probes"] = probe(network, dataset)
     return line
 
 
@@ -153,7 +153,7 @@ def from_waking(
     """
     network, draws = animal.network, KeyedNoise(7, "search/wake", torch.float32).at(step)
     found: list[list[torch.Tensor]] = [[] for _ in network.layers]
-    for part in torch.split(animal.world.held_out, 500):
+    for part in torch.split(animal.dataset.held_out, 500):
         waking = network.recognise(part, draws, running=True).somas
         for k in range(1, len(waking)):
             h = waking[k]
@@ -166,17 +166,17 @@ def from_waking(
     return [round(frechet(extractor(network.picture(torch.cat(x))), features), 1) for x in found]
 
 
-def probe(network: Network, world: World) -> list[float]:
+def probe(network: Network, dataset: Dataset) -> list[float]:
     """Return test accuracy of logistic regressions on each layer, trained on 10,000 images."""
 
     def somata(images: torch.Tensor) -> list[np.ndarray]:
         parts = [network.recognise(p, None, running=True).somas for p in torch.split(images, 1000)]
         return [torch.cat([rows(p[j]) for p in parts]).numpy() for j in range(1, len(parts[0]))]
 
-    assert world.life_labels is not None
-    assert world.held_out_labels is not None
-    train, test = somata(world.life[:10_000]), somata(world.held_out)
-    y, y_test = world.life_labels[:10_000].numpy(), world.held_out_labels.numpy()
+    assert dataset.train_labels is not None
+    assert dataset.held_out_labels is not None
+    train, test = somata(dataset.train[:10_000]), somata(dataset.held_out)
+    y, y_test = dataset.train_labels[:10_000].numpy(), dataset.held_out_labels.numpy()
     scores = []
     for a, b in zip(train, test, strict=True):
         scaler = StandardScaler().fit(a)

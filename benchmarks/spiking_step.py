@@ -21,11 +21,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from neuro_aws.backends.spiking.blocks import Drive
+from neuro_aws.backends.spiking.brian2_compat import brian2, chosen_target
+from neuro_aws.backends.spiking.cortex import Cortex
+from neuro_aws.backends.spiking.standalone import program
 from neuro_aws.protocol import Protocol
-from neuro_aws.spiking.brian import brian2, chosen_target
-from neuro_aws.spiking.cortex import Cortex
-from neuro_aws.spiking.segment import Drive
-from neuro_aws.spiking.standalone import program
 
 SIZES = ("64-40-16", "64-200-40", "400-400-100", "800-600-200")
 TEXT = """

@@ -8,17 +8,17 @@ Nothing heavy is imported until one of these is used.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neuro_aws.experiment.run import Options, resume, run
     from neuro_aws.protocol import Protocol
     from neuro_aws.recording.reader import Run, open_run
-    from neuro_aws.runner import Options, resume, run
 
 _HOMES = {
     "Protocol": "neuro_aws.protocol",
     "Run": "neuro_aws.recording.reader",
     "open_run": "neuro_aws.recording.reader",
-    "Options": "neuro_aws.runner",
-    "resume": "neuro_aws.runner",
-    "run": "neuro_aws.runner",
+    "Options": "neuro_aws.experiment.run",
+    "resume": "neuro_aws.experiment.run",
+    "run": "neuro_aws.experiment.run",
 }
 
 __all__ = ["Options", "Protocol", "Run", "open_run", "resume", "run"]

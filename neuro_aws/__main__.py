@@ -1,5 +1,5 @@
 """python -m neuro_aws."""
 
-from neuro_aws.commands import main
+from neuro_aws.cli import main
 
 main()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from neuro_aws.build import Animal, build_animal
+from neuro_aws.backends.rate.build import Animal, build_animal
 from neuro_aws.protocol import Protocol
 
 ROOT = Path(__file__).parents[1]

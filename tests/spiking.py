@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from neuro_aws.build import build_world
+from neuro_aws.backends.rate.build import load_dataset
+from neuro_aws.backends.spiking import brian
+from neuro_aws.backends.spiking.blocks import GATES, Drive
+from neuro_aws.backends.spiking.cortex import Cortex
+from neuro_aws.backends.spiking.inputs import Timeline
 from neuro_aws.protocol import Protocol
-from neuro_aws.spiking import brian
-from neuro_aws.spiking.cortex import Cortex
-from neuro_aws.spiking.segment import GATES, Drive
-from neuro_aws.spiking.timeline import Timeline
 
 TEXT = """
 schema_version: 1
@@ -59,5 +59,5 @@ def timeline(*overrides: str) -> Timeline:
     """Return what happens to the control arm of animal 0."""
     plan = protocol(*overrides).tree.arms["control"]
     brian.chosen_target(plan.spec.spiking.target)
-    world = build_world(plan.spec, 0, torch.device("cpu"))
-    return Timeline(plan, 0, world, Cortex(plan.spec, 0))
+    dataset = load_dataset(plan.spec, 0, torch.device("cpu"))
+    return Timeline(plan, 0, dataset, Cortex(plan.spec, 0))

@@ -7,9 +7,9 @@ from neuro_aws.algorithms.base import Reduction, feedback_delta, propagate
 from neuro_aws.algorithms.credit import CREDITS, ScalarCredit
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density
-from neuro_aws.network import Gains, Network
+from neuro_aws.model.network import Gains, Network
+from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, WAKE, Phase
-from neuro_aws.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 
 
 class AdversarialWakeSleep:

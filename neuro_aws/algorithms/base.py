@@ -7,9 +7,9 @@ from torch import Tensor
 
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density, predictive_plasticity
-from neuro_aws.network import Gains, Network
+from neuro_aws.model.network import Gains, Network
+from neuro_aws.model.state import AcetylcholineSignal, Deltas, NetworkState
 from neuro_aws.phase import WAKE, Phase
-from neuro_aws.state import AcetylcholineSignal, Deltas, NetworkState
 
 Reduction = Literal["sum", "mean"]
 

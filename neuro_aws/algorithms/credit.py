@@ -14,16 +14,16 @@ from torch import Tensor
 
 from neuro_aws.functional.compartments import pull_back
 from neuro_aws.functional.densities import kl_teaching, score
-from neuro_aws.functional.maps import like, per_sample, rows
 from neuro_aws.functional.plasticity import (
     Onto,
     batch_of,
     feedforward_plasticity,
     three_factor_plasticity,
 )
-from neuro_aws.layers.layer import Layer
-from neuro_aws.network import Network
-from neuro_aws.state import AcetylcholineSignal, LayerState, NetworkState
+from neuro_aws.functional.shapes import like, per_sample, rows
+from neuro_aws.model.layer import Layer
+from neuro_aws.model.network import Network
+from neuro_aws.model.state import AcetylcholineSignal, LayerState, NetworkState
 
 
 class Credit(Protocol):

@@ -10,10 +10,11 @@ from torch import Tensor
 from neuro_aws.algorithms.base import Reduction, feedback_delta, propagate
 from neuro_aws.functional.densities import kl_to_standard_normal
 from neuro_aws.functional.discriminator_plasticity import NORM_EPSILON
-from neuro_aws.functional.maps import rows
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density, batch_of
-from neuro_aws.network import Gains, Network
+from neuro_aws.functional.shapes import rows
+from neuro_aws.model.network import Gains, Network
+from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 from neuro_aws.phase import (
     DISCRIMINATOR,
     FEEDBACK,
@@ -25,7 +26,6 @@ from neuro_aws.phase import (
     Phase,
     Projection,
 )
-from neuro_aws.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 
 
 @dataclass(frozen=True, slots=True)

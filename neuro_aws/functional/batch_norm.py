@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from neuro_aws.functional.twice import BatchNormed
+from neuro_aws.functional.double_backward import BatchNormed
 
 EPSILON = 1e-5
 """Keeps a channel that never varies from dividing by zero (squared potential)."""

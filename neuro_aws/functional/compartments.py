@@ -17,7 +17,7 @@ from torch import Tensor
 
 from neuro_aws.functional.activations import Transfer
 from neuro_aws.functional.batch_norm import Normed
-from neuro_aws.functional.twice import Pooled
+from neuro_aws.functional.double_backward import Pooled
 
 POOL_EPSILON = 1e-8
 """Keeps the pool of a silent layer from dividing by zero (squared rate)."""

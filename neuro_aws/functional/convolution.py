@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
-from neuro_aws.functional.maps import last
-from neuro_aws.functional.products import product
+from neuro_aws.functional.matmul import product
+from neuro_aws.functional.shapes import last
 
 FEW_CHANNELS = 4
 """Up to so many channels below, patches and one matrix product are faster (CPU)."""

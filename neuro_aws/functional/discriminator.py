@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from neuro_aws.functional.products import add_product, product
+from neuro_aws.functional.matmul import add_product, product
 
 EPSILON = 1e-8
 """Keeps the spread's slope and the pool's inverse finite (squared rate)."""

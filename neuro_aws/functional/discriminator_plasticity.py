@@ -14,7 +14,7 @@ from neuro_aws.functional.discriminator import (
     pair_gradient,
     times_slope,
 )
-from neuro_aws.functional.products import product
+from neuro_aws.functional.matmul import product
 
 NORM_EPSILON = 1e-12
 """Keeps the gradient's direction defined where the gradient vanishes."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.functional.plasticity import Density
-from neuro_aws.seeding import stream_key
+from neuro_aws.rng import stream_key
 
 
 class NoiseSource(Protocol):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.functional.compartments import Fired, Psi, pull_back
-from neuro_aws.functional.maps import per_sample
+from neuro_aws.functional.shapes import per_sample
 
 Density = Literal["gaussian", "laplacian", "bernoulli"]
 

@@ -25,7 +25,7 @@ def target_cells(subject: Subject) -> Iterator[Value]:
     A cell of a convolutional network is a channel: at each stimulus the mean over its positions
     (500 stimuli), which is 0 only if all of them are silent.
     """
-    stimuli = subject.world.held_out[: 500 if subject.network.maps else 2000]
+    stimuli = subject.dataset.held_out[: 500 if subject.network.maps else 2000]
     state = subject.network.with_dendrites(subject.network.recognise(stimuli, None, running=True))
     state = state.map(by_channel)
     for name, cells in subject.targets.items():

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from neuro_aws.metrics.extractor import Extractor
+from neuro_aws.stimuli.dataset import Dataset
 from neuro_aws.stimuli.resize import cache_folder
-from neuro_aws.stimuli.world import World
 
 FEATURES, BATCH = 64, 128
 LEAST_STEPS, EPOCHS = 400, 4
@@ -46,37 +46,37 @@ class Classifier(nn.Module):
         return features
 
 
-def pictures(rows: Tensor, world: World) -> Tensor:
+def pictures(rows: Tensor, dataset: Dataset) -> Tensor:
     """Return rows of pixels as images (n, channels, height, width)."""
-    high, wide = world.shape
-    return rows.view(-1, high, wide, world.channels).permute(0, 3, 1, 2)
+    high, wide = dataset.shape
+    return rows.view(-1, high, wide, dataset.channels).permute(0, 3, 1, 2)
 
 
-def default_extractor(world: World) -> Extractor:
-    """Return the classifier of this world's labels, from the cache or trained now (seed 0)."""
-    assert world.life_labels is not None
-    assert world.held_out_labels is not None
-    labels = int(world.life_labels.max()) + 1
-    device = world.life.device
+def default_extractor(dataset: Dataset) -> Extractor:
+    """Return the classifier of this dataset's labels, from the cache or trained now (seed 0)."""
+    assert dataset.train_labels is not None
+    assert dataset.held_out_labels is not None
+    labels = int(dataset.train_labels.max()) + 1
+    device = dataset.train.device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = Classifier(world.channels, world.shape[0], labels).to(device)
-    path = cache_folder() / f"classifier-{_fingerprint(world)}.pt"
+        network = Classifier(dataset.channels, dataset.shape[0], labels).to(device)
+    path = cache_folder() / f"classifier-{_fingerprint(dataset)}.pt"
     if not _restored(network, path):
-        log.info("training the default extractor on %d labelled images", len(world.life))
-        _train(network, world)
+        log.info("training the default extractor on %d labelled images", len(dataset.train))
+        _train(network, dataset)
         _keep(network, path)
     network.eval()
     weights = b"".join(t.cpu().numpy().tobytes() for t in network.state_dict().values())
-    accuracy = _accuracy(network, world)
+    accuracy = _accuracy(network, dataset)
     name = "frechet_classifier"
     return Extractor(network, name, hashlib.sha256(weights).hexdigest()[:16], accuracy)
 
 
 @torch.enable_grad()
-def _train(network: Classifier, world: World) -> None:
-    assert world.life_labels is not None
-    count = len(world.life)
+def _train(network: Classifier, dataset: Dataset) -> None:
+    assert dataset.train_labels is not None
+    count = len(dataset.train)
     steps = max(LEAST_STEPS, EPOCHS * count // BATCH)
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
@@ -85,10 +85,10 @@ def _train(network: Classifier, world: World) -> None:
     for _ in range(steps):
         if len(order) < BATCH:
             order = torch.cat([order, torch.randperm(count, generator=draws)])
-        chosen, order = order[:BATCH].to(world.life.device), order[BATCH:]
-        images = pictures(world.life[chosen].float(), world)
+        chosen, order = order[:BATCH].to(dataset.train.device), order[BATCH:]
+        images = pictures(dataset.train[chosen].float(), dataset)
         logits = network.logits(network(images))
-        loss = nn.functional.cross_entropy(logits, world.life_labels[chosen])
+        loss = nn.functional.cross_entropy(logits, dataset.train_labels[chosen])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -96,20 +96,20 @@ def _train(network: Classifier, world: World) -> None:
 
 
 @torch.no_grad()
-def _accuracy(network: Classifier, world: World) -> float:
-    assert world.held_out_labels is not None
-    images = pictures(world.held_out.float(), world)
+def _accuracy(network: Classifier, dataset: Dataset) -> float:
+    assert dataset.held_out_labels is not None
+    images = pictures(dataset.held_out.float(), dataset)
     found = torch.cat(
         [network.logits(network(part)).argmax(1) for part in torch.split(images, 500)]
     )
-    return float((found == world.held_out_labels).double().mean())
+    return float((found == dataset.held_out_labels).double().mean())
 
 
-def _fingerprint(world: World) -> str:
-    assert world.life_labels is not None
-    digest = hashlib.sha256(world.life.float().cpu().contiguous().numpy().tobytes())
-    digest.update(world.life_labels.cpu().numpy().tobytes())
-    digest.update(f"{world.shape} {world.channels} v1".encode())
+def _fingerprint(dataset: Dataset) -> str:
+    assert dataset.train_labels is not None
+    digest = hashlib.sha256(dataset.train.float().cpu().contiguous().numpy().tobytes())
+    digest.update(dataset.train_labels.cpu().numpy().tobytes())
+    digest.update(f"{dataset.shape} {dataset.channels} v1".encode())
     return digest.hexdigest()[:24]
 
 

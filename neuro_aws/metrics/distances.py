@@ -37,8 +37,8 @@ def sliced_distance(subject: Subject) -> Iterator[Value]:
     data = subject.waking()[0]
     dreams = subject.dreams(len(data))[0]
     yield Value("sliced_distance", sliced(dreams, data), 0)
-    n = min(len(data), len(subject.world.life))
-    yield Value("sliced_distance_real", sliced(subject.world.life[:n], data[:n]), 0)
+    n = min(len(data), len(subject.dataset.train))
+    yield Value("sliced_distance_real", sliced(subject.dataset.train[:n], data[:n]), 0)
 
 
 def diversity(subject: Subject) -> Iterator[Value]:
@@ -76,7 +76,7 @@ def fresh_classifier(subject: Subject) -> Iterator[Value]:
     dreams as stimuli of the life (1,200 at most) to learn from; held-out stimuli and as many
     new dreams to be tested on. Mean over ``repeats`` initialisations.
     """
-    train = [h[:1200] for h in subject.waking_life(noisy=True)]
+    train = [h[:1200] for h in subject.waking_train(noisy=True)]
     test = subject.waking(noisy=True)
     x, y = _labelled(train, subject.dreams(len(train[0]), "classifier/train"))
     x_test, y_test = _labelled(test, subject.dreams(len(test[0]), "classifier/test"))
@@ -123,7 +123,7 @@ def _kept(subject: Subject, name: str) -> Tensor:
         count = len(subject.waking()[0])
         dreams = subject.dreams(count, "dream_match", gains)
         subject.memory[key] = torch.cat(dreams[1:], -1).cpu()
-    return subject.memory[key].to(subject.world.life.device)
+    return subject.memory[key].to(subject.dataset.train.device)
 
 
 def _labelled(wake: list[Tensor], rem: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:

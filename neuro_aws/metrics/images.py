@@ -29,14 +29,14 @@ def frechet_distance(subject: Subject) -> Iterator[Value]:
     many stimuli of the life: the floor. ``frechet_samples`` and ``frechet_reference`` are the
     numbers of dreams and of stimuli.
     """
-    extractor = subject.extractor or default_extractor(subject.world)
-    world = subject.world
-    reference = extractor(pictures(world.held_out, world))
-    count = subject.samples or len(world.held_out)
+    extractor = subject.extractor or default_extractor(subject.dataset)
+    dataset = subject.dataset
+    reference = extractor(pictures(dataset.held_out, dataset))
+    count = subject.samples or len(dataset.held_out)
     dreams = extractor(dreamt_images(subject, count))
-    life = extractor(pictures(world.life[:count], world))
+    train = extractor(pictures(dataset.train[:count], dataset))
     yield Value(extractor.name, frechet(dreams, reference), 0)
-    yield Value(f"{extractor.name}_real", frechet(life, reference), 0)
+    yield Value(f"{extractor.name}_real", frechet(train, reference), 0)
     yield Value("frechet_samples", float(count), 0)
     yield Value("frechet_reference", float(len(reference)), 0)
     if not math.isnan(extractor.accuracy):
@@ -50,7 +50,7 @@ def dreamt_images(subject: Subject, count: int, stream: str = "images") -> Tenso
     for start in range(0, count, 500):
         n = min(500, count - start)
         x = network.dream(network.prior(n, draws), draws).layers[0].soma
-        images = x if x.dim() == 4 else pictures(x, subject.world)
+        images = x if x.dim() == 4 else pictures(x, subject.dataset)
         parts.append(network.picture(images))
     return torch.cat(parts)
 
@@ -71,7 +71,7 @@ def layer_likelihood(subject: Subject) -> Iterator[Value]:
         return
     fitted = [
         float((h - p).square().mean())
-        for h, p in zip(subject.waking_life(), subject.predicted(life=True), strict=False)
+        for h, p in zip(subject.waking_train(), subject.predicted(train=True), strict=False)
     ]
     for i, (h, p) in enumerate(zip(subject.waking(), subject.predicted(), strict=False)):
         variance = max(fitted[i], 1e-12)
@@ -87,14 +87,14 @@ def svm_10fold(subject: Subject) -> Iterator[Value]:
     set;
     ``svm_10fold`` is the mean accuracy, ``svm_10fold_spread`` the standard deviation over folds.
     """
-    labels = subject.world.held_out_labels
+    labels = subject.dataset.held_out_labels
     assert labels is not None
-    life = subject.waking()
-    y = labels[: len(life[0])].cpu().numpy()
+    train = subject.waking()
+    y = labels[: len(train[0])].cpu().numpy()
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=subject.seed("folds"))
-    for layer in range(1, len(life)):
+    for layer in range(1, len(train)):
         machine = make_pipeline(StandardScaler(), LinearSVC(C=1e-3, max_iter=2000))
-        x = array(life[layer]).astype(np.float32)
+        x = array(train[layer]).astype(np.float32)
         scores = cross_val_score(machine, x, y, cv=folds)
         yield Value("svm_10fold", float(scores.mean()), layer)
         yield Value("svm_10fold_spread", float(scores.std()), layer)
@@ -106,22 +106,22 @@ def nearest_neighbours(subject: Subject) -> Iterator[Value]:
     ``neighbour_distance``: mean Euclidean distance of a dream's pixels to the nearest stimulus of
     the life; ``neighbour_distance_real``: of a held-out stimulus. Far below it, dreams are copies.
     """
-    count = min(NEIGHBOUR_SAMPLES, len(subject.world.held_out))
+    count = min(NEIGHBOUR_SAMPLES, len(subject.dataset.held_out))
     dreams = dreamt_images(subject, count, "neighbours").permute(0, 2, 3, 1).flatten(1)
-    life = subject.world.life
+    train = subject.dataset.train
     for name, x in (
         ("neighbour_distance", dreams),
-        ("neighbour_distance_real", subject.world.held_out[:count]),
+        ("neighbour_distance_real", subject.dataset.held_out[:count]),
     ):
-        yield Value(name, float(nearest(x.to(life), life)[0].mean()), 0)
+        yield Value(name, float(nearest(x.to(train), train)[0].mean()), 0)
 
 
-def nearest(x: Tensor, life: Tensor) -> tuple[Tensor, Tensor]:
+def nearest(x: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
     """Return the distance to, and the number of, the nearest row of ``life`` for every row of x."""
     distance = torch.full((len(x),), math.inf, dtype=x.dtype, device=x.device)
     index = torch.zeros(len(x), dtype=torch.long, device=x.device)
-    for start in range(0, len(life), 10_000):
-        found, at = torch.cdist(x, life[start : start + 10_000]).min(1)
+    for start in range(0, len(train), 10_000):
+        found, at = torch.cdist(x, train[start : start + 10_000]).min(1)
         closer = found < distance
         distance = torch.where(closer, found, distance)
         index = torch.where(closer, at + start, index)

@@ -22,7 +22,7 @@ def linear_probe(subject: Subject) -> Iterator[Value]:
     random, stratified nine tenths of the former. ``linear_probe``: noise off;
     ``linear_probe_noisy``: with the waking noise, one draw a stimulus.
     """
-    labels, held_out = subject.world.life_labels, subject.world.held_out_labels
+    labels, held_out = subject.dataset.train_labels, subject.dataset.held_out_labels
     assert labels is not None
     assert held_out is not None
     y, y_test = (t[:MOST_STIMULI].cpu().numpy() for t in (labels, held_out))
@@ -31,9 +31,9 @@ def linear_probe(subject: Subject) -> Iterator[Value]:
     )
     chosen = [rows for rows, _ in splits.split(np.zeros(len(y)), y)]
     for noisy, name in ((False, "linear_probe"), (True, "linear_probe_noisy")):
-        life, test = subject.waking_life(noisy), subject.waking(noisy)
-        for layer in range(1, len(life)):
-            x, x_test = array(life[layer]), array(test[layer])
+        train, test = subject.waking_train(noisy), subject.waking(noisy)
+        for layer in range(1, len(train)):
+            x, x_test = array(train[layer]), array(test[layer])
             scores = []
             for rows in chosen:
                 probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
@@ -69,7 +69,7 @@ def ocular_dominance(subject: Subject) -> Iterator[Value]:
     yield Value("ocular_dominance", ratio(left - right, left + right), 1)
     rates = []
     for closed in (slice(half, None), slice(0, half)):
-        seen = subject.world.held_out[:MOST_STIMULI].clone()
+        seen = subject.dataset.held_out[:MOST_STIMULI].clone()
         seen[:, closed] = 0
         drive, _ = subject.network.layers[0].feedforward_potential(seen)
         rates.append(float(torch.relu(drive).mean()))
@@ -85,7 +85,7 @@ def class_representation(subject: Subject) -> Iterator[Value]:
     ``class_distance``: length of (the label's mean activity - the mean activity) over the
     root of the summed variance: how far the class stands out.
     """
-    labels = subject.world.held_out_labels
+    labels = subject.dataset.held_out_labels
     assert labels is not None
     labels = labels[:MOST_STIMULI]
     h = subject.waking()[1]

@@ -2,24 +2,28 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuro_aws.functional.maps import rows
 from neuro_aws.functional.noise import Draws, KeyedNoise
-from neuro_aws.network import NO_GAINS, Gains, Network
+from neuro_aws.functional.shapes import rows
+from neuro_aws.model.network import NO_GAINS, Gains, Network
 from neuro_aws.protocol.targets import Targets
-from neuro_aws.stimuli.world import World
+from neuro_aws.rng import measure_stream
+from neuro_aws.stimuli.dataset import Dataset
 
 if TYPE_CHECKING:
     from neuro_aws.metrics.extractor import Extractor
 
 PORTION = 500
 """Stimuli that a convolutional network is shown at a time."""
+
+TRAIN: Final = "life"
+"""Keys the noise of measures on training stimuli: data, not prose."""
 
 MOST_STIMULI = 2000
 """No measure looks at more stimuli of one kind."""
@@ -48,7 +52,7 @@ class Subject:
     """
 
     network: Network
-    world: World
+    dataset: Dataset
     animal: int
     step: int
     targets: dict[str, Targets]
@@ -63,8 +67,8 @@ class Subject:
 
     def draws(self, stream: str) -> Draws:
         """Return random numbers of this moment for one purpose."""
-        dtype, device = self.world.life.dtype, self.world.life.device
-        return KeyedNoise(self.animal, f"measure/{stream}", dtype, device).at(self.step)
+        dtype, device = self.dataset.train.dtype, self.dataset.train.device
+        return KeyedNoise(self.animal, measure_stream(stream), dtype, device).at(self.step)
 
     def seed(self, stream: str) -> int:
         """Return a 31-bit seed of this moment, for libraries that want one."""
@@ -72,11 +76,11 @@ class Subject:
 
     def waking(self, noisy: bool = False) -> list[Tensor]:
         """Return the somata h_0 ... h_N on the held-out stimuli, as rows of units."""
-        return self._somata("held_out", self.world.held_out[:MOST_STIMULI], noisy)
+        return self._somata("held_out", self.dataset.held_out[:MOST_STIMULI], noisy)
 
-    def waking_life(self, noisy: bool = False) -> list[Tensor]:
+    def waking_train(self, noisy: bool = False) -> list[Tensor]:
         """Return the somata h_0 ... h_N on stimuli of the animal's life."""
-        return self._somata("life", self.world.life[:MOST_STIMULI], noisy)
+        return self._somata(TRAIN, self.dataset.train[:MOST_STIMULI], noisy)
 
     def dreams(self, count: int, stream: str = "dreams", gains: Gains = NO_GAINS) -> list[Tensor]:
         """Return the somata of ``count`` dreams; their noise belongs to them and stays on."""
@@ -87,10 +91,12 @@ class Subject:
         ]
         return _joined(parts)
 
-    def predicted(self, noisy: bool = False, life: bool = False) -> list[Tensor]:
+    def predicted(self, noisy: bool = False, train: bool = False) -> list[Tensor]:
         """Return what feedback predicts of h_0 ... h_{N-1}, held-out stimuli or the life's."""
         parts = []
-        which, stimuli = ("life", self.world.life) if life else ("held_out", self.world.held_out)
+        which, stimuli = (
+            (TRAIN, self.dataset.train) if train else ("held_out", self.dataset.held_out)
+        )
         noise = self.draws(f"waking/{which}") if noisy else None
         for somata in self._waking_parts(stimuli[:MOST_STIMULI], noise):
             layers = zip(self.network.layers, somata[1:], strict=True)

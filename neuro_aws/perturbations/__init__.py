@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
+from neuro_aws.model.state import AcetylcholineSignal
 from neuro_aws.perturbations import activity, eyes, neuromodulator
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, WAKE, Phase, Projection
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.state import AcetylcholineSignal
-from neuro_aws.stimuli.world import World
+from neuro_aws.stimuli.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def slots(
     phase: Phase,
     usual: dict[Projection, float],
     spec: ProtocolSpec,
-    world: World,
+    dataset: Dataset,
     animal: int,
 ) -> Slots:
     """Return the slots for the perturbations in force; ``usual`` are the period's own scales."""
@@ -56,8 +56,8 @@ def slots(
         if p.clamp is not None and p.clamp.discriminator == "held":
             scales[DISCRIMINATOR] = 0.0
     ach_acts = tuple(a for p in perturbations if (a := neuromodulator.act_of(p)) is not None)
-    stimulus_acts = tuple(e for p in perturbations if (e := eyes.act_of(p, world)) is not None)
-    dtype, device = world.life.dtype, world.life.device
+    stimulus_acts = tuple(e for p in perturbations if (e := eyes.act_of(p, dataset)) is not None)
+    dtype, device = dataset.train.dtype, dataset.train.device
     return Slots(
         activity.gains(perturbations, spec, animal, dtype, device),
         scales,

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
+from neuro_aws.model.state import AcetylcholineSignal
 from neuro_aws.protocol.perturb import Clamp, Pair, Perturbation, Yoke
-from neuro_aws.state import AcetylcholineSignal
 
 Act = Callable[[AcetylcholineSignal, Tensor | None, Draws], AcetylcholineSignal]
 """(signal, labels of the batch, random numbers of this step) -> signal."""

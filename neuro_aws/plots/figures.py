@@ -3,12 +3,13 @@
 import logging
 from pathlib import Path
 
-from neuro_aws.plots import outcomes, spikes, traces
+from neuro_aws.plots import outcomes, traces
 from neuro_aws.plots.images import show, tiled
 from neuro_aws.plots.style import Figure, figure, readable, save, styled
+from neuro_aws.protocol.backends import backend_of
+from neuro_aws.protocol.registry import load
 from neuro_aws.recording.reader import Run
 
-DEFAULT_TRACES = ["ach", "gate", "teaching", "plasticity"]
 MOST_PANELS = 12
 log = logging.getLogger("neuro_aws")
 
@@ -133,8 +134,9 @@ def _titled(drawn: Figure, run: Run) -> Figure:
 def traces_figure(run: Run, animal: int, arm: str, wanted: list[str]) -> Figure:
     """Draw ACh against plasticity for one arm of one animal; of spikes, who fires when."""
     with styled():
-        if run.protocol.spec.backend == "spiking":
-            return spikes.life_figure(run, animal, arm)
+        drawing = backend_of(run.protocol.spec)
+        if drawing.seconds:
+            return load(drawing.figure)(run, animal, arm)  # type: ignore[no-any-return]
         return traces.draw(run, animal, arm, wanted)
 
 
@@ -147,12 +149,9 @@ def draw_run(run: Run) -> list[Path]:
         if outcome is not None:
             written.append(save(outcome, folder / "outcomes.png"))
         animal = run.animals[0]
-        spiking = run.protocol.spec.backend == "spiking"
+        drawing = backend_of(run.protocol.spec)
+        name = "spikes" if drawing.seconds else "traces"
         for arm in run.arms[:2]:
-            if spiking:
-                drawn = spikes.life_figure(run, animal, arm)
-            else:
-                drawn = traces.draw(run, animal, arm, DEFAULT_TRACES)
-            name = "spikes" if spiking else "traces"
+            drawn = load(drawing.figure)(run, animal, arm)
             written.append(save(drawn, folder / f"{name}_{arm}.png"))
     return written

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from neuro_aws.metrics.statistics import estimate
 from neuro_aws.plots.style import Axes, arm_styles, readable
 from neuro_aws.recording.reader import Run
-from neuro_aws.statistics import estimate
 
 
 def over_time(

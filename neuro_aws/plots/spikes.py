@@ -7,7 +7,7 @@ from neuro_aws.phase import REM, WAKE
 from neuro_aws.plots.hypnogram import hypnogram, shade
 from neuro_aws.plots.style import ARM_COLOURS, PHASE_COLOURS, Axes, Figure, figure, readable
 from neuro_aws.plots.traces import running
-from neuro_aws.recording.layout import PHASE_CODES
+from neuro_aws.protocol.columns import PHASE_CODES
 from neuro_aws.recording.reader import Run
 
 RASTER_SECONDS = 3.0
@@ -15,10 +15,8 @@ LAST_STEPS = 200
 POTENTIAL_MS = 600.0
 
 
-def life_figure(run: Run, animal: int, arm: str) -> Figure:
+def branch_figure(run: Run, animal: int, arm: str) -> Figure:
     """Draw one arm of one animal."""
-    if run.protocol.spec.stimulus.source == "spike_pattern":
-        return _neuron_figure(run, animal, arm)
     spec = run.protocol.tree.arms[arm].spec
     drawn = figure(9.5, 7.2)
     grid = drawn.add_gridspec(3, 1, height_ratios=[0.3, 2.2, 3.2])
@@ -101,7 +99,8 @@ def _rates(axes: Axes, run: Run, animal: int, arm: str, seconds: float) -> None:
     axes.legend(loc="best")
 
 
-def _neuron_figure(run: Run, animal: int, arm: str) -> Figure:
+def neuron_figure(run: Run, animal: int, arm: str) -> Figure:
+    """Draw one arm of a single neuron: the soma, its prediction, and their difference."""
     time = run.read(animal, arm, "potentials/time")
     data = {n: run.read(animal, arm, f"potentials/{n}") for n in ("soma", "dendrite", "teacher")}
     taught = run.read(animal, arm, "potentials/taught").astype(bool)

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.plots.hypnogram import hypnogram, life, shade
+from neuro_aws.plots.hypnogram import hypnogram, period_bar, shade
 from neuro_aws.plots.style import ARM_COLOURS, PHASE_COLOURS, Axes, Figure, figure, readable
 from neuro_aws.recording.reader import Run
 
@@ -92,6 +92,14 @@ def series(frame: pd.DataFrame, trace: str) -> dict[str, str]:
     return {c.removesuffix(suffix).replace("layer", "layer "): c for c in columns}
 
 
+DEFAULT_TRACES = ["ach", "gate", "teaching", "plasticity"]
+
+
+def branch_figure(run: Run, animal: int, arm: str) -> Figure:
+    """Draw ACh against plasticity for one arm of one animal."""
+    return draw(run, animal, arm, DEFAULT_TRACES)
+
+
 def draw(run: Run, animal: int, arm: str, traces: list[str]) -> Figure:
     """Draw the time courses (whole life and close-up) and the scatters of one arm."""
     frame = table(run, animal, arm)
@@ -107,7 +115,7 @@ def draw(run: Run, animal: int, arm: str, traces: list[str]) -> Figure:
     for column, (start, stop) in enumerate(spans):
         top = drawn.add_subplot(grid[0, column])
         if column == 0:
-            life(top, _periods(run, arm), start, stop)
+            period_bar(top, _periods(run, arm), start, stop)
             top.set_title("whole life, running means by phase", loc="right")
         else:
             hypnogram(top, phases, start, stop)

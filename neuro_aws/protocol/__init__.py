@@ -1,6 +1,6 @@
 """YAML -> a frozen, validated Protocol; schedule(step) -> phase and what is perturbed. No torch."""
 
-from neuro_aws.protocol.arms import ArmPlan, Tree, TrunkPlan
+from neuro_aws.protocol.branches import ArmPlan, Tree, TrunkPlan
 from neuro_aws.protocol.load import Protocol
 from neuro_aws.protocol.schedule import Schedule, StepSpec
 from neuro_aws.protocol.schema import ProtocolSpec

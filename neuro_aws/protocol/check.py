@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from neuro_aws.phase import Phase
-from neuro_aws.protocol.arms import TRUNK, branch_index, deprivations, in_force
-from neuro_aws.protocol.check_spiking import check_spiking, measure_fault
+from neuro_aws.protocol.backends import backend_of
+from neuro_aws.protocol.branches import TRUNK, branch_index, deprivations, in_force
+from neuro_aws.protocol.check_spiking import measure_fault
 from neuro_aws.protocol.document import KeyPath
 from neuro_aws.protocol.faults import nearest
 from neuro_aws.protocol.perturb import Cells, Perturbation
@@ -28,7 +29,7 @@ def check(spec: ProtocolSpec) -> Found:
         yield from too_long
         return
     yield from _network(spec)
-    yield from check_spiking(spec)
+    yield from backend_of(spec).check(spec)
     yield from _schedule(spec)
     for name, cells in spec.targets.items():
         yield from _cells(spec, cells, ("targets", name))

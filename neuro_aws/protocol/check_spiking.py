@@ -15,14 +15,16 @@ Found = Iterator[tuple[KeyPath, str]]
 MOST_NEURONS, MOST_SYNAPSES = 5_000, 5_000_000
 
 
+def check_rate(spec: ProtocolSpec) -> Found:
+    """Yield every fault of a protocol for the rate backend: what belongs to spikes only."""
+    if spec.spiking != SpikingSection():
+        yield ("spiking",), "belongs to `backend: spiking`"
+    if spec.stimulus.source == "spike_pattern":
+        yield ("stimulus", "source"), "spike_pattern belongs to `backend: spiking`"
+
+
 def check_spiking(spec: ProtocolSpec) -> Found:
     """Yield every fault of a protocol as (key path, message), as far as spikes are concerned."""
-    if spec.backend == "rate":
-        if spec.spiking != SpikingSection():
-            yield ("spiking",), "belongs to `backend: spiking`"
-        if spec.stimulus.source == "spike_pattern":
-            yield ("stimulus", "source"), "spike_pattern belongs to `backend: spiking`"
-        return
     yield from _sections(spec)
     yield from _sizes(spec)
     yield from _traces(spec)

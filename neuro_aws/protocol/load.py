@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from neuro_aws.errors import NeuroAWSError, ProtocolError
-from neuro_aws.protocol.arms import Tree, grow
+from neuro_aws.protocol.branches import Tree, grow
 from neuro_aws.protocol.check import check
 from neuro_aws.protocol.document import Document, assign, override, parse
 from neuro_aws.protocol.faults import faults

@@ -75,7 +75,7 @@ class Patches(_Stimulus):
     correlation: float = Field(0.9, ge=0, le=1)
     """Correlation of the two eyes' input at zero disparity (binocular only)."""
     count: int = Field(8000, ge=200, le=1_000_000)
-    """Patches in the animal's world."""
+    """Patches in the animal's dataset."""
     held_out: int = Field(1000, ge=50, le=100_000)
     """Patches kept out of the animal's life, for measuring."""
     folder: str | None = None

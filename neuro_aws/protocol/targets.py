@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from neuro_aws.protocol.perturb import Cells
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.seeding import numpy_generator
+from neuro_aws.rng import numpy_generator, target_stream
 
 
 class Targets(NamedTuple):
@@ -54,7 +54,7 @@ def resolve(cells: Cells, spec: ProtocolSpec, animal: int) -> Targets:
     if cells.all:
         return Targets(cells.layer, tuple(range(units)))
     assert cells.fraction is not None
-    order = numpy_generator(animal, f"targets/{cells.layer}/{cells.draw}").permutation(units)
+    order = numpy_generator(animal, target_stream(cells.layer, cells.draw)).permutation(units)
     count = max(1, round(cells.fraction * units))
     return Targets(cells.layer, tuple(sorted(int(i) for i in order[:count])))
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.recording.layout import CHUNK_BYTES, FORMAT_VERSION, Column
+from neuro_aws.protocol.columns import CHUNK_BYTES, FORMAT_VERSION, Column
 
 Rows = dict[str, NDArray[Any]]
 STREAMED_BYTES = 65536

@@ -10,8 +10,8 @@ import xarray as xr
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.columns import PHASE_CODES, recorded_units
 from neuro_aws.recording import provenance
-from neuro_aws.recording.layout import PHASE_CODES, recorded_units
 
 STEP_GROUPS = ("neuromodulators", "plasticity")
 

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 
 from neuro_aws.stimuli.cifar10 import cifar10
+from neuro_aws.stimuli.dataset import Dataset
 from neuro_aws.stimuli.digits import digits
 from neuro_aws.stimuli.idx import fashion_mnist, mnist
 from neuro_aws.stimuli.images import images
 from neuro_aws.stimuli.patches import patches
-from neuro_aws.stimuli.world import World
 
-SOURCES: dict[str, Callable[[Any, int, torch.dtype], World]] = {
+SOURCES: dict[str, Callable[[Any, int, torch.dtype], Dataset]] = {
     "digits": digits,
     "patches": patches,
     "images": images,
@@ -20,6 +20,6 @@ SOURCES: dict[str, Callable[[Any, int, torch.dtype], World]] = {
     "fashion_mnist": fashion_mnist,
     "cifar10": cifar10,
 }
-"""Every source by the name a protocol gives it: (section, animal, dtype) -> World."""
+"""Every source by the name a protocol gives it: (section, animal, dtype) -> Dataset."""
 
-__all__ = ["SOURCES", "World"]
+__all__ = ["SOURCES", "Dataset"]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.stimulus import Cifar10
-from neuro_aws.stimuli.folders import data_folder
+from neuro_aws.stimuli.dataset import Dataset, binarised
+from neuro_aws.stimuli.paths import data_folder
 from neuro_aws.stimuli.resize import cached
-from neuro_aws.stimuli.world import World, binarised
 
 SIDE, CHANNELS, LABELS = 32, 3, 10
 FOLDER = "cifar-10-batches-py"
@@ -46,7 +46,7 @@ class _Restricted(pickle.Unpickler):
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
-def cifar10(section: Cifar10, animal: int, dtype: torch.dtype) -> World:
+def cifar10(section: Cifar10, animal: int, dtype: torch.dtype) -> Dataset:
     """Return the training batches for life and the first test images for measuring."""
     folder = data_folder(section.folder, FOLDER)
     named = [f"data_batch_{k}" for k in section.batches or (1, 2, 3, 4, 5)]
@@ -70,7 +70,7 @@ def cifar10(section: Cifar10, animal: int, dtype: torch.dtype) -> World:
         pixels = binarised(pixels) if section.binarised else pixels
         return pixels.permute(0, 2, 3, 1).flatten(1).to(dtype)
 
-    return World(
+    return Dataset(
         rows(np.concatenate([pictures for pictures, _ in train])),
         torch.from_numpy(np.concatenate([y for _, y in train])),
         rows(images[:n]),

@@ -7,17 +7,17 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from neuro_aws.protocol.stimulus import Digits
-from neuro_aws.seeding import numpy_generator
-from neuro_aws.stimuli.world import World
+from neuro_aws.rng import DATASET, numpy_generator
+from neuro_aws.stimuli.dataset import Dataset
 
 GREY_LEVELS = 8.0
 """Pixels are 0 ... 16; x / 8 - 1 puts them in [-1, 1]."""
 
 
-def digits(section: Digits, animal: int, dtype: torch.dtype) -> World:
+def digits(section: Digits, animal: int, dtype: torch.dtype) -> Dataset:
     """Return the digits, split at random for each animal into its life and the held-out ones."""
     images, labels = load_digits(return_X_y=True)
-    order = numpy_generator(animal, "world").permutation(len(images))
+    order = numpy_generator(animal, DATASET).permutation(len(images))
     if section.classes is not None:
         order = order[np.isin(np.asarray(labels)[order], section.classes)]
     pixels = np.asarray(images)[order] / GREY_LEVELS - 1
@@ -29,4 +29,4 @@ def digits(section: Digits, animal: int, dtype: torch.dtype) -> World:
         large = (side, side)
         x = interpolate(x.view(-1, 1, 8, 8), large, mode="bilinear", align_corners=False).flatten(1)
     n = section.held_out
-    return World(x[n:], y[n:], x[:n], y[:n], (side, side))
+    return Dataset(x[n:], y[n:], x[:n], y[:n], (side, side))

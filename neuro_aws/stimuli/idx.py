@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.stimulus import FashionMnist, Mnist
-from neuro_aws.stimuli.folders import data_folder
+from neuro_aws.stimuli.dataset import Dataset, binarised
+from neuro_aws.stimuli.paths import data_folder
 from neuro_aws.stimuli.resize import cached
-from neuro_aws.stimuli.world import World, binarised
 
 SIDE, LABELS = 28, 10
 
@@ -35,21 +35,23 @@ FASHION_MD5 = {
 """md5 of the four original files, gzip; unpacked ones are checked by shape."""
 
 
-def mnist(section: Mnist, animal: int, dtype: torch.dtype) -> World:
+def mnist(section: Mnist, animal: int, dtype: torch.dtype) -> Dataset:
     """Return the training images for life and the first test images for measuring."""
     folder = data_folder(section.folder, "mnist")
     contents = {name: _verified(folder, name, plain=MNIST_MD5) for name in MNIST_MD5}
-    return _world(section, contents, dtype)
+    return _dataset(section, contents, dtype)
 
 
-def fashion_mnist(section: FashionMnist, animal: int, dtype: torch.dtype) -> World:
+def fashion_mnist(section: FashionMnist, animal: int, dtype: torch.dtype) -> Dataset:
     """Return the training images for life and the first test images for measuring."""
     folder = data_folder(section.folder, "fashion-mnist")
     contents = {name: _verified(folder, name, packed=FASHION_MD5) for name in FASHION_MD5}
-    return _world(section, contents, dtype)
+    return _dataset(section, contents, dtype)
 
 
-def _world(section: Mnist | FashionMnist, contents: dict[str, bytes], dtype: torch.dtype) -> World:
+def _dataset(
+    section: Mnist | FashionMnist, contents: dict[str, bytes], dtype: torch.dtype
+) -> Dataset:
     parts = []
     for part in ("train", "t10k"):
         name = f"{part}-images-idx3-ubyte"
@@ -66,7 +68,7 @@ def _world(section: Mnist | FashionMnist, contents: dict[str, bytes], dtype: tor
         parts.append((binarised(pixels) if section.binarised else pixels, labels))
     (train, labels), (test, test_labels) = parts
     n = section.held_out
-    return World(
+    return Dataset(
         train.flatten(1).to(dtype),
         torch.from_numpy(labels.astype(np.int64)),
         test[:n].flatten(1).to(dtype),

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.stimulus import Patches
-from neuro_aws.seeding import numpy_generator
+from neuro_aws.rng import DATASET, numpy_generator
+from neuro_aws.stimuli.dataset import Dataset
 from neuro_aws.stimuli.photographs import embedded, grey, image_files
-from neuro_aws.stimuli.world import World
 
 CUTOFF = 0.4
 """Cut-off of the whitening filter, as a share of the Nyquist frequency times two (cycles/pixel)."""
@@ -41,7 +41,7 @@ def whiten(picture: Picture) -> Picture:
     return spread
 
 
-def patches(section: Patches, animal: int, dtype: torch.dtype) -> World:
+def patches(section: Patches, animal: int, dtype: torch.dtype) -> Dataset:
     """Return the animal's patches: where they lie and what noise they carry is its own."""
     if section.folder is None:
         pictures = embedded()
@@ -62,15 +62,15 @@ def patches(section: Patches, animal: int, dtype: torch.dtype) -> World:
     cuts = [round((1 - HELD_OUT_STRIP) * len(w)) for w in whitened]
     lived = [w[:cut] for w, cut in zip(whitened, cuts, strict=True)]
     kept = [w[cut:] for w, cut in zip(whitened, cuts, strict=True)]
-    rng = numpy_generator(animal, "world")
+    rng = numpy_generator(animal, DATASET)
 
     def rows(source: list[Picture], count: int) -> Tensor:
         found = np.stack([_patch(section, source, spread, rng) for _ in range(count)])
         return torch.from_numpy(found).to(dtype)
 
-    life, held_out = rows(lived, section.count), rows(kept, section.held_out)
+    train, held_out = rows(lived, section.count), rows(kept, section.held_out)
     eyes = 2 if section.eyes == "binocular" else 1
-    return World(life, None, held_out, None, (section.size, section.size), eyes)
+    return Dataset(train, None, held_out, None, (section.size, section.size), eyes)
 
 
 def _patch(

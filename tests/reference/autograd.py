@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from neuro_aws.functional.discriminator import Form, Weights
-from neuro_aws.network import Network
-from neuro_aws.state import NetworkState
+from neuro_aws.model.network import Network
+from neuro_aws.model.state import NetworkState
 
 PHI = {
     "relu": torch.relu,

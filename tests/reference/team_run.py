@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from neuro_aws.build import build_animal
-from neuro_aws.distributed import Team, join, leave
-from neuro_aws.engine import Engine, Streams
+from neuro_aws.backends.rate.build import build_animal
+from neuro_aws.backends.rate.distributed import Team, join, leave
+from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.perturbations import Slots
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.schedule import Schedule
@@ -29,7 +29,7 @@ def lived(steps: int, overrides: list[str], team: Team) -> dict[str, torch.Tenso
         living.network,
         living.algorithm,
         living.updates,
-        living.world,
+        living.dataset,
         Schedule((period,)),
         streams,
         16,

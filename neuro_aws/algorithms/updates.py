@@ -1,0 +1,158 @@
+"""From Deltas to changes: optimiser first, then gate and scale, at every step or once a cycle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from neuro_aws.functional.decay import Decay
+from neuro_aws.functional.optimisers import Moments, Optimiser, clip_factor
+from neuro_aws.model.state import Changes, Delta, Deltas
+from neuro_aws.phase import Projection
+
+When = Literal["step", "cycle"]
+
+
+@dataclass(slots=True)
+class Pending:
+    """The sum of a projection's Deltas since it last changed, and the factors they came under.
+
+    total      sum of Deltas, as the optimiser sees it
+    weighted   sum of factor * Delta, factor = gate * scale of its step, and of each sample's
+               deviation from the gate: what the change is to be made of; kept only once it is
+               not the total times one factor (``uneven``)
+    """
+
+    total: Tensor | None = None
+    weighted: Tensor | None = None
+    factor: float = 0.0
+    uneven: bool = False
+    count: int = 0
+
+    def add(self, delta: Delta, scale: float) -> None:
+        """Take in one step's Delta."""
+        vector, factor = flat(delta.tensors), delta.gate * scale
+        mean = self.factor / self.count if self.count else factor
+        if not self.uneven and (delta.deviation is not None or factor != mean):
+            self.uneven = True
+            self.weighted = None if self.total is None else mean * self.total
+        if self.uneven:
+            part = factor * vector
+            if delta.deviation is not None:
+                part = part + scale * flat(delta.deviation)
+            self.weighted = _sum(self.weighted, part)
+        self.total = vector if self.total is None else self.total.add_(vector)
+        self.factor += factor
+        self.count += 1
+
+
+@dataclass(slots=True)
+class Plasticity:
+    """How one projection changes: its optimiser, that one's moments, and when."""
+
+    optimiser: Optimiser
+    moments: Moments
+    when: When
+    pending: Pending = field(default_factory=Pending)
+    clip: float | None = None
+    decay: Decay = field(default_factory=Decay)
+
+    def collect(self, delta: Delta | None, scale: float, cycle_ends: bool) -> Tensor | None:
+        """Return the change to make now, or None.
+
+        A step whose gate or scale is 0 leaves no trace: neither in the weights, nor in the
+        optimiser's moments, nor in the sum of the cycle.
+        """
+        if delta is not None and scale != 0 and (delta.gate != 0 or delta.deviation is not None):
+            self.pending.add(delta, scale)
+        if self.pending.total is None or (self.when == "cycle" and not cycle_ends):
+            return None
+        due, self.pending = self.pending, Pending()
+        assert due.total is not None
+        total, rest = due.total, None
+        mean, age = due.factor / due.count, self.decay.at(self.moments.count)
+        if due.uneven:
+            assert due.weighted is not None
+            rest = due.weighted - mean * total
+        if self.clip is not None:
+            shrink = clip_factor(total, self.clip)
+            total, rest = total.mul_(shrink), None if rest is None else rest * shrink
+        change = self.optimiser.step(total, self.moments)
+        if mean * age != 1.0:
+            change = change.mul_(mean * age)
+        if rest is not None:
+            change = change + self.optimiser.share(rest * age, self.moments)
+        return change
+
+
+class Updates:
+    """The plasticity of every projection."""
+
+    def __init__(self, plasticity: dict[Projection, Plasticity]) -> None:
+        self.plasticity = plasticity
+
+    def __call__(
+        self, deltas: Deltas, scales: Mapping[Projection, float], cycle_ends: bool
+    ) -> Changes:
+        """Return the changes of this step; ``scales`` multiply them, 1 where not named."""
+        changes: Changes = {}
+        for projection, rule in self.plasticity.items():
+            scale = scales.get(projection, 1.0)
+            change = rule.collect(deltas.get(projection), scale, cycle_ends)
+            if change is not None:
+                changes[projection] = change
+        return changes
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return moments and unapplied sums."""
+        return {
+            str(projection): {
+                "count": rule.moments.count,
+                "first": rule.moments.first,
+                "second": rule.moments.second,
+                "pending": rule.pending.total,
+                "weighted": rule.pending.weighted,
+                "factor": rule.pending.factor,
+                "uneven": rule.pending.uneven,
+                "pending_count": rule.pending.count,
+            }
+            for projection, rule in self.plasticity.items()
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take up moments and unapplied sums where ``state_dict`` left them.
+
+        An optimiser that keeps a moment the saved one did not starts afresh.
+        """
+        for projection, rule in self.plasticity.items():
+            s = saved[str(projection)]
+            now = rule.moments
+            fresh = (now.first is not None and s["first"] is None) or (
+                now.second is not None and s["second"] is None
+            )
+            if not fresh:
+                first = _copy(s["first"]) if now.first is not None else None
+                second = _copy(s["second"]) if now.second is not None else None
+                rule.moments = Moments(s["count"], first, second)
+            rule.pending = Pending(
+                _copy(s["pending"]),
+                _copy(s["weighted"]),
+                s["factor"],
+                s["uneven"],
+                s["pending_count"],
+            )
+
+
+def flat(tensors: list[Tensor]) -> Tensor:
+    """Return tensors as one vector, in their order."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def _copy(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.clone()
+
+
+def _sum(total: Tensor | None, part: Tensor) -> Tensor:
+    return part if total is None else total + part

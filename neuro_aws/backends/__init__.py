@@ -1,0 +1,1 @@
+"""The simulators behind one interface (``base``): rates in torch, spikes in Brian2."""

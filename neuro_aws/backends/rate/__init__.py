@@ -1,0 +1,1 @@
+"""The torch backend: a network of rate units, step by step."""

@@ -1,0 +1,136 @@
+"""The loop: schedule -> stimulus -> propagate -> ACh -> deltas -> changes -> observers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuro_aws import rng
+from neuro_aws.algorithms.base import Algorithm
+from neuro_aws.algorithms.updates import Updates
+from neuro_aws.backends.rate.distributed import SharedDraws, Team
+from neuro_aws.functional.noise import KeyedNoise
+from neuro_aws.functional.shapes import rows
+from neuro_aws.model.network import Network
+from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState
+from neuro_aws.perturbations import Slots
+from neuro_aws.phase import WAKE
+from neuro_aws.protocol.schedule import Schedule, StepSpec
+from neuro_aws.stimuli import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """All that happened in one step."""
+
+    spec: StepSpec
+    slots: Slots
+    state: NetworkState
+    ach: AcetylcholineSignal
+    deltas: Deltas
+    changes: Changes
+
+
+Observer = Callable[[Moment], None]
+
+
+class SharedNoise(KeyedNoise):
+    """A stream whose numbers several processes share, each its rows of the batch."""
+
+    def __init__(
+        self, animal: int, stream: str, dtype: torch.dtype, device: torch.device, team: Team
+    ) -> None:
+        super().__init__(animal, stream, dtype, device)
+        self._draws = SharedDraws(self._draws, team)
+
+
+class Streams:
+    """The random streams of one animal; each is keyed by step."""
+
+    def __init__(
+        self, animal: int, dtype: torch.dtype, device: torch.device, team: Team | None = None
+    ) -> None:
+        def stream(name: str) -> KeyedNoise:
+            if team is None or team.size == 1:
+                return KeyedNoise(animal, name, dtype, device)
+            return SharedNoise(animal, name, dtype, device, team)
+
+        self.stimulus = stream(rng.STIMULUS)
+        self.eyes = stream(rng.EYES)
+        self.prior = stream(rng.PRIOR)
+        self.noise = stream(rng.NOISE)
+        self.ach = stream(rng.ACH)
+        self.neuromodulator = stream(rng.NEUROMODULATOR)
+
+
+class Engine:
+    """One network living through one schedule."""
+
+    def __init__(
+        self,
+        network: Network,
+        algorithm: Algorithm,
+        updates: Updates,
+        dataset: Dataset,
+        schedule: Schedule,
+        streams: Streams,
+        batch: int,
+        slots: Callable[[StepSpec], Slots],
+        observers: Sequence[Observer] = (),
+        team: Team | None = None,
+    ) -> None:
+        self.network = network
+        self.algorithm = algorithm
+        self.updates = updates
+        self.dataset = dataset
+        self.schedule = schedule
+        self.streams = streams
+        self.team = team or Team()
+        self.batch = self.team.share(batch)
+        self.slots = slots
+        self.observers = observers
+
+    def live(self, steps: int) -> None:
+        """Live so many steps from birth."""
+        for step in range(steps):
+            self.step(step)
+
+    def step(self, step: int) -> Moment:
+        """Live one step: one batch in one phase.
+
+        Nothing in it needs a graph, so torch keeps no track, unless the algorithm asks for it.
+        """
+        with torch.inference_mode(not getattr(self.algorithm, "uses_autograd", False)):
+            return self._step(step)
+
+    def _step(self, step: int) -> Moment:
+        spec = self.schedule(step)
+        perturb = self.slots(spec)
+        stimulus, labels = self._stimulus(spec, perturb)
+        noise = self.streams.noise.at(step)
+        self.network.age(step)
+        state = self.algorithm.propagate(self.network, stimulus, spec.phase, noise, perturb.gains)
+        signal = self.network.acetylcholine(state, self.streams.ach.at(step))
+        ach = perturb.neuromodulator(signal, labels, self.streams.neuromodulator.at(step))
+        deltas = self.team.mean(self.algorithm.deltas(self.network, state, ach, spec.phase))
+        changes = self.updates(deltas, perturb.scales, spec.cycle_ends)
+        self.network.apply(changes)
+        self.network.acetylcholine.track(signal, state)
+        self.network.track(state)
+        if self.network.replay is not None and spec.phase is WAKE:
+            self.network.replay.store(rows(state.somas[-1]), signal.own.reading.level)
+        self.team.settle(self.network, step)
+        moment = Moment(spec, perturb, state, ach, deltas, changes)
+        for observe in self.observers:
+            observe(moment)
+        return moment
+
+    def _stimulus(self, spec: StepSpec, perturb: Slots) -> tuple[Tensor, Tensor | None]:
+        """Return h_0 with its labels in wake, h_N from the prior in sleep."""
+        if spec.phase is WAKE:
+            x, labels = self.dataset.sample(self.streams.stimulus.at(spec.step), self.batch)
+            return perturb.stimulus(x, self.streams.eyes.at(spec.step)), labels
+        top = self.network.prior(self.batch, self.streams.prior.at(spec.step))
+        replay = self.network.replay
+        return (top if replay is None else replay.mixed(top)), None

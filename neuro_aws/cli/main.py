@@ -1,0 +1,93 @@
+"""The group of all commands, and the one place where an error becomes a line and an exit code."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from neuro_aws.errors import NeuroAWSError
+
+COMMANDS = {
+    "run": "run a protocol, or resume a run",
+    "validate": "check a protocol; show schedule, targets, time and size",
+    "plot": "draw the figures of a run",
+    "evaluate": "measure the final states of a run",
+    "compare": "compare two runs",
+    "inspect": "show what a run holds",
+    "new": "write a commented protocol to start from",
+    "list": "list protocols, algorithms, stimuli, perturbations, measures",
+}
+
+
+class Lazy(click.Group):
+    """Imports a command's file only when it is called: `validate` must not wait for torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"neuro_aws.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command for an unknown one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise NeuroAWSError(
+                f"no command {args[0]!r}", next_step="Commands: " + ", ".join(COMMANDS)
+            ) from error
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="neuro-aws", message="neuro-aws %(version)s")
+def group() -> None:
+    """neuro-aws: Adversarial Wake-Sleep learning in cortex.
+
+    \b
+    neuro-aws run protocols/quickstart.yaml
+    neuro-aws validate protocols/critical_period.yaml
+    neuro-aws new my_experiment.yaml
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; errors become one line on stderr and exit code 1."""
+    try:
+        group.main(args=arguments, prog_name="neuro-aws", standalone_mode=False)
+    except NeuroAWSError as error:
+        _fail(str(error))
+    except click.exceptions.Abort:
+        _fail("stopped")
+    except KeyboardInterrupt:
+        _fail("stopped")
+    except click.UsageError as error:
+        where = f"{error.ctx.command_path}: " if error.ctx else ""
+        _fail(f"{where}{error.format_message()} (see --help)")
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except MemoryError:
+        _fail("out of memory: fewer units, a smaller batch, or --jobs 1")
+    except OSError as error:
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> None:
+    click.echo(f"neuro-aws: {message}" if "\n" not in message else message, err=True)
+    sys.exit(1)

@@ -1,0 +1,57 @@
+"""neuro-aws plot."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("plot")
+@click.argument("run")
+@click.option(
+    "--traces", help="Comma-separated: ach, release, gate, teaching, plasticity, raw, ..."
+)
+@click.option("--animal", type=int, help="Animal; default: the first.")
+@click.option("--arm", help="Arm; default: the first.")
+@click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Export what is drawn.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Figure file; default: in the run.")
+def command(
+    run: str,
+    traces: str | None,
+    animal: int | None,
+    arm: str | None,
+    csv_path: str | None,
+    out: str | None,
+) -> None:
+    """Draw the figures of RUN: measures by arm, and ACh against plasticity.
+
+    With --traces: time courses under a hypnogram, and the scatter of ACh and of the teaching
+    signal against applied |dF| by layer, with its correlation and the shuffled null.
+
+    \b
+    neuro-aws plot runs/quickstart/20260101-120000-s0
+    neuro-aws plot RUN --traces ach,gate,plasticity --arm rem_silenced --csv traces.csv
+    """
+    from neuro_aws.plots import figures
+    from neuro_aws.plots import traces as drawing
+    from neuro_aws.plots.style import save
+    from neuro_aws.recording.reader import open_run
+
+    opened = open_run(run)
+    if traces is None and not (arm or csv_path or out or animal is not None):
+        for path in figures.draw_run(opened):
+            click.echo(path)
+        return
+    animal = opened.animals[0] if animal is None else animal
+    arm = arm or opened.arms[0]
+    wanted = [t.strip() for t in traces.split(",")] if traces else drawing.DEFAULT_TRACES
+    drawn = figures.traces_figure(opened, animal, arm, wanted)
+    default = Path(run) / "figures" / f"traces_s{animal}_{arm}.png"
+    click.echo(save(drawn, Path(out) if out else default))
+    frame = drawing.table(opened, animal, arm)
+    spiking = opened.protocol.spec.backend == "spiking"
+    if csv_path:
+        kept = frame if spiking else drawing.drawn_columns(frame, wanted)
+        kept.to_csv(csv_path, index=False)
+        click.echo(csv_path)
+    if not spiking:
+        click.echo(drawing.correlations(frame).to_string(index=False, float_format="%.3f"))

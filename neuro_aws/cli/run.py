@@ -1,0 +1,94 @@
+"""neuro-aws run."""
+
+import os
+from pathlib import Path
+
+import click
+
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.experiment.run import SAVE_SECONDS, Options
+
+
+@click.command("run")
+@click.argument("protocol", required=False)
+@click.option("--resume", "resumed", metavar="RUN", help="Go on with a stopped or killed run.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First animal.")
+@click.option("--seeds", type=click.IntRange(1), help="Number of animals; default: the protocol's.")
+@click.option("--arms", help="Only these arms, separated by commas.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes; default: all cores.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
+@click.option("--out", default="runs", show_default=True, help="Folder that holds the runs.")
+@click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
+@click.option(
+    "--save-every",
+    default=SAVE_SECONDS,
+    show_default=True,
+    type=click.FloatRange(0.1),
+    help="Seconds between checkpoints.",
+)
+def command(
+    protocol: str | None,
+    resumed: str | None,
+    seed: int,
+    seeds: int | None,
+    arms: str | None,
+    jobs: int | None,
+    device: str,
+    data: str | None,
+    out: str,
+    sets: tuple[str, ...],
+    save_every: float,
+) -> None:
+    """Run PROTOCOL: all its arms in all its animals.
+
+    \b
+    neuro-aws run protocols/critical_period.yaml
+    neuro-aws run protocols/quickstart.yaml --seeds 4 --jobs 2
+    neuro-aws run protocols/quickstart.yaml --arms control --set network.noise.scale=0.3
+    neuro-aws run --resume runs/quickstart/20260101-120000-s0
+    neuro-aws run protocols/mnist_aws.yaml --data ~/data
+    torchrun --nproc-per-node 2 -m neuro_aws run protocols/mnist_aws.yaml --data ~/data
+    """
+    from neuro_aws.cli import tables
+    from neuro_aws.cli.progress import Bar
+    from neuro_aws.experiment import results
+    from neuro_aws.experiment import run as runner
+    from neuro_aws.stimuli.paths import DATA_VARIABLE
+
+    if (protocol is None) == (resumed is None):
+        raise NeuroAWSError("give a PROTOCOL, or --resume RUN", where="run")
+    if data is not None:
+        os.environ[DATA_VARIABLE] = str(Path(data).expanduser().resolve())
+    chosen = tuple(a.strip() for a in arms.split(",")) if arms else ()
+    options = Options(seed, seeds, jobs, _device(device), out, chosen, save_every)
+    console = tables.console()
+    bar = Bar(console)
+    if resumed is not None:
+        if sets or arms or seeds or seed:
+            raise NeuroAWSError("a run keeps its settings; only --jobs goes with --resume")
+        finished = runner.resume(resumed, options=options, progress=bar)
+    else:
+        assert protocol is not None
+        finished = runner.run(protocol, overrides=sets, options=options, progress=bar)
+    if int(os.environ.get("RANK", "0")):
+        return  # process 0 of a team tells
+    metrics = finished.metrics
+    table = results.at_end(results.summary(metrics))
+    console.print(tables.results(table, finished.arms, len(finished.animals)))
+    for line in results.alarms(metrics):
+        console.print(f"[bold red]{line}[/]", soft_wrap=True)
+    judged = results.verdicts(finished, metrics)
+    if judged:
+        console.print(tables.expectations(judged))
+    for figure in sorted(Path(finished.folder / "figures").glob("*.png")):
+        console.print(f"figure      {figure}", highlight=False, soft_wrap=True)
+    console.print(f"run folder  {finished.folder}", highlight=False, soft_wrap=True)
+
+
+def _device(name: str) -> str:
+    if name not in ("cpu", "cuda", "auto") and not name.startswith("cuda:"):
+        raise NeuroAWSError(f"no device {name!r}", where="--device", next_step="cpu, cuda or auto")
+    from neuro_aws.backends.rate.build import device_of
+
+    return str(device_of(name))

@@ -1,5 +1,0 @@
-"""The command line: parse, call, echo. Every command is one function in one file."""
-
-from neuro_aws.commands.main import main
-
-__all__ = ["main"]

@@ -1,0 +1,74 @@
+"""Two runs side by side: settings, recordings to the bit, measures."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import yaml
+
+from neuro_aws.experiment.results import at_end, summary
+from neuro_aws.recording.reader import Run
+
+
+def settings(a: Run, b: Run) -> list[str]:
+    """Return one line for each setting that differs: key: first -> second."""
+    first, second = (_flat(yaml.safe_load(r.protocol.resolved())) for r in (a, b))
+    lines = []
+    for key in sorted(first.keys() | second.keys()):
+        one, two = first.get(key, "-"), second.get(key, "-")
+        if one != two:
+            lines.append(f"{key}: {one} -> {two}")
+    for key in ("animals", "device", "neuro_aws"):
+        if a.provenance.get(key) != b.provenance.get(key):
+            lines.append(f"{key}: {a.provenance.get(key)} -> {b.provenance.get(key)}")
+    return lines
+
+
+def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(data, dict):
+        return {
+            k: v for key, value in data.items() for k, v in _flat(value, f"{prefix}.{key}").items()
+        }
+    if isinstance(data, list) and any(isinstance(item, dict | list) for item in data):
+        return {
+            k: v for i, value in enumerate(data) for k, v in _flat(value, f"{prefix}[{i}]").items()
+        }
+    return {prefix.lstrip("."): data}
+
+
+def bits(a: Run, b: Run) -> Iterator[str]:
+    """Yield, for every life both runs hold, whether all recorded numbers are the same bits."""
+    with h5py.File(a.folder / "recording.h5") as one, h5py.File(b.folder / "recording.h5") as two:
+        for animal in one:
+            for segment in one[animal]:
+                name = f"{animal}/{segment}"
+                if name not in two or not name.startswith("s"):
+                    continue
+                differing = list(_differing(one[name], two[name]))
+                if not differing:
+                    yield f"{name}: identical, bit for bit"
+                else:
+                    yield f"{name}: {len(differing)} datasets differ, first {differing[0]}"
+
+
+def _differing(a: h5py.Group, b: h5py.Group) -> Iterator[str]:
+    names: list[str] = []
+    a.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
+    for name in names:
+        if (
+            name not in b
+            or a[name].shape != b[name].shape
+            or not np.array_equal(a[name][...].view("u1"), b[name][...].view("u1"))
+        ):
+            yield name
+
+
+def measures(a: Run, b: Run) -> pd.DataFrame:
+    """Return the last measures of the arms both runs have, with the difference."""
+    one, two = (at_end(summary(r.metrics)) for r in (a, b))
+    keys = ["arm", "name", "layer", "group"]
+    table = one[[*keys, "mean"]].merge(two[[*keys, "mean"]], on=keys, suffixes=("_1", "_2"))
+    table["difference"] = table["mean_2"] - table["mean_1"]
+    return table

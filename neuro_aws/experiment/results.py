@@ -1,0 +1,115 @@
+"""From measures to the table of results, and whether a protocol's expectations are met."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from neuro_aws.metrics.statistics import Estimate, estimate
+from neuro_aws.protocol.schema import Expectation
+from neuro_aws.recording.reader import Run
+
+
+class Verdict(NamedTuple):
+    """One expectation against what was found."""
+
+    expectation: Expectation
+    found: Estimate
+    met: bool | None
+    """None: nothing was measured to compare with."""
+
+
+COLLAPSED = 0.3
+"""Dreams with less than this share of the data's spread raise an alarm."""
+
+KEYS = ["arm", "period", "cycle", "step", "name", "layer", "group"]
+
+
+def summary(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return mean and 95 % interval over animals of every measure at every moment."""
+    rows = []
+    for key, group in metrics.groupby(KEYS, sort=False):
+        rows.append((*key, *estimate(group["value"].to_numpy())))
+    return pd.DataFrame(rows, columns=[*KEYS, "mean", "low", "high", "n"])
+
+
+def at_end(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows measured last in each arm's last period."""
+    last = metrics.groupby("arm")["step"].transform("max")
+    return metrics[metrics["step"] == last]
+
+
+def select(metrics: pd.DataFrame, expectation: Expectation, arm: str | None = None) -> pd.Series:
+    """Return the value of each animal that an expectation is about, indexed by animal."""
+    e = expectation
+    table = metrics[
+        (metrics["arm"] == (arm or e.arm))
+        & (metrics["name"] == e.value)
+        & (metrics["period"] == e.period)
+    ]
+    if e.layer is not None:
+        table = table[table["layer"] == e.layer]
+    if e.targets is not None:
+        table = table[table["group"] == e.targets]
+    if e.cycle is not None:
+        table = table[table["cycle"] <= e.cycle]
+    if table.empty:
+        return pd.Series(dtype=float)
+    table = table[table["step"] == table["step"].max()]
+    values: pd.Series = table.groupby("animal")["value"].mean()
+    return values
+
+
+def verdicts(run: Run, metrics: pd.DataFrame) -> list[Verdict]:
+    """Hold every expectation of the arms that were run against the mean over animals."""
+    found = []
+    for e in run.protocol.spec.expect:
+        if e.arm not in run.arms:
+            continue
+        values = select(metrics, e)
+        if e.relative_to is not None:
+            values = values - select(metrics, e, e.relative_to)
+        result = estimate(values.to_numpy())
+        low, high = e.between
+        met = None if result.n == 0 else low <= result.mean <= high
+        found.append(Verdict(e, result, met))
+    return found
+
+
+def alarms(metrics: pd.DataFrame) -> list[str]:
+    """Return one line for each life whose dreams have lost their variety (mode collapse)."""
+    spread = metrics[(metrics["name"] == "diversity") & (metrics["layer"] == 0)]
+    low = spread[spread["value"] < COLLAPSED]
+    return [
+        f"mode collapse: animal {row['animal']}, {row['arm']}: dreams have {row['value']:.2f} "
+        f"of the data's spread at step {row['step']}"
+        for _, row in low.iterrows()
+    ]
+
+
+def write(run: Run) -> tuple[pd.DataFrame, list[Verdict]]:
+    """Write metrics.csv and metrics.json; return the summary at the end and the verdicts."""
+    metrics = run.metrics
+    metrics.to_csv(run.folder / "metrics.csv", index=False)
+    table = summary(metrics)
+    judged = verdicts(run, metrics)
+    document: dict[str, Any] = {
+        "protocol": run.protocol.spec.name,
+        "animals": run.animals,
+        "interval": "95 % t interval over animals",
+        "summary": json.loads(table.to_json(orient="records")),
+        "expectations": [
+            {
+                **v.expectation.model_dump(mode="json", exclude_none=True),
+                "found": v.found.mean if v.found.n else None,
+                "animals": v.found.n,
+                "met": v.met,
+            }
+            for v in judged
+        ],
+    }
+    Path(run.folder / "metrics.json").write_text(
+        json.dumps(document, indent=1) + "\n", encoding="utf-8"
+    )
+    return at_end(table), judged

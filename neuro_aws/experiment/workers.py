@@ -1,0 +1,191 @@
+"""Many segments of many animals: in this process, or spread over several."""
+
+import multiprocessing as mp
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol import Protocol
+
+Report = Callable[["Task", int, str], None]
+"""Called with a task, how many of its steps have been lived, and how learning goes."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One segment of one animal."""
+
+    animal: int
+    segment: str
+    after: str | None
+    """The segment it grows from, of the same animal."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to know; travels between processes."""
+
+    run: Path
+    text: str
+    source: str
+    overrides: tuple[str, ...]
+    device: str
+    save_seconds: float
+
+
+def tasks_of(protocol: Protocol, animals: list[int], arms: list[str]) -> list[Task]:
+    """Return the tasks, those that others wait for first."""
+    tree = protocol.tree
+    needed = [t for t in tree.trunks.values() if t.stop > 0]
+    trunks = [t.name for t in needed if any(tree.arms[a].trunk == t.name for a in arms)]
+    tasks = []
+    for animal in animals:
+        tasks += [Task(animal, name, None) for name in trunks]
+        for arm in arms:
+            trunk = tree.arms[arm].trunk
+            tasks.append(Task(animal, arm, trunk if trunk in trunks else None))
+    return tasks
+
+
+def live(
+    job: Job, task: Task, stopped: Callable[[], bool], report: Callable[[int, str], None]
+) -> bool:
+    """Run one task in this process, on one thread; say whether it came to its end."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    from neuro_aws.backends.rate.build import device_of
+    from neuro_aws.backends.rate.distributed import join
+    from neuro_aws.backends.rate.malloc import keep_memory
+    from neuro_aws.backends.rate.simulator import Life, Place, lock
+
+    torch.set_num_threads(1)
+    keep_memory()
+    protocol = Protocol.from_text(job.text, job.source, job.overrides)
+    coarse = job.device.startswith("cuda") and protocol.spec.network.products == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = coarse
+    place = Place(job.run, task.animal, task.segment)
+    spiking = protocol.spec.backend == "spiking"
+    what = f"animal {task.animal}, {task.segment}"
+    team = join(job.device)
+    held = lock(place.rolling.with_suffix(".lock"), what) if team.writes else nullcontext()
+    with held, threadpool_limits(1):
+        if spiking:
+            from neuro_aws.backends.spiking.lives import life_of
+
+            return life_of(protocol, place, job.save_seconds).run(stopped, report)
+        life = Life(protocol, place, device_of(job.device), job.save_seconds, team)
+        return life.run(stopped, report)
+
+
+def run_here(job: Job, tasks: list[Task], stop: threading.Event, report: Report) -> bool:
+    """Run all tasks in this process, one after the other."""
+    return all(live(job, t, stop.is_set, lambda n, note, t=t: report(t, n, note)) for t in tasks)  # type: ignore[misc]
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start_worker(stop: Any, reports: Any, parent: int) -> None:
+    """Make a worker deaf to Ctrl-C (its parent tells it to stop), able to report, and mortal."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    _worker.update(stop=stop, reports=reports)
+
+
+def _die_with(parent: int) -> None:
+    """End this process soon after its parent has gone, whatever it is doing."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _live_in_worker(job: Job, task: Task) -> bool:
+    def stopped() -> bool:
+        return bool(_worker["stop"].is_set())
+
+    def report(steps: int, note: str) -> None:
+        _worker["reports"].put((task, steps, note))
+
+    return live(job, task, stopped, report)
+
+
+def run_spread(
+    job: Job, tasks: list[Task], jobs: int, stop: threading.Event, report: Report
+) -> bool:
+    """Run tasks in ``jobs`` processes; a task starts when the one it grows from has ended."""
+    context = mp.get_context("spawn")
+    told, reports = context.Event(), context.Queue()
+    waiting, done = list(tasks), set[tuple[int, str]]()
+    running: dict[Future[bool], Task] = {}
+    finished = True
+    pool = ProcessPoolExecutor(jobs, context, _start_worker, (told, reports, os.getpid()))
+    with pool:
+        try:
+            while waiting or running:
+                if stop.is_set():
+                    told.set()
+                    waiting = []
+                ready = [t for t in waiting if t.after is None or (t.animal, t.after) in done]
+                for task in ready[: max(0, jobs - len(running))]:
+                    waiting.remove(task)
+                    running[pool.submit(_live_in_worker, job, task)] = task
+                ended, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                _drain(reports, report)
+                for future in ended:
+                    task = running.pop(future)
+                    finished = future.result() and finished
+                    done.add((task.animal, task.segment))
+            _drain(reports, report)
+        except BrokenProcessPool as error:
+            raise NeuroAWSError(
+                "a worker process died (out of memory, or killed)",
+                where=str(job.run),
+                next_step=f"neuro-aws run --resume {job.run} goes on; try --jobs 1",
+            ) from error
+        finally:
+            told.set()
+    return finished and not stop.is_set()
+
+
+def _drain(reports: Any, report: Report) -> None:
+    while True:
+        try:
+            report(*reports.get_nowait())
+        except queue.Empty:
+            return
+
+
+class StopOnSignal:
+    """Turns Ctrl-C (and SIGTERM) into an event while a run is under way."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.since = 0.0
+
+    def __enter__(self) -> threading.Event:
+        self._old: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._stop)
+        return self.event
+
+    def _stop(self, number: int, frame: object) -> None:
+        if self.event.is_set() and time.monotonic() - self.since > 1:
+            raise KeyboardInterrupt
+        self.since = time.monotonic()
+        self.event.set()
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)

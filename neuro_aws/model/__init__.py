@@ -1,0 +1,1 @@
+"""The cortical network: two-compartment layers, acetylcholine, readout, prior, initial weights."""

@@ -1,1 +1,0 @@
-"""Neuromodulator #1 (ACh, the wake/sleep discriminator) and #2 (the switch of the drive)."""

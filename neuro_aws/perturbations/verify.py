@@ -1,0 +1,54 @@
+"""Did silencing reach the cells it was aimed at, and no others? Looked up in what really fired."""
+
+import torch
+
+from neuro_aws.backends.rate.engine import Moment
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol import ArmPlan, Protocol, TrunkPlan
+from neuro_aws.protocol.perturb import Perturbation
+from neuro_aws.protocol.targets import resolve
+
+
+class TargetCheck:
+    """Compares somata with what drove them, the first time that each perturbation acts.
+
+    Every soma must be its drive times the factors of the perturbations aimed at it, and a silenced
+    target must be silent. (A known simulator silenced the neighbour of the cell it was told to.)
+    """
+
+    def __init__(self, protocol: Protocol, plan: ArmPlan | TrunkPlan, animal: int) -> None:
+        perturb = plan.perturb if isinstance(plan, ArmPlan) else ()
+        self.plan = plan
+        self.waiting: list[Perturbation] = [p for p in perturb if p.cells is not None]
+        self.all = list(self.waiting)
+        self.cells = {
+            id(p): resolve(p.cells, plan.spec, animal) for p in self.all if p.cells is not None
+        }
+
+    def __call__(self, moment: Moment) -> None:
+        """Check the perturbations that act for the first time in this step."""
+        if not self.waiting or not moment.slots.gains:
+            return
+        assert isinstance(self.plan, ArmPlan)
+        active = self.plan.active(moment.spec.period, moment.spec.cycle, moment.spec.phase)
+        for perturbation in [p for p in self.waiting if p in active]:
+            self.waiting.remove(perturbation)
+            self._check(moment, perturbation, [p for p in self.all if p in active])
+
+    def _check(self, moment: Moment, one: Perturbation, active: list[Perturbation]) -> None:
+        layer, ids = self.cells[id(one)]
+        state = moment.state.layers[layer]
+        if one.factor == 0 and bool((state.soma[:, list(ids)] != 0).any()):
+            raise NeuroAWSError(f"cells {ids} of layer {layer} were to be silenced and still fire")
+        if state.drive is None or state.gain is None:
+            return
+        rate = state.drive.rate
+        wanted = torch.ones_like(rate[0])
+        for p in active:
+            if self.cells[id(p)].layer == layer:
+                wanted[list(self.cells[id(p)].ids)] *= p.factor
+        wrong = torch.nonzero((state.soma - rate * wanted).abs().amax(0) > 1e-5).flatten()
+        if len(wrong):
+            raise NeuroAWSError(
+                f"a perturbation of layer {layer} did not do what it says to cells {wrong.tolist()}"
+            )

@@ -1,0 +1,80 @@
+"""The datasets of a spiking recording."""
+
+import itertools
+
+from neuro_aws.protocol.columns import PHASES, Column, tables, weight_columns
+from neuro_aws.protocol.schema import ProtocolSpec
+
+
+def spiking_layout(spec: ProtocolSpec) -> list[Column]:
+    """Return the datasets of a spiking life; times are ms of biological time since birth."""
+    columns = [
+        Column("spikes/time", "ms", "time of every spike since birth", dtype="f8"),
+        Column("spikes/neuron", "index", "which cell; layers one after the other", dtype="i4"),
+    ]
+    if spec.stimulus.source == "spike_pattern":
+        columns += _neuron()
+    else:
+        columns += [*_steps(spec), *_ticks(spec)]
+    return [*columns, *weight_columns(spiking_weight_shapes(spec)), *tables()]
+
+
+def _neuron() -> list[Column]:
+    return [
+        Column("potentials/time", "ms", "time since birth", dtype="f8"),
+        Column("potentials/soma", "15 mV", "U, the soma"),
+        Column("potentials/dendrite", "15 mV", "V*, what the dendrite predicts of it"),
+        Column("potentials/teacher", "15 mV", "where the teacher alone would hold the soma"),
+        Column("potentials/taught", "1", "1 while the teacher is on", dtype="u1"),
+    ]
+
+
+def _steps(spec: ProtocolSpec) -> list[Column]:
+    here = "neuromodulators"
+    columns = [
+        Column(f"{here}/step", "step", "step of the animal's life, from 0", dtype="i8"),
+        Column(f"{here}/phase", "code", PHASES, dtype="u1"),
+        Column(f"{here}/label", "index", "label of the stimulus, -1: none", dtype="i4"),
+        Column(f"{here}/ach", "logit", "ACh as the readout has it: mean over the step"),
+        Column(f"{here}/ach_spread", "logit", "standard deviation within the step"),
+        Column(f"{here}/release", "logit", "released ACh above its fast baseline, or a clamp"),
+        Column(f"{here}/gate", "1", "gate of feedforward plasticity"),
+        Column("counts/step", "step", "step of the animal's life", dtype="i8"),
+    ]
+    for layer, units in enumerate(spec.network.layers):
+        shape = (units,)
+        columns += [
+            Column(f"counts/layer{layer}", "spikes", "of each cell in the step", shape, "u2"),
+            Column(f"counts/layer{layer}_expected", "spikes", "by its dendrite", shape),
+        ]
+    return columns
+
+
+def traced_cells(spec: ProtocolSpec) -> list[int]:
+    """Return the cells whose potentials are recorded, counted through all layers."""
+    starts = [0, *itertools.accumulate(spec.network.layers)]
+    return [starts[r.layer] + i for r in spec.spiking.traces for i in r.ids]
+
+
+def _ticks(spec: ProtocolSpec) -> list[Column]:
+    cells = traced_cells(spec)
+    if not cells:
+        return []
+    shape = (len(cells),)
+    return [
+        Column("potentials/time", "ms", "time of the tick since birth", dtype="f8"),
+        Column("potentials/soma", "15 mV", "U of the traced cells", shape),
+        Column("potentials/dendrite", "15 mV", "V* of the traced cells", shape),
+    ]
+
+
+def spiking_weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every recorded weight."""
+    sizes = spec.network.layers
+    shapes: dict[str, tuple[int, ...]] = {}
+    if spec.stimulus.source == "spike_pattern":
+        return {"feedback_into0": (1, sizes[1])}
+    for i, (below, above) in enumerate(itertools.pairwise(sizes)):
+        shapes[f"feedforward_into{i + 1}"] = (above, below)
+        shapes[f"feedback_into{i}"] = (below, above)
+    return shapes

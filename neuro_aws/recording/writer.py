@@ -1,0 +1,115 @@
+"""Gathers rows and the tables that every recording has; flushes them as parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro_aws.protocol.columns import Column
+from neuro_aws.recording.parts import PartWriter, Rows
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment in the recording of a part: how long each dataset was, and what lasted."""
+
+    streamed: dict[str, int]
+    rows: dict[str, int]
+    lasting: dict[str, dict[str, tuple[int, int]]]
+
+
+class Writer:
+    """The recording of one segment of one animal's life, whatever its columns are."""
+
+    def __init__(self, folder: Path, columns: Sequence[Column], first_part: int) -> None:
+        self.folder = folder
+        self.columns = columns
+        self.next_part = first_part
+        self._rows: dict[str, list[Any]] = {column.path: [] for column in columns}
+        self._part: PartWriter | None = None
+        self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, path: str, value: Any) -> None:
+        """Append one row to a dataset."""
+        self._rows[path].append(value)
+
+    def extend(self, path: str, rows: NDArray[Any]) -> None:
+        """Write many rows to the disk at once, into a dataset that gets no single ones."""
+        self._under_way().append(path, rows)
+
+    def mark(self) -> Mark:
+        """Return how far the part under way has come."""
+        return Mark(
+            self._under_way().lengths(),
+            {path: len(rows) for path, rows in self._rows.items()},
+            {table: dict(lasting) for table, lasting in self._open.items()},
+        )
+
+    def back_to(self, mark: Mark) -> None:
+        """Forget what has been recorded since an earlier moment of the same part."""
+        self._under_way().cut(mark.streamed)
+        for path, length in mark.rows.items():
+            del self._rows[path][length:]
+        self._open = {table: dict(lasting) for table, lasting in mark.lasting.items()}
+
+    def _under_way(self) -> PartWriter:
+        if self._part is None:
+            self._part = PartWriter(self.folder, self.next_part, self.columns)
+        return self._part
+
+    def measured(
+        self, step: int, period: str, cycle: int, name: str, layer: int, group: str, value: float
+    ) -> None:
+        """Append a row to the table of measures."""
+        self.put("metrics/step", step)
+        self.put("metrics/period", period.encode())
+        self.put("metrics/cycle", cycle)
+        self.put("metrics/name", name.encode())
+        self.put("metrics/layer", layer)
+        self.put("metrics/group", group.encode())
+        self.put("metrics/value", value)
+
+    def interval(self, table: str, start: int, stop: int, label: str) -> None:
+        """Record that something lasted from ``start`` up to, not including, ``stop``."""
+        open_ = self._open[table]
+        if label in open_ and open_[label][1] == start:
+            open_[label] = (open_[label][0], stop)
+            return
+        self._close(table, label)
+        open_[label] = (start, stop)
+
+    def _close(self, table: str, label: str) -> None:
+        interval = self._open[table].pop(label, None)
+        if interval is not None:
+            self.put(f"intervals/{table}/start", interval[0])
+            self.put(f"intervals/{table}/stop", interval[1])
+            self.put(f"intervals/{table}/label", label.encode()[:120])
+
+    def _sort(self, table: str) -> None:
+        columns = [f"intervals/{table}/{key}" for key in ("start", "stop", "label")]
+        rows = sorted(zip(*(self._rows[c] for c in columns), strict=True))
+        for k, column in enumerate(columns):
+            self._rows[column] = [row[k] for row in rows]
+
+    def flush(self) -> None:
+        """Write all rows gathered so far as one part; what lasts is cut here, and joined later."""
+        for table, lasting in self._open.items():
+            for label in list(lasting):
+                self._close(table, label)
+            self._sort(table)
+        rows: Rows = {
+            c.path: np.asarray(self._rows[c.path], dtype=c.dtype).reshape(-1, *c.shape)
+            for c in self.columns
+        }
+        self._under_way().finish(rows)
+        self._part = None
+        self.next_part += 1
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the rows gathered so far."""
+        self._rows = {column.path: [] for column in self.columns}

@@ -1,0 +1,224 @@
+"""Laws that every algorithm obeys: one table, all of them."""
+
+import pytest
+import torch
+
+from neuro_aws.algorithms import ALGORITHMS, algorithm_class
+from neuro_aws.backends.rate.engine import Engine, Streams
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.perturbations import Slots
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Projection
+from neuro_aws.protocol.schedule import Schedule
+from neuro_aws.protocol.schema import Block, Period
+
+CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
+BINARY = (
+    "network.units=binary",
+    "network.transfer=sigmoid",
+    "network.bottom=sigmoid",
+    "network.top=sigmoid",
+    "network.normalisation=none",
+    "network.noise.scale=0",
+    "algorithm.kl=0",
+)
+
+VARIANTS = {
+    "aws_layer": (),
+    "aws_layer_random": ("algorithm.credit=layer_random",),
+    "aws_backprop": ("algorithm.credit=backprop",),
+    "aws_scalar": ("algorithm.credit=scalar",),
+    "aws_none": ("algorithm.credit=none",),
+    "aws_laplacian": ("algorithm.density=laplacian", "network.noise.density=laplacian"),
+    "aws_sgd": ("algorithm.feedforward.optimiser=sgd", "algorithm.feedback.optimiser=sgd"),
+    "aws_inverse_relu": ("network.inverse_relu=0.5",),
+    "aws_published_order": ("network.order=published",),
+    "wake_sleep": ("algorithm.name=wake_sleep",),
+    "wake_sleep_laplacian": ("algorithm.name=wake_sleep", "algorithm.density=laplacian"),
+    "frozen": ("algorithm.name=frozen",),
+    "conv_aws_layer": (CONV,),
+    "conv_aws_backprop": (CONV, "algorithm.credit=backprop", "network.inverse_relu=0.5"),
+    "conv_aws_scalar": (CONV, "algorithm.credit=scalar"),
+    "conv_aws_random": (CONV, "algorithm.credit=layer_random"),
+    "conv_aws_none": (CONV, "algorithm.credit=none"),
+    "conv_aws_normalised": (
+        CONV,
+        "network.batch_norm=affine",
+        "network.batch_norm_feedback=true",
+        "network.prior=learnt",
+        "network.discriminator.penalty_scope=pair",
+        "algorithm.surprisal=1.0",
+        "algorithm.replay=0.5",
+    ),
+    "conv_aws_spectral": (CONV, "network.spectral=true"),
+    "conv_wake_sleep": (CONV, "algorithm.name=wake_sleep"),
+    "conv_both_doubly": (CONV, "algorithm.name=doubly_adversarial"),
+    "conv_both_wgan": (CONV, "algorithm.name=doubly_adversarial", "algorithm.gamma=0"),
+    "conv_wake_sleep_binary": (CONV, *BINARY, "algorithm.name=wake_sleep"),
+    "conv_aws_binary": (CONV, *BINARY, "algorithm.credit=scalar"),
+    "both_doubly": ("algorithm.name=doubly_adversarial",),
+    "own": (
+        "algorithm.name=tests.algorithms.test_conformance:Own",
+        "algorithm.options={gain: 2.0}",
+    ),
+}
+LEARNS_IN = {"aws": {WAKE}, "wake": {REM}, "frozen": set(), "own": {WAKE}, "both": {WAKE, REM}}
+
+
+class Own:
+    """A user's own algorithm: feedforward weights grow with activity, in wake."""
+
+    return_path = False
+
+    def __init__(self, gain: float) -> None:
+        self.gain = gain
+
+    def propagate(self, network, stimulus, phase, noise, clamp):
+        from neuro_aws.algorithms.base import propagate
+
+        return propagate(network, stimulus, phase, noise, clamp)
+
+    def deltas(self, network, state, ach, phase):
+        from neuro_aws.model.state import Delta
+
+        if phase is not WAKE:
+            return {}
+        tensors = [self.gain * 1e-3 * torch.ones_like(t) for t in network.parameters(FEEDFORWARD)]
+        return {FEEDFORWARD: Delta(tensors, ach.gate)}
+
+
+def engine(living, phases, slots=None, cycles=5) -> Engine:
+    schedule = Schedule((Period(name="life", cycles=cycles, phases=phases),))
+    usual = slots or Slots(scales=schedule.stretches[0].scales)
+    streams = Streams(0, torch.float64, torch.device("cpu"))
+    return Engine(
+        living.network,
+        living.algorithm,
+        living.updates,
+        living.dataset,
+        schedule,
+        streams,
+        16,
+        lambda spec: usual,
+    )
+
+
+def live(engine: Engine) -> list[torch.Tensor]:
+    for step in range(engine.schedule.steps):
+        engine.step(step)
+    return [t.clone() for p in Projection for t in engine.network.parameters(p)]
+
+
+PAIR = (Block(wake=1), Block(nrem=1), Block(rem=1))
+
+
+def test_the_table_is_covered():
+    named = {
+        o.split("=")[1] for v in VARIANTS.values() for o in v if o.startswith("algorithm.name")
+    }
+    assert set(ALGORITHMS) <= named | {"adversarial_wake_sleep"}
+
+
+@pytest.mark.parametrize("variant", list(VARIANTS))
+class TestEveryAlgorithm:
+    def test_reset_repeats_the_run_to_the_bit(self, animal, variant):
+        runs = [live(engine(animal(*VARIANTS[variant]), PAIR)) for _ in range(2)]
+        assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
+
+    def test_another_animal_is_another_one(self, animal, variant):
+        runs = [live(engine(animal(*VARIANTS[variant], seed=s), PAIR)) for s in (0, 1)]
+        assert not all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
+
+    def test_nothing_is_learnt_in_nrem(self, animal, variant):
+        living = animal(*VARIANTS[variant])
+        before = [t.clone() for p in Projection for t in living.network.parameters(p)]
+        after = live(engine(living, (Block(nrem=1),)))
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+    @pytest.mark.parametrize("phase", [WAKE, REM])
+    def test_feedforward_learns_in_its_own_phase_only(self, animal, variant, phase):
+        living = animal(*VARIANTS[variant])
+        before = [t.clone() for t in living.network.parameters(FEEDFORWARD)]
+        live(engine(living, (Block(wake=1),) if phase is WAKE else (Block(rem=1),)))
+        after = living.network.parameters(FEEDFORWARD)
+        moved = not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+        assert moved == (phase in LEARNS_IN[variant.removeprefix("conv_").split("_")[0]])
+
+    def test_a_gate_or_a_scale_of_zero_moves_nothing(self, animal, variant):
+        living = animal(*VARIANTS[variant])
+        before = [t.clone() for p in Projection for t in living.network.parameters(p)]
+        after = live(engine(living, PAIR, Slots(scales=dict.fromkeys(Projection, 0.0))))
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+        assert all(r.moments.count == 0 for r in living.updates.plasticity.values())
+
+    def test_deltas_have_the_shapes_of_the_weights_and_are_finite(self, animal, variant):
+        living = animal(*VARIANTS[variant])
+        one = engine(living, PAIR)
+        for step in range(6):
+            for projection, delta in one.step(step).deltas.items():
+                for t, w in zip(delta.tensors, living.network.parameters(projection), strict=True):
+                    assert t.shape == w.shape
+                    assert bool(torch.isfinite(t).all())
+
+    def test_half_the_rate_moves_half_as_far_in_the_first_step(self, animal, variant):
+        if variant in ("frozen",):
+            return  # it has no feedforward rate
+        asleep = variant.removeprefix("conv_").startswith("wake_sleep")
+        phase = (Block(rem=1),) if asleep else (Block(wake=1),)
+        moves = []
+        for rate in (1e-4, 5e-5):
+            living = animal(*VARIANTS[variant], f"algorithm.feedforward.rate={rate}")
+            before = living.network.parameters(FEEDFORWARD)[-2].clone()
+            live(engine(living, phase, cycles=1))
+            moves.append(living.network.parameters(FEEDFORWARD)[-2] - before)
+        assert torch.allclose(moves[0], 2 * moves[1], rtol=1e-6, atol=1e-12)
+
+
+def test_feedback_learns_to_predict(animal):
+    """The layerwise error falls under every algorithm that has the rule (a margin of 20 %)."""
+    for name in ("adversarial_wake_sleep", "wake_sleep", "frozen"):
+        living = animal(f"algorithm.name={name}", "algorithm.feedback.rate=0.01")
+        x = living.dataset.held_out
+
+        def error(network, x=x):
+            somata = network.recognise(x, None).somas
+            return sum(
+                float((h - layer.predict(above).rate).square().mean())
+                for layer, h, above in zip(network.layers, somata, somata[1:], strict=False)
+            )
+
+        start = error(living.network)
+        live(engine(living, (Block(wake=1), Block(rem=1)), cycles=150))
+        assert error(living.network) < 0.8 * start, name
+
+
+def test_discriminator_tells_wake_from_rem(animal):
+    living = animal("algorithm.name=frozen", "algorithm.feedback.rate=0.000001")
+    one = engine(living, (Block(wake=1), Block(rem=1)), cycles=200)
+    moments = [one.step(step) for step in range(400)]
+    gap = [float(m.ach.level.mean()) * (1 if m.spec.phase is WAKE else -1) for m in moments[-40:]]
+    assert sum(gap) / 20 > 1.0  # mean D in wake minus mean D in REM, from about 0 at birth
+
+
+def test_release_is_counted_from_the_mean_in_rem(animal):
+    one = engine(animal(), (Block(wake=1), Block(rem=1), Block(nrem=1)), cycles=100)
+    moments = [one.step(step) for step in range(300)]
+    rem = [float(m.ach.release.mean()) for m in moments[150:] if m.spec.phase is REM]
+    wake = [float(m.ach.release.mean()) for m in moments[150:] if m.spec.phase is WAKE]
+    assert abs(sum(rem) / len(rem)) < 0.3 * abs(sum(wake) / len(wake))
+    assert all(float(m.ach.release.abs().sum()) == 0 for m in moments if m.spec.phase is NREM)
+    assert {float(m.ach.gate) for m in moments if m.spec.phase is WAKE} == {1.0}
+    assert {float(m.ach.gate) for m in moments if m.spec.phase is not WAKE} == {0.0}
+
+
+def test_discriminator_changes_once_a_cycle_by_default_f_and_g_in_wake(animal):
+    one = engine(animal(), (Block(wake=2), Block(rem=2)), cycles=2)
+    changed = [set(one.step(step).changes) for step in range(4)]
+    assert changed == [{FEEDFORWARD, FEEDBACK}, {FEEDFORWARD, FEEDBACK}, set(), {DISCRIMINATOR}]
+
+
+@pytest.mark.parametrize(
+    "name", ["no_such_module:Thing", "tests.algorithms.test_conformance:Nothing"]
+)
+def test_an_algorithm_that_cannot_be_imported_is_named(name):
+    with pytest.raises(NeuroAWSError, match="cannot be imported"):
+        algorithm_class(name)

@@ -1,0 +1,344 @@
+"""The spiking rules: closed forms, signs, gates, and Brian2's traps within a segment."""
+
+import numpy as np
+import pytest
+
+from neuro_aws.backends.spiking import kernels
+from neuro_aws.backends.spiking.blocks import GATES, Ears, Piece
+from neuro_aws.backends.spiking.cortex import Cortex
+from neuro_aws.backends.spiking.kernels import Neuron
+from neuro_aws.errors import NeuroAWSError
+from tests.spiking import cortex, drive, protocol, timeline
+
+
+@pytest.mark.parametrize("dt", [0.1, 0.2, 0.25, 0.5, 1.0])
+def test_a_psp_has_the_area_of_theory_at_every_time_step(dt):
+    """One spike through one synapse of weight 1: the sum of V over time is tau_s / g_L.
+
+    An Euler step in place of the exact decay is 18 % off at 1 ms.
+    """
+    c = cortex(f"spiking.dt={dt}", "spiking.step=200", "spiking.segment=0.2")
+    b2, cells, n = c.b2, c.objects["cortex"], c.neuron
+    c.objects["feedback"].w = 0.0
+    cells.bias_dendrite = 0.0
+    monitor = b2.StateMonitor(cells, "V_star", record=[0], dt=dt * b2.ms, when="end", name="v")
+    c.network.add(monitor)
+    cells.A_d[0] = cells.B_d[0] = 1.0
+    c.live(drive(c, 1), 0)
+    v = np.asarray(monitor.V_star)[0] / n.prediction
+    area = v.sum() * dt
+    assert area == pytest.approx(n.tau_s / n.leak, rel=0.004)
+    t = dt * np.arange(1, len(v) + 1)
+    assert np.allclose(v, kernels.psp(n, t), atol=1e-9)
+
+
+def test_the_firing_intensity_is_the_papers():
+    n = Neuron()
+    assert kernels.phi(n, np.array(1.0)) == pytest.approx(0.15 / 1.5)
+    assert kernels.phi(n, np.array(9.0)) == pytest.approx(0.15, rel=1e-3)
+    u = np.linspace(-1, 2, 7)
+    numeric = (kernels.phi(n, u + 1e-6) - kernels.phi(n, u - 1e-6)) / 2e-6
+    assert np.allclose(kernels.slope(n, u), numeric, rtol=1e-6)
+    assert n.tau_l == 10
+    assert n.psp_scale == pytest.approx(30 / 7)
+
+
+@pytest.mark.parametrize("dt", [0.5, 1.0])
+def test_cells_fire_as_often_as_the_escape_noise_says(dt):
+    """Rate of a renewal process with hazard phi and a dead time: phi / (1 + phi t_ref)."""
+    c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=20")
+    d = drive(c, 200)
+    d.potential[:, c.layer(0)] = 0.95
+    lived = c.live(d, 3)
+    n = c.neuron
+    u = 0.95 * n.teacher / (n.leak + n.teacher)
+    hazard = 1 - np.exp(-float(kernels.phi(n, np.array(u))) * dt)
+    expected = hazard / (1 + hazard * (n.refractory / dt - 1)) / dt * 1000
+    found = (lived.neuron < 64).sum() / 64 / 20
+    assert found == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize(("offset", "sign"), [(-0.15, 1), (0.0, 0), (0.15, -1)])
+def test_the_dendrite_learns_toward_the_soma_and_rests_where_it_is_right(offset, sign):
+    """Eq. 2 by spikes: V* below U rises, above it falls; at V* = U there is no bias, dead time or not."""
+    c = cortex("network.layers=[64, 12]", "spiking.segment=20", "spiking.learning.feedback=0",
+               "spiking.learning.dendrite_bias=1.0e-6")  # fmt: skip
+    n, cells = c.neuron, c.objects["cortex"]
+    d = drive(c, 200, feedback=1.0)
+    d.potential[:, c.layer(0)] = 0.9
+    right = 0.9 * n.teacher / (n.leak + n.teacher) / n.prediction
+    cells.bias_dendrite = right + offset
+    c.objects["feedback"].w = 0.0
+    c.live(d, 5)
+    moved = (np.asarray(cells.bias_dendrite[:])[c.layer(0)] - right - offset) / 1e-6 / 20_000
+    error = moved.std() / 8
+    if sign:
+        assert sign * moved.mean() > 5 * error
+    else:
+        assert abs(moved.mean()) < 3.5 * error
+
+
+def test_feedforward_synapses_lower_ach_and_homeostasis_wakes_silent_cells():
+    """dF = - eta delta eligibility (Eq. 3 by spikes), and a bias that rises where spikes are missing."""
+    c = cortex()
+    before = c.state()["feedforward.w"]
+    total = np.zeros_like(before)
+    for k in range(10):
+        short = drive(c, 1, feedforward=1.0)
+        short.clamp[:] = 1.0  # delta is 1 throughout
+        c.live(short, k)
+        total += c.state()["feedforward.eligibility"]
+    change = c.state()["feedforward.w"] - before
+    assert np.corrcoef(change, total)[0, 1] < -0.3
+    silent = drive(c, 10, homeostasis=1.0)
+    silent.gain[:, 70] = 0.0
+    bias = c.state()["cortex.bias"][70]
+    c.live(silent, 99)
+    assert c.state()["cortex.bias"][70] > bias
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_closed_gates_change_nothing(learnt):
+    c = cortex()
+    if learnt:
+        gates = {"feedback": 1.0, "ach": 1.0, "feedforward": 1.0, "homeostasis": 1.0}
+        c.live(drive(c, 10, **gates), 2)
+    before = c.state()
+    c.live(drive(c, 10), 1)
+    after = c.state()
+    for name in ("feedforward.w", "feedback.w", "readout.r", "cortex.bias", "cortex.bias_dendrite"):
+        assert np.array_equal(before[name], after[name]), name
+    assert not np.array_equal(before["cortex.U"], after["cortex.U"])
+
+
+@pytest.mark.parametrize("gate", ["feedforward", "feedback", "ach", "homeostasis"])
+def test_every_gate_opens_its_own_plasticity_alone(gate):
+    opens = {
+        "feedforward": {"feedforward.w"},
+        "feedback": {"feedback.w", "cortex.bias_dendrite"},
+        "ach": {"readout.r", "features.mean"},
+        "homeostasis": {"cortex.bias"},
+    }
+    c = cortex()
+    c.live(drive(c, 10, ach=1.0), 1)  # so that ACh has something to say
+    before = c.state()
+    c.live(drive(c, 10, **{gate: 1.0}), 2)
+    after = c.state()
+    watched = set.union(*opens.values())
+    changed = {name for name in watched if not np.array_equal(before[name], after[name])}
+    assert changed == opens[gate]
+
+
+@pytest.mark.parametrize("before", [0, 3, 10])
+def test_spikes_are_counted_in_the_very_steps_whose_gate_is_open(before):
+    """Whenever the segment begins: else a cell's bias would answer for the step before or after."""
+    c = cortex()
+    if before:
+        c.live(drive(c, before), 1)
+    d = drive(c, 3)
+    d.gates["homeostasis"][:] = [0.0, 1.0, 0.0]
+    bias = c.state()["cortex.bias"]
+    lived = c.live(d, 2)
+    inside = lived.neuron[(lived.time >= 100) & (lived.time < 200)]
+    spikes = np.bincount(inside, minlength=c.count)
+    wanted = c.section.learning.homeostasis * (c.section.target_rate * 0.1 - spikes)
+    hidden = np.arange(c.count) >= 64
+    assert spikes[hidden].any()
+    assert np.allclose(c.state()["cortex.bias"] - bias, hidden * wanted, atol=1e-12)
+
+
+def test_a_dendrite_far_below_threshold_gives_numbers():
+    """Where phi(V*) underflows the score is 0 / 0."""
+    c = cortex()
+    c.objects["cortex"].bias_dendrite = -8.0
+    c.live(drive(c, 2, feedback=1.0), 1)
+    assert np.isfinite(c.state()["feedback.w"]).all()
+    assert np.isfinite(c.state()["cortex.bias_dendrite"]).all()
+
+
+@pytest.mark.parametrize("dt", [0.5, 1.0])
+def test_a_replayed_rate_is_the_rate_that_is_fired(dt):
+    """The dead time is in the potential that recalls a rate; a wake/REM cue lies there else."""
+    c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=20")
+    top = c.layer(1)
+    asked = np.repeat([10.0, 30.0, 60.0, 90.0], 3)
+    d = drive(c, 200, wake=0.0)
+    d.potential[:, top] = c.potential_of(asked)
+    lived = c.live(d, 3)
+    found = np.bincount(lived.neuron, minlength=c.count)[top].reshape(4, 3).sum(1) / 3 / 20
+    error = np.sqrt(asked[::3] / 3 / 20)  # Poisson; a dead time makes it smaller
+    assert (np.abs(found - asked[::3]) < 4 * error).all()
+    n = c.neuron
+    rates = kernels.rate_at(n, kernels.potential_at(n, asked, dt), dt)
+    assert np.allclose(rates, asked, rtol=1e-9)
+    assert kernels.potential_at(n, np.array(500.0), dt) < 2
+
+
+def test_the_readout_rises_in_wake_and_falls_in_rem():
+    c = cortex("spiking.learning.ach=0.2")
+    for k in range(6):
+        awake = c.live(drive(c, 10, 1.0, ach=1.0), 2 * k)
+        asleep = c.live(drive(c, 10, 0.0, ach=1.0), 2 * k + 1)
+    assert awake.level.mean() > 0.3
+    assert asleep.level.mean() < -0.3
+
+
+def test_silenced_cells_do_not_fire_and_only_they():
+    c = cortex()
+    d = drive(c, 10)
+    d.gain[:, 70] = 0.0
+    lived = c.live(d, 1)
+    assert 70 not in lived.neuron
+    assert {69, 71} <= set(lived.neuron.tolist())
+
+
+def test_ach_clamped_at_nothing_teaches_nothing():
+    c = cortex()
+    c.live(drive(c, 10, ach=1.0), 1)
+    before = c.state()["feedforward.w"]
+    d = drive(c, 10, feedforward=1.0)
+    d.clamp[:] = 0.0
+    c.live(d, 2)
+    assert np.array_equal(before, c.state()["feedforward.w"])
+    d.clamp[:] = np.nan
+    c.live(d, 3)
+    assert not np.array_equal(before, c.state()["feedforward.w"])
+
+
+def test_monitors_are_empty_after_a_segment():
+    """SpikeMonitor.resize(0) leaves its count; the next segment would then return old spikes."""
+    c = cortex()
+    first = c.live(drive(c, 10), 1)
+    assert len(first.time)
+    assert len(c.watch.objects["spikes"].t) == 0
+    assert c.watch.objects["spikes"].num_spikes == 0
+    again = c.live(drive(c, 10), 1)
+    assert again.time.max() <= 1000
+    assert len(again.level) == len(first.level)
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_what_cells_do_is_handed_on_every_half_second_and_nothing_is_lost(before):
+    """Memory must not grow with a segment; the pieces are the whole, from any start."""
+    pieces: list[Piece] = []
+    lived = []
+    for ears in (None, Ears(pieces.append)):
+        c = Cortex(protocol("spiking.segment=30").spec, 0, np.array([0, 64]))
+        if before:
+            c.live(drive(c, before), 7)
+        lived.append(c.live(drive(c, 32), 1, ears=ears))
+    whole, gone = lived
+    assert len(gone.time) == 0
+    assert max(np.ptp(p.time) for p in pieces if len(p.time)) <= 500
+    assert np.array_equal(np.concatenate([p.time for p in pieces]), whole.time)
+    assert np.array_equal(np.concatenate([p.neuron for p in pieces]), whole.neuron)
+    ticks = np.concatenate([p.ticks for p in pieces])
+    assert np.array_equal(ticks, np.arange(5, 3205, 5))
+    assert np.concatenate([p.potentials["U"] for p in pieces]).shape == (640, 2)
+
+
+def test_a_state_taken_up_gives_the_same_bits():
+    c = cortex()
+    c.live(drive(c, 10, feedback=1.0, ach=1.0, feedforward=1.0), 1)
+    state = c.state()
+    gates = {"feedback": 1.0, "ach": 1.0, "feedforward": 1.0, "homeostasis": 1.0}
+    here = c.live(drive(c, 10, **gates), 2)
+    other = cortex()
+    other.load(state)
+    there = other.live(drive(other, 10, **gates), 2)
+    assert np.array_equal(here.neuron, there.neuron)
+    assert np.array_equal(here.level, there.level)
+    for name, values in c.state().items():
+        assert np.array_equal(values, other.state()[name]), name
+
+
+def test_a_state_that_does_not_fit_is_refused():
+    c = cortex()
+    state = c.state()
+    odd = {**state, "cortex.lack": state["cortex.fired"]}
+    with pytest.raises(NeuroAWSError, match=r"does not fit this version \(cortex.lack\)"):
+        c.load(odd)
+    odd.pop("cortex.lack")
+    odd.pop("feedback.w")
+    with pytest.raises(NeuroAWSError, match="feedback.w"):
+        c.load(odd)
+
+
+BINOCULAR = (
+    "stimulus={source: patches, size: 4, eyes: binocular, count: 200, held_out: 50}",
+    "network.layers=[32, 12, 6]",
+    "spiking.traces=[]",
+)
+DONE = {
+    "nothing": "{plasticity: {feedforward: 1}, in: later}",
+    "block": "{block: {neuromodulator: ach}, in: later}",
+    "clamp": "{clamp: {neuromodulator: ach}, in: later}",
+    "plasticity": "{plasticity: {feedforward: 0, feedback: 0.5, discriminator: 0}, in: later}",
+    "silence": "{silence: {targets: cells}, during: rem, in: later}",
+    "inactivate_eye": "{inactivate_eye: {eye: right}, in: later}",
+    "attenuate_eye": "{attenuate_eye: {eye: right, to: 0.0}, in: later}",
+    "lid_suture": "{lid_suture: {eye: right}, in: later}",
+}
+
+
+@pytest.mark.parametrize("name", DONE)
+def test_a_perturbation_does_what_it_says_and_nothing_else(name):
+    """Rows of wake, then of REM, against those of the arm to which nothing is done."""
+    found = {}
+    for arm in ("nothing", name):
+        arms = f"arms.control={{perturb: [{DONE[arm]}]}}"
+        found[arm], _ = timeline(*BINOCULAR, arms).drive(33, 43, None)
+    plain, d = found["nothing"], found[name]
+    wake, rem = slice(0, 5), slice(5, 10)
+    changed = {
+        gate: (d.gates[gate][wake][0], d.gates[gate][rem][0])
+        for gate in GATES
+        if not np.array_equal(d.gates[gate], plain.gates[gate])
+    }
+    assert changed == {
+        "block": {"feedforward": (0, 0)},
+        "plasticity": {"feedforward": (0, 0), "feedback": (0.5, 0), "ach": (0, 0)},
+    }.get(name, {})
+    assert (~np.isnan(d.clamp)).all() == (name == "clamp")
+    gains = np.ones_like(plain.gain)
+    if name == "silence":
+        gains[rem, [[33], [36]]] = 0
+    if name == "inactivate_eye":
+        gains[wake, 16:32] = 0
+    assert np.array_equal(d.gain, gains)
+    seen = d.potential[wake, :32] != plain.potential[wake, :32]
+    assert not seen[:, :16].any()
+    assert seen[:, 16:].all() == ("eye" in name or name == "lid_suture")
+    assert np.array_equal(d.potential[rem], plain.potential[rem])
+
+
+def test_pairing_multiplies_the_gate_of_its_label_alone():
+    paired = "{pair: {labels: [1], gain: 3.0}, in: later}"
+    d, labels = timeline(f"arms.control={{perturb: [{paired}]}}").drive(33, 63, None)
+    wake = d.wake > 0
+    assert set(labels[wake]) == {0, 1}
+    assert np.array_equal(d.gates["feedforward"][wake], np.where(labels[wake] == 1, 3.0, 1.0))
+    assert np.array_equal(d.gates["feedback"], d.wake)
+
+
+def test_frozen_learns_nothing_and_homeostasis_needs_no_feedforward_plasticity():
+    for algorithm, off, wanted in (("frozen", 1, 0.0), ("adversarial_wake_sleep", 0, 1.0)):
+        plasticity = f"{{plasticity: {{feedforward: {off}}}, in: later}}"
+        d, _ = timeline(
+            f"algorithm={{name: {algorithm}}}" if algorithm == "frozen" else "name=small",
+            f"arms.control={{perturb: [{plasticity}]}}",
+        ).drive(33, 43, None)
+        assert set(d.gates["homeostasis"][:5]) == {wanted}
+        assert not d.gates["feedforward"].any()
+
+
+def test_weights_are_read_as_they_were_connected():
+    c = cortex("network.layers=[64, 12, 5]")
+    up, down = c.objects["feedforward"], c.objects["feedback"]
+    for k in (0, 5, 64 * 12, 64 * 12 + 3):
+        pre, post = int(up.i[k]), int(up.j[k])
+        layer = 1 if pre < 64 else 2
+        found = c.weights("feedforward", layer)
+        assert found[post - c.starts[layer], pre - c.starts[layer - 1]] == up.w[k]
+    down.w = np.arange(len(down))
+    assert c.weights("feedback", 0)[int(down.j[7]), int(down.i[7]) - 64] == 7

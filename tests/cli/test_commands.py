@@ -1,0 +1,230 @@
+"""The command line: every command works, and says in one line what is wrong."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from neuro_aws.cli.main import COMMANDS
+from tests.conftest import ROOT, TINY
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "140"}
+    return subprocess.run(
+        [sys.executable, "-m", "neuro_aws", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("commands")
+    (folder / "tiny.yaml").write_text(TINY)
+    done = command("run", "tiny.yaml", "--seeds", "2", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, next((folder / "runs" / "tiny").iterdir()), done.stdout
+
+
+def test_run_prints_the_table_and_where_the_figure_is(place):
+    _, run, out = place
+    assert "target activity relative" in out
+    assert "over 2 animals" in out
+    for figure in re.findall(r"figure\s+(\S+)", out):
+        assert (place[0] / figure).stat().st_size > 10_000
+    assert f"run folder  runs/tiny/{run.name}" in out
+    assert re.search(r"expected\s+\S+ steps, about \d+", out)
+
+
+def test_figures_can_be_drawn_again_with_chosen_traces_and_exported(place):
+    folder, run, _ = place
+    done = command(
+        "plot",
+        str(run),
+        "--traces",
+        "ach,gate,plasticity,raw",
+        "--arm",
+        "rem_silenced",
+        "--animal",
+        "1",
+        "--csv",
+        "t.csv",
+        "--out",
+        "t.png",
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "t.png").stat().st_size > 10_000
+    table = pd.read_csv(folder / "t.csv")
+    assert len(table) == 70
+    assert {
+        "step",
+        "phase",
+        "ach",
+        "gate",
+        "layer1_feedforward_applied",
+        "layer1_feedforward_raw",
+        "layer2_teaching",
+    } <= set(table.columns)
+    assert "null_low" in done.stdout
+    assert command("plot", str(run), cwd=folder).stdout.count(".png") >= 2
+
+
+def test_evaluate_measures_again_what_the_run_measured(place):
+    folder, run, _ = place
+    done = command("evaluate", str(run), "--measure", "ach_gap,diversity", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    again = pd.read_csv(run / "evaluation.csv")
+    before = pd.read_csv(run / "metrics.csv")
+    last = (
+        before[(before.step == 70) & (before.name == "ach_gap")].set_index(["animal", "arm"]).value
+    )
+    now = again[again.name == "ach_gap"].set_index(["animal", "arm"]).value
+    assert (last - now).abs().max() == 0.0
+    assert "diversity" in done.stdout
+    everything = command("evaluate", str(run), "--arm", "control", "--repeats", "1", cwd=folder)
+    assert everything.returncode == 0, everything.stderr
+    table = pd.read_csv(run / "evaluation.csv")
+    names = set(table.name)
+    assert (table.groupby("animal").extractor_hash.nunique() == 1).all()
+    assert table.extractor_hash.str.len().eq(16).all()
+    assert {
+        "frechet_classifier",
+        "extractor_accuracy",
+        "linear_probe",
+        "fresh_classifier",
+        "reconstruction",
+        "target_activity_relative",
+    } <= names
+    assert not {"ocular_dominance", "move_to_perturbed"} & names
+
+
+def test_compare_finds_equal_bits_and_changed_settings(place):
+    folder, run, _ = place
+    same = command("compare", str(run), str(run), cwd=folder)
+    assert same.stdout.count("identical, bit for bit") == 6
+    assert "settings: the same" in same.stdout
+    assert (
+        command(
+            "run", "tiny.yaml", "--set", "network.noise.scale=0.3", "--out", "o", cwd=folder
+        ).returncode
+        == 0
+    )
+    other = next((folder / "o" / "tiny").iterdir())
+    differ = command("compare", str(run), str(other), cwd=folder)
+    assert "network.noise.scale: 0.2 -> 0.3" in differ.stdout
+    assert "datasets differ" in differ.stdout
+
+
+def test_inspect_shows_how_a_run_was_made(place):
+    folder, run, _ = place
+    done = command("inspect", str(run), "--datasets", cwd=folder)
+    assert "tiny: finished" in done.stdout
+    assert "s1/rem_silenced: 28 steps recorded" in done.stdout
+    assert "neuromodulators/ach (42,) float32 [D]" in done.stdout
+
+
+def test_new_writes_a_protocol_that_is_valid(tmp_path):
+    assert command("new", "mine.yaml", cwd=tmp_path).returncode == 0
+    assert command("validate", "mine.yaml", cwd=tmp_path).returncode == 0
+    again = command("new", "mine.yaml", cwd=tmp_path)
+    assert again.returncode == 1
+    assert "exists already" in again.stderr
+
+
+def test_validate_prints_schedule_targets_time_and_size(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    out = command("validate", "tiny.yaml", "--seed", "5", cwd=tmp_path).stdout
+    assert "infancy: steps 0 to 41, 6 cycles of [3 x [1 wake, 1 rem], 1 nrem]" in out
+    assert "animal 5, cells: layer 1, 6 cells" in out
+    assert re.search(r"estimate: 98 steps, about \d+ s, recording [\d.]+ MB", out)
+    schema = command("validate", "tiny.yaml", "--json-schema", cwd=tmp_path).stdout
+    assert schema.startswith("{")
+
+
+def test_list_names_everything(tmp_path):
+    out = command("list", cwd=ROOT).stdout
+    for name in (
+        "protocols/critical_period.yaml",
+        "wake_sleep",
+        "layer_random",
+        "digits",
+        "deprive_sleep",
+        "fresh_classifier",
+    ):
+        assert name in out
+    assert "none in protocols/" in command("list", "protocols", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help_with_examples(name, tmp_path):
+    done = command(name, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert f"neuro-aws {name}" in done.stdout.split("Usage", 1)[1].split("\n", 1)[1]
+
+
+WRONG = [
+    ("", "no command|Missing command|Usage"),
+    ("ruin x.yaml", "no command 'ruin'"),
+    ("run", "give a PROTOCOL"),
+    ("run nowhere.yaml", "no such protocol"),
+    ("run tiny.yaml --seeds 0", "seeds"),
+    ("run tiny.yaml --seeds many", "seeds"),
+    ("run tiny.yaml --arms contrl", "no arm 'contrl'"),
+    ("run tiny.yaml --device tpu", "no device 'tpu'"),
+    ("run tiny.yaml --device cuda", "CUDA"),
+    ("run tiny.yaml --set network.layers=[64]", "at least 2"),
+    ("run tiny.yaml --out tiny.yaml", "tiny.yaml"),
+    ("run tiny.yaml --resume x", "PROTOCOL, or --resume"),
+    ("run --resume nowhere", "not a run folder"),
+    ("run --resume . --seed 3", "keeps its settings"),
+    ("run tiny.yaml --frobnicate", "frobnicate"),
+    ("validate", "PROTOCOL"),
+    ("plot nowhere", "not a run folder"),
+    ("plot RUN --traces gaba", "no trace 'gaba'"),
+    ("plot RUN --arm nobody", "no arm 'nobody'"),
+    ("plot RUN --animal 99", "no animal 99"),
+    ("evaluate RUN --measure beauty", "no measure 'beauty'"),
+    ("evaluate RUN --measure ocular_dominance", "two eyes"),
+    ("evaluate RUN --measure dream_match", "kept nothing of it"),
+    ("evaluate RUN --arm nobody", "no arm 'nobody'"),
+    ("compare RUN", "SECOND"),
+    ("inspect tiny.yaml", "run folder|cannot be read"),
+    ("list wishes", "wishes"),
+    ("new nowhere/x.yaml", "cannot write"),
+]
+
+
+@pytest.mark.parametrize(("line", "says"), WRONG)
+def test_wrong_input_is_one_line_and_exit_code_1(place, line, says):
+    if line.endswith("--device cuda"):
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            return
+    folder, run, _ = place
+    done = command(*shlex.split(line.replace("RUN", str(run))), cwd=folder)
+    assert "Traceback" not in done.stderr + done.stdout
+    if not line:
+        assert re.search(says, done.stdout + done.stderr)
+        return
+    assert done.returncode == 1, done.stdout
+    assert re.search(says, done.stderr), done.stderr
+    assert len(done.stderr.strip().split("\n")) == 1, done.stderr
+
+
+def test_the_checkout_runs_without_installing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "list", "measures"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert "target_cells" in done.stdout

@@ -1,0 +1,157 @@
+"""A run that is killed or stopped leaves what it recorded, and resumes to the same bits."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+import torch
+
+from neuro_aws import Options, open_run, run
+from neuro_aws.backends.rate.simulator import Life, Place, lock
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.experiment.compare import bits
+from neuro_aws.experiment.run import Stopped, resume
+from neuro_aws.protocol import Protocol
+from neuro_aws.recording.parts import drop_after, parts
+from tests.conftest import TINY
+
+
+def start(folder: Path, *more: str) -> subprocess.Popen:
+    (folder / "p.yaml").write_text(
+        TINY.replace("cycles: 6", "cycles: 150").replace("cycles: 4", "cycles: 150")
+    )
+    return subprocess.Popen(
+        [sys.executable, "-m", "neuro_aws", "run", "p.yaml", "--save-every", "0.2", *more],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run_folder(folder: Path) -> Path:
+    return next((folder / "runs" / "tiny").iterdir())
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert start(folder, "--jobs", "1").wait(300) == 0
+    return open_run(run_folder(folder))
+
+
+def kill_and_resume(folder: Path, jobs: str, delay: float) -> Path:
+    process = start(folder, "--jobs", jobs)
+    deadline = time.time() + 120
+    while not list(folder.glob("runs/tiny/*/parts/*/*/part_00001.h5")):
+        assert time.time() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    time.sleep(delay)
+    os.kill(process.pid, signal.SIGKILL)  # the workers, if any, notice by themselves
+    process.wait()
+    found = run_folder(folder)
+    with h5py.File(found / "recording.h5", "r") as file:
+        assert len(file["s0/common_life/neuromodulators/ach"]) > 0
+    if json.loads((found / "provenance.json").read_text())["outcome"] != "finished":
+        resume(found, options=Options(jobs=int(jobs)))
+    return found
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_run_killed_at_a_random_moment_resumes_to_the_same_bits(tmp_path, unbroken, jobs):
+    found = kill_and_resume(tmp_path, jobs, random.random() * 1.0)
+    lines = list(bits(unbroken, open_run(found)))
+    assert len(lines) == 3
+    assert all("identical" in line for line in lines), lines
+    a, b = unbroken.metrics, open_run(found).metrics
+    assert a.equals(b)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(10))
+def test_killed_again_and_again(tmp_path, unbroken, attempt):
+    found = kill_and_resume(tmp_path, str(1 + attempt % 2), random.random() * 3.0)
+    assert all("identical" in line for line in bits(unbroken, open_run(found)))
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_resume(tmp_path, unbroken):
+    process = start(tmp_path, "--jobs", "2")
+    while not list(tmp_path.glob("runs/tiny/*/parts/*/*/part_00000.h5")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "neuro-aws run --resume" in errors
+    assert "Traceback" not in errors
+    found = run_folder(tmp_path)
+    assert json.loads((found / "provenance.json").read_text())["outcome"] == "stopped"
+    done = resume(found, options=Options(jobs=1))
+    assert all("identical" in line for line in bits(unbroken, done))
+    with pytest.raises(NeuroAWSError, match="has finished"):
+        resume(found)
+
+
+def test_from_python_stopping_raises_stopped(tmp_path, tiny):
+    class StopAtOnce:
+        def begin(self, run, expected, steps):
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def update(self, task, steps, note): ...
+
+        def end(self): ...
+
+    long = Protocol.from_text(TINY.replace("cycles: 6", "cycles: 400"))
+    with pytest.raises(Stopped, match="--resume"):
+        run(long, options=Options(out=str(tmp_path), jobs=1), progress=StopAtOnce())
+
+
+def test_two_processes_cannot_run_one_folder(tmp_path):
+    with (
+        lock(tmp_path / "x.lock", "this"),
+        pytest.raises(NeuroAWSError, match="another process"),
+        lock(tmp_path / "x.lock", "this", seconds=0.2),
+    ):
+        pass
+
+
+def test_a_broken_checkpoint_is_named(tmp_path, tiny):
+    place = Place(tmp_path, 0, "common_life")
+    place.rolling.parent.mkdir(parents=True)
+    place.rolling.write_bytes(b"not a checkpoint")
+    life = Life(tiny, place, torch.device("cpu"))
+    with pytest.raises(NeuroAWSError, match="checkpoint cannot be read"):
+        life.run(lambda: False, lambda n, note: None)
+
+
+def test_parts_after_the_checkpoint_are_dropped(tmp_path, tiny):
+    life = Life(tiny, Place(tmp_path, 0, "common_life"), torch.device("cpu"))
+    life._take_up()
+    for _ in range(3):
+        life.engine.step(life.step)
+        life.step += 1
+        life.recorder.flush()
+    assert len(parts(life.place.parts)) == 3
+    drop_after(life.place.parts, 1, life.recorder.columns)
+    assert len(parts(life.place.parts)) == 1
+    with h5py.File(life.place.parts / "master.h5") as file:
+        assert file["neuromodulators/step"][...].tolist() == [0]
+
+
+def test_diverging_weights_stop_the_run_with_a_reason(tmp_path):
+    text = TINY.replace(
+        "targets:\n", "algorithm: {feedback: {rate: 10, optimiser: sgd}}\ntargets:\n"
+    )
+    text = text.replace("[64, 20, 6],", "[64, 20, 6], normalisation: none, bottom: linear,")
+    text = text.replace("- ach_gap", "- ach_gap\n  - linear_probe")
+    with pytest.raises(NeuroAWSError, match="no longer finite"):
+        run(Protocol.from_text(text), options=Options(out=str(tmp_path), jobs=1))

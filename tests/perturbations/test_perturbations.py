@@ -1,0 +1,286 @@
+"""What each perturbation does, to whom, and what it leaves alone."""
+
+import pytest
+import torch
+
+from neuro_aws.backends.rate.build import build_animal
+from neuro_aws.backends.rate.engine import Engine, Streams
+from neuro_aws.backends.rate.simulator import Life, Place
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.perturbations import slots
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Projection
+from neuro_aws.protocol import Protocol
+from tests.conftest import TINY
+
+BINOCULAR = TINY.replace(
+    "source: digits", "source: patches, eyes: binocular, size: 4, count: 300, held_out: 60"
+).replace("[64, 20, 6]", "[32, 20, 6]")
+
+
+class Lab:
+    """One animal under one perturbation, ready to take single steps."""
+
+    def __init__(self, perturb: str, *overrides: str, text: str = TINY) -> None:
+        text = text.replace(
+            "{silence: {targets: cells}, during: rem, in: critical_period}", perturb
+        )
+        self.protocol = Protocol.from_text(text, "lab", ["network.precision=float64", *overrides])
+        self.arm = self.protocol.tree.arms["rem_silenced"]
+        self.living = build_animal(self.arm.spec, 0, torch.device("cpu"))
+        self.engine = Engine(
+            self.living.network,
+            self.living.algorithm,
+            self.living.updates,
+            self.living.dataset,
+            self.arm.schedule,
+            Streams(0, torch.float64, torch.device("cpu")),
+            16,
+            self._slots,
+        )
+        self.perturbed = True
+
+    def _slots(self, spec):
+        active = self.arm.active(spec.period, spec.cycle, spec.phase) if self.perturbed else ()
+        usual = self.arm.schedule.stretches[spec.period].scales
+        return slots(active, spec.phase, usual, self.arm.spec, self.living.dataset, 0)
+
+    def step(self, phase):
+        """Take the first step of a phase in the critical period."""
+        first = self.arm.branch
+        step = next(s for s in range(first, first + 30) if self.engine.schedule(s).phase is phase)
+        return self.engine.step(step)
+
+    def both(self, phase):
+        """Return the same step unperturbed and perturbed, from the same weights."""
+        saved = {k: v.clone() for k, v in self.living.network.state_dict().items()}
+        self.perturbed = False
+        plain = self.step(phase)
+        self.living.network.load_state_dict(saved)
+        self.perturbed = True
+        return plain, self.step(phase)
+
+
+@pytest.mark.parametrize("by", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("when", ["rem", "wake", "nrem"])
+def test_scaling_reaches_its_targets_and_not_their_neighbours(by, when):
+    lab = Lab(f"{{scale: {{targets: cells, by: {by}}}, during: {when}, in: critical_period}}")
+    ids = list(lab.protocol.targets(0)["cells"].ids)
+    others = [i for i in range(20) if i not in ids]
+    for phase in (WAKE, REM, NREM):
+        plain, perturbed = lab.both(phase)
+        a, b = plain.state.layers[1].soma, perturbed.state.layers[1].soma
+        factor = by if phase == when else 1.0
+        assert torch.allclose(b[:, ids], factor * a[:, ids])
+        assert torch.equal(b[:, others], a[:, others])
+
+
+def test_silencing_in_rem_perturbs_what_is_dreamt_below():
+    plain, silenced = Lab("{silence: {targets: cells}, during: rem, in: critical_period}").both(REM)
+    assert not torch.allclose(plain.state.layers[0].soma, silenced.state.layers[0].soma)
+    assert torch.equal(plain.state.layers[2].soma, silenced.state.layers[2].soma)
+
+
+def test_before_normalisation_the_spared_cells_fill_the_gap():
+    lab = Lab(
+        "{silence: {targets: cells}, during: wake, in: critical_period}",
+        "network.perturb_activity=before_normalisation",
+    )
+    plain, silenced = lab.both(WAKE)
+    ids = list(lab.protocol.targets(0)["cells"].ids)
+    a, b = plain.state.layers[1].soma, silenced.state.layers[1].soma
+    assert bool((b[:, ids] == 0).all())
+    assert bool((b.sum(1) >= 0).all())
+    assert torch.allclose(b.square().mean(1), torch.ones(16, dtype=torch.float64), atol=1e-4)
+    assert not torch.allclose(a.sum(1), b.sum(1))
+
+
+@pytest.mark.parametrize(
+    "cells", ["layer: 1, ids: [3, 7]", "layer: 2, all: true", "layer: 0, ids: [5]"]
+)
+def test_any_layer_and_explicit_ids(cells):
+    lab = Lab(f"{{silence: {{{cells}}}, during: rem, in: critical_period}}")
+    state = lab.step(REM).state
+    layer = int(cells[7])
+    ids = {"layer: 1, ids: [3, 7]": [3, 7], "layer: 0, ids: [5]": [5]}.get(cells, list(range(6)))
+    assert bool((state.layers[layer].soma[:, ids] == 0).all())
+    rest = [i for i in range(state.layers[layer].soma.shape[1]) if i not in ids]
+    assert bool((state.layers[layer].soma[:, rest] != 0).any()) or not rest
+
+
+def test_the_run_itself_checks_its_targets(tmp_path, tiny):
+    life = Life(tiny, Place(tmp_path, 0, "rem_silenced"), torch.device("cpu"))
+    wrong = life._make_slots(1, REM, (0,))
+    wrong.gains[1] = torch.roll(wrong.gains[1], 1)  # the neighbours instead
+    life._slots_of = lambda *key: wrong
+    Life(tiny, Place(tmp_path, 0, "common_life"), torch.device("cpu")).run(
+        lambda: False, lambda n, note: None
+    )
+    with pytest.raises(NeuroAWSError, match="silenced and still fire|did not do"):
+        life.run(lambda: False, lambda n, note: None)
+
+
+@pytest.mark.parametrize("credit", ["layer", "scalar", "backprop", "layer_random"])
+def test_clamped_ach_teaches_nothing_and_d_goes_on(credit):
+    lab = Lab(
+        "{clamp: {neuromodulator: ach, level: 3.0}, in: critical_period}",
+        f"algorithm.credit={credit}",
+        "algorithm.kl=0",
+    )
+    moment = lab.step(WAKE)
+    assert all(bool((t == 0).all()) for t in moment.deltas[FEEDFORWARD].tensors)
+    assert bool((moment.ach.release == 3.0).all())
+    assert bool((moment.ach.own.reading.level != 3.0).any())
+    assert any(bool((t != 0).any()) for t in moment.deltas[DISCRIMINATOR].tensors)
+    assert float(moment.ach.gate) == 1.0
+
+
+def test_clamped_running_scalar_teaches_nothing_either():
+    lab = Lab(
+        "{clamp: {neuromodulator: ach, level: 3.0}, in: critical_period}",
+        "algorithm.credit=scalar",
+        "algorithm.baseline=running",
+        "algorithm.kl=0",
+    )
+    assert all(bool((t == 0).all()) for t in lab.step(WAKE).deltas[FEEDFORWARD].tensors)
+
+
+def test_a_clamp_may_hold_the_discriminator():
+    lab = Lab(
+        "{clamp: {neuromodulator: ach, discriminator: held}, in: critical_period}",
+        "algorithm.discriminator.apply=step",
+    )
+    assert DISCRIMINATOR not in lab.step(WAKE).changes
+
+
+def test_blocked_ach_moves_no_feedforward_weight_and_leaves_d_and_teaching():
+    lab = Lab("{block: {neuromodulator: ach}, in: critical_period}")
+    plain, blocked = lab.both(WAKE)
+    assert FEEDFORWARD not in blocked.changes
+    assert FEEDBACK in blocked.changes
+    assert torch.equal(plain.ach.teaching[1], blocked.ach.teaching[1])
+    assert float(blocked.ach.gate) == 0.0
+
+
+def test_pairing_multiplies_the_gate_of_the_chosen_stimuli_only():
+    lab = Lab("{pair: {labels: [3], gain: 5}, in: critical_period}")
+    moment = lab.step(WAKE)
+    draws = lab.engine.streams.stimulus.at(moment.spec.step)
+    _, labels = lab.living.dataset.sample(draws, 16)
+    assert torch.equal(moment.ach.gate, 1 + 4 * (labels == 3).double())
+    all_paired = Lab("{pair: {labels: [0,1,2,3,4,5,6,7,8,9], gain: 5}, in: critical_period}")
+    plain, paired = all_paired.both(WAKE)
+    assert (
+        paired.changes[FEEDFORWARD].norm() > 2 * plain.changes[FEEDFORWARD].norm()
+    )  # 5 x, up to Adam's memory of the step before
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_blocking_beats_pairing(order):
+    both = [
+        "{pair: {labels: [3], gain: 5}, in: critical_period}",
+        "{block: {neuromodulator: ach}, in: critical_period}",
+    ]
+    lab = Lab(", ".join(both[::order]))
+    assert FEEDFORWARD not in lab.step(WAKE).changes
+    assert lab.living.updates.plasticity[FEEDFORWARD].moments.count == 0
+
+
+def test_the_stimulus_can_be_scaled_in_wake_too():
+    lab = Lab("{scale: {layer: 0, ids: [20], by: 3}, during: wake, in: critical_period}")
+    plain, scaled = lab.both(WAKE)
+    a, b = plain.state.layers[0].soma, scaled.state.layers[0].soma
+    assert torch.equal(b[:, 20], 3 * a[:, 20])
+    assert torch.equal(b[:, 21:], a[:, 21:])
+    assert not torch.equal(plain.state.layers[1].soma, scaled.state.layers[1].soma)
+
+
+def own_teaching(moment):
+    return moment.ach.own.gradient
+
+
+def test_shuffled_teaching_is_another_samples_and_random_has_its_size():
+    shuffled = Lab("{yoke: {teaching: shuffled}, in: critical_period}").step(WAKE)
+    for sent, own in zip(shuffled.ach.teaching, own_teaching(shuffled), strict=True):
+        assert not torch.equal(sent, own)
+        assert torch.allclose(sent.sum(0), own.sum(0))
+    random = Lab("{yoke: {teaching: random}, in: critical_period}").step(WAKE)
+    for sent, own in zip(random.ach.teaching, own_teaching(random), strict=True):
+        assert torch.allclose(sent.norm(dim=-1), own.norm(dim=-1))
+        cosine = torch.cosine_similarity(sent, own, -1).mean()
+        assert abs(float(cosine)) < 0.5
+
+
+def test_plasticity_is_scaled_by_projection():
+    lab = Lab(
+        "{plasticity: {feedforward: 0.5, discriminator: 0}, in: critical_period}",
+        "algorithm.discriminator.apply=step",
+    )
+    changes = lab.step(WAKE).changes
+    whole = (
+        Lab(
+            "{plasticity: {feedforward: 1}, in: critical_period}",
+            "algorithm.discriminator.apply=step",
+        )
+        .step(WAKE)
+        .changes
+    )
+    assert DISCRIMINATOR not in changes
+    assert torch.allclose(2 * changes[FEEDFORWARD], whole[FEEDFORWARD])
+    assert torch.equal(changes[FEEDBACK], whole[FEEDBACK])
+
+
+@pytest.mark.parametrize(
+    ("perturb", "closed"),
+    [
+        ("{inactivate_eye: {eye: left}, in: critical_period}", lambda x, y: (y == 0).all()),
+        (
+            "{attenuate_eye: {eye: left, to: 0.3}, in: critical_period}",
+            lambda x, y: torch.allclose(y, 0.3 * x),
+        ),
+        (
+            "{lid_suture: {eye: left, strength: 0.5}, in: critical_period}",
+            lambda x, y: (
+                0.3 < float(y.std() / x.std()) < 0.8
+                and abs(float(torch.corrcoef(torch.stack([x.ravel(), y.ravel()]))[0, 1])) < 0.3
+            ),
+        ),
+    ],
+)
+def test_one_eye_is_closed_and_the_other_sees_as_before(perturb, closed):
+    lab = Lab(perturb, text=BINOCULAR)
+    plain, deprived = lab.both(WAKE)
+    x, y = plain.state.layers[0].soma, deprived.state.layers[0].soma
+    assert bool(closed(x[:, :16], y[:, :16]))
+    assert torch.equal(x[:, 16:], y[:, 16:])
+    plain, deprived = lab.both(REM)
+    assert torch.equal(plain.state.layers[0].soma, deprived.state.layers[0].soma)
+
+
+def test_perturbations_of_four_slots_compose():
+    lab = Lab(
+        "{silence: {targets: cells}, during: rem, in: critical_period}, "
+        "{clamp: {neuromodulator: ach}, in: critical_period}, "
+        "{plasticity: {feedback: 0.5}, in: critical_period}, "
+        "{attenuate_eye: {eye: right, to: 0.1}, in: critical_period}",
+        text=BINOCULAR,
+    )
+    wake, rem = lab.step(WAKE), lab.step(REM)
+    assert float(wake.ach.release.abs().sum()) == 0
+    assert bool(
+        (rem.state.layers[1].soma[:, list(lab.protocol.targets(0)["cells"].ids)] == 0).all()
+    )
+    assert wake.slots.scales == {FEEDFORWARD: 1.0, FEEDBACK: 0.5, DISCRIMINATOR: 1.0}
+
+
+def test_nothing_a_perturbation_draws_is_missing_elsewhere():
+    """Two scalings of one: the noise, the stimuli and the prior of both arms are the same."""
+    lab = Lab(
+        "{lid_suture: {eye: left}, in: critical_period}, "
+        "{yoke: {teaching: random}, in: critical_period}",
+        text=BINOCULAR,
+    )
+    for phase in (WAKE, REM):
+        plain, perturbed = lab.both(phase)
+        for a, b in zip(plain.state.layers, perturbed.state.layers, strict=True):
+            assert (a.xi is None and b.xi is None) or torch.equal(a.xi, b.xi)
+    assert set(Projection) == {FEEDFORWARD, FEEDBACK, DISCRIMINATOR, Projection.READOUT}

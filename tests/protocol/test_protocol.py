@@ -1,0 +1,118 @@
+"""What a protocol means: targets, arms, overrides, schema, vocabulary."""
+
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+import yaml
+
+from neuro_aws.algorithms import ALGORITHMS
+from neuro_aws.algorithms.credit import CREDITS
+from neuro_aws.metrics import MEASURES
+from neuro_aws.metrics.spikes import SPIKE_MEASURES
+from neuro_aws.protocol import Protocol, json_schema, vocabulary
+from neuro_aws.protocol.describe import describe
+from neuro_aws.protocol.perturb import ACTIONS
+from neuro_aws.stimuli import SOURCES
+from tests.conftest import ROOT, TINY
+
+
+def test_vocabulary_is_in_step_with_the_tables():
+    assert list(vocabulary.ALGORITHMS) == list(ALGORITHMS)
+    assert list(vocabulary.CREDITS) == ["layer", "layer_random", "backprop", "scalar", "none"]
+    assert set(vocabulary.CREDITS) == set(CREDITS)
+    assert set(vocabulary.STIMULI) == {*SOURCES, "spike_pattern"}
+    of_spikes = {name for name, of in vocabulary.SPIKING_MEASURES.items() if "cortex" in of}
+    assert of_spikes == set(SPIKE_MEASURES)
+    assert set(vocabulary.MEASURES) == {*MEASURES, *vocabulary.SPIKING_MEASURES}
+    assert set(vocabulary.PERTURBATIONS) == set(ACTIONS)
+    assert set(vocabulary.VALUES.values()) == set(vocabulary.MEASURES)
+
+
+def test_published_json_schema_is_the_models_and_accepts_what_is_shipped():
+    assert json_schema.PUBLISHED.read_text() == json_schema.text()
+    schema = json.loads(json_schema.text())
+    files = [
+        *sorted((ROOT / "protocols").glob("*.yaml")),
+        ROOT / "neuro_aws/protocol/template.yaml",
+    ]
+    for path in files:
+        data = yaml.safe_load(path.read_text())
+        jsonschema.validate(data, schema)
+        data["measure"] = ["ach_gapp"]
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(data, schema)
+
+
+def test_validate_and_the_protocol_package_do_not_import_torch():
+    code = (
+        "import sys; from neuro_aws.cli import main\n"
+        f"main(['validate', {str(ROOT / 'protocols/quickstart.yaml')!r}])\n"
+        "sys.exit(any(m.split('.')[0] in ('torch', 'sklearn', 'matplotlib') for m in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_targets_are_nested_fractions_and_the_same_in_every_arm():
+    text = TINY.replace(
+        "targets:\n",
+        "targets:\n  few: {layer: 1, fraction: 0.1}\n  other: {layer: 1, fraction: 0.3, draw: 1}\n",
+    )
+    protocol = Protocol.from_text(text)
+    for animal in range(10):
+        cells = protocol.targets(animal)
+        assert set(cells["few"].ids) <= set(cells["cells"].ids)
+        assert len(cells["few"].ids) == 2
+        assert len(cells["cells"].ids) == 6
+        assert cells == protocol.targets(animal)
+        assert cells["cells"].ids == tuple(sorted(cells["cells"].ids))
+    assert len({protocol.targets(a)["cells"].ids for a in range(20)}) > 10
+    assert any(protocol.targets(a)["cells"] != protocol.targets(a)["other"] for a in range(3))
+
+
+def test_validate_prints_the_ids_that_are_used(tiny):
+    text = "\n".join(describe(tiny, [3]))
+    ids = " ".join(map(str, tiny.targets(3)["cells"].ids))
+    assert f"animal 3, cells: layer 1, 6 cells: {ids}" in text
+    assert "silence cells x 0; during rem; in critical_period, steps 42 to 69" in text
+
+
+def test_arms_share_a_life_unless_they_differ_from_birth():
+    text = TINY.replace(
+        "arms:\n",
+        "arms:\n  scalar: {birth: {algorithm.credit: scalar}}\n"
+        "  scalar_too: {birth: {algorithm.credit: scalar}, set: {algorithm.kl: 0.5}}\n",
+    )
+    tree = Protocol.from_text(text).tree
+    assert [a.trunk for a in tree.arms.values()] == ["common_life"] * 2 + ["common_life_1"] * 2
+    too = tree.arms["scalar_too"]
+    assert (too.birth.algorithm.kl, too.spec.algorithm.kl) == (1e-3, 0.5)
+    assert too.birth.algorithm.credit == too.spec.algorithm.credit == "scalar"
+    assert too.branch == 42
+    assert tree.steps == 2 * 42 + 4 * 28
+
+
+def test_overrides_reach_the_settings_and_the_resolved_file():
+    protocol = Protocol.from_text(
+        TINY,
+        "t",
+        ["network.noise.scale=0.5", "schedule.0.cycles=7", "algorithm.feedforward.rate=5e-5"],
+    )
+    assert protocol.spec.network.noise.scale == 0.5
+    assert protocol.spec.schedule[0].cycles == 7
+    resolved = yaml.safe_load(protocol.resolved())
+    assert resolved["network"]["noise"]["scale"] == 0.5
+    assert resolved["algorithm"]["feedforward"]["rate"] == 5e-5
+    again = Protocol.from_text(protocol.resolved())
+    assert again.spec == protocol.spec
+
+
+def test_a_misplaced_window_does_not_perturb(tiny):
+    text = TINY.replace("in: critical_period}", "in: critical_period, cycles: {from: 1, until: 3}}")
+    arm = Protocol.from_text(text).tree.arms["rem_silenced"]
+    acts = [bool(arm.active(1, cycle, "rem")) for cycle in range(4)]
+    assert acts == [False, True, True, False]
+    assert not arm.active(1, 1, "wake")
+    assert not arm.active(0, 1, "rem")
