@@ -102,7 +102,7 @@ def learnt(animal: int, seconds: float) -> tuple[Array, Array]:
     length, count = round(steps * cortex.section.step), round(seconds / cortex.section.segment)
     kept, heard, fired = [], [], []
     for k in range(max(2, count)):
-        lived = cortex.live(segment(cortex, animal, k), stream_key(animal, "linearised", k))
+        lived = cortex.simulate(segment(cortex, animal, k), stream_key(animal, "linearised", k))
         if k < count // 2:
             continue
         v_star = np.asarray(cortex.objects["cortex"].V_star[:])[cortex.layer(0)]

@@ -26,7 +26,7 @@ from neuro_aws.backends.rate.build import load_dataset
 from neuro_aws.backends.spiking.blocks import Drive
 from neuro_aws.backends.spiking.brian2_compat import brian2, chosen_target, emptied
 from neuro_aws.backends.spiking.cortex import Cortex
-from neuro_aws.backends.spiking.inputs import Timeline
+from neuro_aws.backends.spiking.inputs import Inputs
 from neuro_aws.backends.spiking.kernels import slope
 from neuro_aws.metrics.statistics import estimate
 from neuro_aws.plots.style import ARM_COLOURS, figure, save, styled
@@ -73,13 +73,13 @@ def one(animal: int, seconds: float) -> tuple[Array, Array]:
     chosen_target(plan.spec.spiking.target)
     b2, cortex = brian2(), Cortex(plan.spec, animal)
     dataset = load_dataset(plan.spec, animal, torch.device("cpu"))
-    timeline = Timeline(plan, animal, dataset, cortex)
+    timeline = Inputs(plan, animal, dataset, cortex)
     every = plan.spec.spiking.segment_steps
     top = cortex.layer(len(cortex.sizes) - 1)
     pool: Array | None = None
     for start in range(0, TRAINING * 10, every):
         drive, _ = timeline.drive(start, start + every, pool)
-        lived = cortex.live(drive, stream_key(animal, "three_factor", start), every)
+        lived = cortex.simulate(drive, stream_key(animal, "three_factor", start), every)
         waking = np.flatnonzero(drive.wake)
         counts = np.zeros((every, cortex.count))
         which = (lived.time / plan.spec.spiking.step).astype(int).clip(0, every - 1)
@@ -96,7 +96,7 @@ def one(animal: int, seconds: float) -> tuple[Array, Array]:
     gradient, count = np.zeros_like(before), 0
     for k in range(round(seconds * 10 / every)):
         drive = awake(timeline, every, TRAINING * 10 + k * every, cortex)
-        cortex.live(drive, stream_key(animal, "three_factor/awake", k), every)
+        cortex.simulate(drive, stream_key(animal, "three_factor/awake", k), every)
         cells, features = monitors["U"], monitors["f"]
         samples = len(cells.t)
         gradient += summed(cortex, *(np.asarray(v) for v in (
@@ -107,7 +107,7 @@ def one(animal: int, seconds: float) -> tuple[Array, Array]:
     return -update, gradient / count
 
 
-def awake(timeline: Timeline, steps: int, start: int, cortex: Cortex) -> Drive:
+def awake(timeline: Inputs, steps: int, start: int, cortex: Cortex) -> Drive:
     """Return steps of wake alone, with ACh and feedback frozen."""
     closed = np.zeros(steps)
     drive = Drive(

@@ -65,7 +65,7 @@ def alone(sizes: list[int], seconds: float) -> float:
     """Return the seconds that a cpp_standalone program runs for, its compilation left out."""
     with program() as built:
         made = cortex(sizes, "cython", seconds)
-        made.live(drive(made, round(seconds * 10)), 0, built=built)
+        made.simulate(drive(made, round(seconds * 10)), 0, built=built)
         return float(brian2().device._last_run_time)
 
 
@@ -85,14 +85,14 @@ def main() -> None:
                 continue
             made = cortex([int(n) for n in size.split("-")], target, arguments.seconds)
             cases[size, target] = made, drive(made, steps)
-            made.live(drive(made, steps), 0)
+            made.simulate(drive(made, steps), 0)
     taken: dict[tuple[str, str], list[float]] = {case: [] for case in cases}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for round_ in range(arguments.rounds):
         for case, (made, what) in list(cases.items()):
             chosen_target(case[1])
             begun = time.perf_counter()
-            made.live(what, 1 + round_)
+            made.simulate(what, 1 + round_)
             taken[case].append(time.perf_counter() - begun)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024
     print(f"peak memory grew by {grown:.0f} MB in {arguments.rounds} rounds (Linux)")

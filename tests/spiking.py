@@ -7,7 +7,7 @@ from neuro_aws.backends.rate.build import load_dataset
 from neuro_aws.backends.spiking import brian
 from neuro_aws.backends.spiking.blocks import GATES, Drive
 from neuro_aws.backends.spiking.cortex import Cortex
-from neuro_aws.backends.spiking.inputs import Timeline
+from neuro_aws.backends.spiking.inputs import Inputs
 from neuro_aws.protocol import Protocol
 
 TEXT = """
@@ -55,9 +55,9 @@ def drive(cortex: Cortex, steps: int, wake: float = 1.0, **gates: float) -> Driv
     )
 
 
-def timeline(*overrides: str) -> Timeline:
+def timeline(*overrides: str) -> Inputs:
     """Return what happens to the control arm of animal 0."""
     plan = protocol(*overrides).tree.arms["control"]
     brian.chosen_target(plan.spec.spiking.target)
     dataset = load_dataset(plan.spec, 0, torch.device("cpu"))
-    return Timeline(plan, 0, dataset, Cortex(plan.spec, 0))
+    return Inputs(plan, 0, dataset, Cortex(plan.spec, 0))

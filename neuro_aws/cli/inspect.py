@@ -5,7 +5,7 @@ import click
 
 @click.command("inspect")
 @click.argument("run")
-@click.option("--datasets", is_flag=True, help="List every dataset of one life.")
+@click.option("--datasets", is_flag=True, help="List every dataset of one branch.")
 def command(run: str, datasets: bool) -> None:
     """Show what RUN holds: how it was made, how it ended, what was recorded.
 
@@ -15,7 +15,7 @@ def command(run: str, datasets: bool) -> None:
     neuro-aws inspect runs/quickstart/20260101-120000-s0
     neuro-aws inspect RUN --datasets
     """
-    from neuro_aws.recording.reader import open_run, segment_name
+    from neuro_aws.recording.reader import group_name, open_run
 
     opened = open_run(run)
     data = opened.provenance
@@ -29,9 +29,9 @@ def command(run: str, datasets: bool) -> None:
     shown = False
     for animal in opened.animals:
         names = [t for t in opened.protocol.tree.trunks if opened.protocol.tree.trunks[t].stop]
-        for segment in [*names, *opened.arms]:
-            steps, listed = opened.held(animal, segment)
-            click.echo(f"  {segment_name(animal, segment)}: {steps} steps recorded")
+        for branch in [*names, *opened.arms]:
+            steps, listed = opened.held(animal, branch)
+            click.echo(f"  {group_name(animal, branch)}: {steps} steps recorded")
             if datasets and listed and not shown:
                 shown = True
                 for line in listed:

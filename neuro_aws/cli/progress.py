@@ -17,11 +17,11 @@ from neuro_aws.protocol.cost import Estimate
 
 
 class Bar:
-    """One bar for all animals and arms: steps lived, time left, segments finished."""
+    """One bar for all animals and arms: steps simulated, time left, branches finished."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.lived: dict[Task, int] = {}
+        self.done: dict[Task, int] = {}
         self.steps: dict[Task, int] = {}
         self.bar: Progress | None = None
         self.images_per_step = 0.0
@@ -47,20 +47,20 @@ class Bar:
         self.images_per_step = expected.images_per_step
 
     def _text(self) -> str:
-        ended = sum(n >= self.steps[t] for t, n in self.lived.items())
-        return f"lives {ended}/{len(self.steps)}, steps"
+        ended = sum(n >= self.steps[t] for t, n in self.done.items())
+        return f"branches {ended}/{len(self.steps)}, steps"
 
     def update(self, task: Task, steps: int, note: str) -> None:
         """Move the bar; say how many images a second are seen, and how learning goes."""
-        self.lived[task] = steps
+        self.done[task] = steps
         assert self.bar is not None
-        lived = sum(self.lived.values())
-        self.bar.update(self.row, completed=lived, description=self._text())
+        done = sum(self.done.values())
+        self.bar.update(self.row, completed=done, description=self._text())
         if note:
             self.bar.update(self.row, note=note)
         seconds = self.bar.tasks[self.row].elapsed or 0.0
         if seconds > 1:
-            rate = self.images_per_step * (lived - self.first) / seconds
+            rate = self.images_per_step * (done - self.first) / seconds
             self.bar.update(self.row, rate=f"{rate:,.0f} images/s")
 
     def end(self) -> None:

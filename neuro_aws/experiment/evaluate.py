@@ -1,22 +1,27 @@
 """Measuring again: the final state of every arm of a run, by any measure that fits."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
-import torch
 from threadpoolctl import threadpool_limits
 
-from neuro_aws.backends.rate.build import build_animal, device_of
-from neuro_aws.backends.rate.simulator import Place
+from neuro_aws.backends.base import make
+from neuro_aws.backends.rate.build import device_of, load_dataset
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.experiment.measuring import Measurer
-from neuro_aws.metrics import AGAINST_ONSET, MEASURES
 from neuro_aws.metrics.classifier import default_extractor
 from neuro_aws.metrics.extractor import Extractor, load_extractor
+from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.check import measure_faults
 from neuro_aws.protocol.columns import picture_shape
+from neuro_aws.protocol.vocabulary import AGAINST_ONSET, MEASURES
 from neuro_aws.recording import checkpoint
+from neuro_aws.recording.checkpoint import Place
 from neuro_aws.recording.reader import Run
+
+Settings = dict[str, Any]
+"""What measures are set to: repeats, samples, extractor."""
 
 
 @dataclass(frozen=True)
@@ -46,35 +51,28 @@ def evaluate(
     Where features were taken, the column ``extractor_hash`` names the weights of their network.
     """
     options = options or Options()
-    if run.protocol.spec.backend == "spiking":
-        raise NeuroAWSError(
-            "spiking lives are measured as they go, from their own spikes",
-            where=str(run.folder),
-            next_step="See metrics.csv, or put more into the protocol's `measure`",
-        )
     chosen = _chosen(run, measures, options)
     if arm is not None and arm not in run.arms:
         raise NeuroAWSError(f"no arm {arm!r}", next_step="Arms: " + ", ".join(run.arms))
-    device = device_of(options.device)
-    extractor = _extractor(run, options, device)
+    settings: Settings = {"repeats": options.repeats, "samples": options.samples}
+    if options.extractor is not None:
+        settings["extractor"] = _extractor(run, options.extractor, options.device)
     rows = []
     with threadpool_limits(1):  # as in the run: the same sums in the same order
         for animal in run.animals:
             for name in [arm] if arm else run.arms:
-                rows += _one(run, animal, name, chosen, options, extractor, device)
+                rows += _one(run, animal, name, chosen, options, dict(settings))
     columns = ["animal", "arm", "period", "cycle", "step", "name", "layer", "group", "value"]
     table = pd.DataFrame(rows, columns=[*columns, "extractor_hash"])
     return table if table["extractor_hash"].any() else table[columns]
 
 
-def _extractor(run: Run, options: Options, device: torch.device) -> Extractor | None:
-    if options.extractor is None:
-        return None
+def _extractor(run: Run, path: str, device: str) -> Extractor:
     shape = picture_shape(run.protocol.spec)
     if shape is None:
         raise NeuroAWSError("stimuli are no single pictures", where="--extractor")
     high, wide, channels = shape
-    return load_extractor(options.extractor, (channels, high, wide), device)
+    return load_extractor(path, (channels, high, wide), device_of(device))
 
 
 def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]:
@@ -104,47 +102,43 @@ def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]
 
 
 def _one(
-    run: Run,
-    animal: int,
-    arm: str,
-    measures: list[str],
-    options: Options,
-    extractor: Extractor | None,
-    device: torch.device,
+    run: Run, animal: int, arm: str, measures: list[str], options: Options, settings: Settings
 ) -> list[tuple[object, ...]]:
-    path = Place(run.folder, animal, arm).final
-    if options.state != "final":
-        name = f"{int(options.state):08d}" if options.state.isdigit() else options.state
-        path = path.with_name(f"{arm}.{name}.pt")
-        if not path.exists():
-            kept = sorted(p.name.split(".")[1] for p in path.parent.glob(f"{arm}.*.pt"))
-            raise NeuroAWSError(
-                f"no state {options.state!r} of {arm} was kept",
-                where="--state",
-                next_step="Kept: " + (", ".join(kept) or "only the final one (see `keep:`)"),
-            )
-    if not path.exists():
-        raise NeuroAWSError(
-            f"animal {animal} has not finished {arm}",
-            where=str(run.folder),
-            next_step=f"neuro-aws run --resume {run.folder}",
-        )
+    state, facts = checkpoint.load(_state_file(Place(run.folder, animal, arm), options.state))
     plan = run.protocol.tree.arms[arm]
-    saved = checkpoint.load(path, device)
-    living = build_animal(plan.spec, animal, device)
-    living.network.load_state_dict(saved["network"])
-    measurer = Measurer(run.protocol, plan, animal, living)
-    measurer.memory = dict(saved["memory"])
-    step = int(saved["step"])
-    last = plan.schedule.stretches[-1]
-    subject = measurer.subject(step)
-    subject.repeats, subject.samples = options.repeats, options.samples
-    if extractor is None and "frechet_distance" in measures:
-        extractor = default_extractor(living.dataset)
-    subject.extractor, named = extractor, extractor.hash if extractor is not None else ""
-    with torch.no_grad():
-        values = [v for name in measures for v in MEASURES[name](subject)]
+    dataset = None
+    if "frechet_distance" in measures:
+        dataset = load_dataset(plan.spec, animal, device_of(options.device))
+        settings.setdefault("extractor", default_extractor(dataset))
+    simulator = make(run.protocol, arm, animal, device=options.device, dataset=dataset)
+    simulator.load_state_dict(state)
+    period = plan.schedule.stretches[-1]
+    at = Moment(int(facts["step"]), period.name, period.cycles)
+    values = [v for name in measures for v in simulator.measure(name, at, settings)]
+    extractor = settings.get("extractor")
+    named = extractor.hash if extractor is not None else ""
     return [
-        (animal, arm, last.name, last.cycles, step, v.name, v.layer, v.group, v.value, named)
+        (animal, arm, at.period, at.cycle, at.step, v.name, v.layer, v.group, v.value, named)
         for v in values
     ]
+
+
+def _state_file(place: Place, wanted: str) -> Path:
+    """Return the file of the final state, or of one that was kept; refuse what is not there."""
+    if wanted == "final":
+        if not place.final.exists():
+            raise NeuroAWSError(
+                f"animal {place.animal} has not finished {place.branch}",
+                where=str(place.run),
+                next_step=f"neuro-aws run --resume {place.run}",
+            )
+        return place.final
+    kept = place.kept()
+    name = f"{int(wanted):08d}" if wanted.isdigit() else wanted
+    if name not in kept:
+        raise NeuroAWSError(
+            f"no state {wanted!r} of {place.branch} was kept",
+            where="--state",
+            next_step="Kept: " + (", ".join(kept) or "only the final one (see `keep:`)"),
+        )
+    return kept[name]

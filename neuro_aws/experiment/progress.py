@@ -15,7 +15,7 @@ class Progress(Interface):
         ...
 
     def update(self, task: Task, steps: int, note: str) -> None:
-        """So many steps of a task have been lived; ``note`` says how learning goes."""
+        """So many steps of a task have been simulated; ``note`` says how learning goes."""
         ...
 
     def end(self) -> None:

@@ -14,13 +14,21 @@ from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.progress import Progress, Silent
-from neuro_aws.experiment.workers import Job, StopOnSignal, Task, run_here, run_spread, tasks_of
+from neuro_aws.experiment.workers import (
+    Job,
+    StopOnSignal,
+    Task,
+    lock,
+    run_here,
+    run_spread,
+    tasks_of,
+)
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.cost import estimate
 from neuro_aws.recording import provenance
 from neuro_aws.recording.parts import consolidate, write_index
-from neuro_aws.recording.reader import Run, open_run, segment_name
+from neuro_aws.recording.reader import Run, group_name, open_run
 
 SAVE_SECONDS = 20.0
 log = logging.getLogger("neuro_aws")
@@ -112,7 +120,7 @@ def resume(
 def _follow(
     folder: Path, protocol: Protocol, options: Options, animals: list[int], arms: list[str]
 ) -> Run:
-    """Live the same animals as process 0 of a team, which alone writes; return its run."""
+    """Simulate the same animals as process 0 of a team, which alone writes; return its run."""
     from neuro_aws.backends.rate.distributed import leave
 
     job = Job(
@@ -125,7 +133,7 @@ def _follow(
     )
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
-        run_here(job, tasks_of(protocol, animals, arms), stop, lambda task, lived, note: None)
+        run_here(job, tasks_of(protocol, animals, arms), stop, lambda task, steps, note: None)
     leave()
     return open_run(folder)
 
@@ -161,8 +169,6 @@ def _new_folder(protocol: Protocol, options: Options) -> Path:
 
 
 def _continue(folder: Path, protocol: Protocol, options: Options, progress: Progress) -> Run:
-    from neuro_aws.backends.rate.simulator import lock
-
     with lock(folder / "run.lock", str(folder), seconds=15), _logged(folder):
         data = provenance.read(folder)
         if data["outcome"] == "finished":
@@ -172,7 +178,7 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
                 next_step=f"neuro-aws inspect {folder} shows it",
             )
         try:
-            finished = _live(folder, protocol, options, data, progress)
+            finished = _simulate(folder, protocol, options, data, progress)
         except BaseException as error:
             _outcome(folder, f"failed: {error}")
             log.error("failed: %s", error)
@@ -183,14 +189,14 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
             _outcome(folder, "stopped")
             log.info("stopped")
             raise Stopped(
-                "stopped; everything lived so far is saved",
+                "stopped; everything simulated so far is saved",
                 where=str(folder),
                 next_step=f"Go on with: neuro-aws run --resume {folder}",
             )
         return _finish(folder, protocol, data)
 
 
-def _live(
+def _simulate(
     folder: Path, protocol: Protocol, options: Options, data: dict[str, Any], progress: Progress
 ) -> bool:
     animals, arms = data["animals"], data["arms"]
@@ -213,12 +219,12 @@ def _live(
     )
     started, ended = time.monotonic(), set[Task]()
 
-    def report(task: Task, lived: int, note: str) -> None:
-        progress.update(task, lived, note)
-        if lived >= steps[task] and task not in ended:
+    def report(task: Task, done: int, note: str) -> None:
+        progress.update(task, done, note)
+        if done >= steps[task] and task not in ended:
             ended.add(task)
             seconds = time.monotonic() - started
-            log.info("animal %d %s lived (%.1f s)", task.animal, task.segment, seconds)
+            log.info("animal %d %s simulated (%.1f s)", task.animal, task.branch, seconds)
 
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
@@ -229,14 +235,13 @@ def _live(
 
 
 def _steps(protocol: Protocol, task: Task) -> int:
-    plan = protocol.tree.plan(task.segment)
+    plan = protocol.tree.plan(task.branch)
     return plan.stop - plan.first
 
 
 def _parts(folder: Path, tasks: list[Task]) -> dict[str, Path]:
     return {
-        segment_name(t.animal, t.segment): folder / "parts" / f"s{t.animal}" / t.segment
-        for t in tasks
+        group_name(t.animal, t.branch): folder / "parts" / f"s{t.animal}" / t.branch for t in tasks
     }
 
 
@@ -244,8 +249,8 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     tasks = tasks_of(protocol, data["animals"], data["arms"])
     columns = {}
     for t in tasks:
-        plan = protocol.tree.plan(t.segment)
-        columns[segment_name(t.animal, t.segment)] = backend_of(plan.spec).columns(plan.spec)
+        plan = protocol.tree.plan(t.branch)
+        columns[group_name(t.animal, t.branch)] = backend_of(plan.spec).columns(plan.spec)
     if (folder / "parts").exists():
         consolidate(
             folder / "recording.h5",

@@ -1,34 +1,40 @@
-"""Many segments of many animals: in this process, or spread over several."""
+"""Many branches of many animals: in this process, or spread over several."""
 
+import contextlib
+import fcntl
 import multiprocessing as mp
 import os
 import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import Protocol
+from neuro_aws.recording.checkpoint import Place
+
+LOCK_SECONDS = 15.0
 
 Report = Callable[["Task", int, str], None]
-"""Called with a task, how many of its steps have been lived, and how learning goes."""
+"""Called with a task, how many of its steps have been simulated, and how learning goes."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One segment of one animal."""
+    """One branch of one animal: a trunk or an arm."""
 
     animal: int
-    segment: str
+    branch: str
     after: str | None
-    """The segment it grows from, of the same animal."""
+    """The trunk it grows from, of the same animal."""
 
 
 @dataclass(frozen=True)
@@ -57,67 +63,82 @@ def tasks_of(protocol: Protocol, animals: list[int], arms: list[str]) -> list[Ta
     return tasks
 
 
-def live(
+def simulate(
     job: Job, task: Task, stopped: Callable[[], bool], report: Callable[[int, str], None]
 ) -> bool:
     """Run one task in this process, on one thread; say whether it came to its end."""
     import torch
     from threadpoolctl import threadpool_limits
 
-    from neuro_aws.backends.rate.build import device_of
+    from neuro_aws.backends.base import make
     from neuro_aws.backends.rate.distributed import join
     from neuro_aws.backends.rate.malloc import keep_memory
-    from neuro_aws.backends.rate.simulator import Life, Place, lock
+    from neuro_aws.experiment.branch import Branch
 
     torch.set_num_threads(1)
     keep_memory()
     protocol = Protocol.from_text(job.text, job.source, job.overrides)
     coarse = job.device.startswith("cuda") and protocol.spec.network.products == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = coarse
-    place = Place(job.run, task.animal, task.segment)
-    spiking = protocol.spec.backend == "spiking"
-    what = f"animal {task.animal}, {task.segment}"
+    place = Place(job.run, task.animal, task.branch)
     team = join(job.device)
-    held = lock(place.rolling.with_suffix(".lock"), what) if team.writes else nullcontext()
+    what = f"animal {task.animal}, {task.branch}"
+    held = lock(place.lock, what) if team.writes else nullcontext()
     with held, threadpool_limits(1):
-        if spiking:
-            from neuro_aws.backends.spiking.lives import life_of
+        simulator = make(protocol, task.branch, task.animal, device=job.device, team=team)
+        return Branch(protocol, place, simulator, job.save_seconds, team).run(stopped, report)
 
-            return life_of(protocol, place, job.save_seconds).run(stopped, report)
-        life = Life(protocol, place, device_of(job.device), job.save_seconds, team)
-        return life.run(stopped, report)
+
+@contextlib.contextmanager
+def lock(path: Path, what: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Hold a file lock; wait a little for a process that is just ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + seconds
+    with path.open("w") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise NeuroAWSError(
+                        f"{what} is being run by another process",
+                        next_step="Wait for it, or stop it, then --resume",
+                    ) from error
+                time.sleep(0.1)
+        yield
 
 
 def run_here(job: Job, tasks: list[Task], stop: threading.Event, report: Report) -> bool:
     """Run all tasks in this process, one after the other."""
-    return all(live(job, t, stop.is_set, lambda n, note, t=t: report(t, n, note)) for t in tasks)  # type: ignore[misc]
+    return all(simulate(job, task, stop.is_set, partial(report, task)) for task in tasks)
 
 
 _worker: dict[str, Any] = {}
 
 
 def _start_worker(stop: Any, reports: Any, parent: int) -> None:
-    """Make a worker deaf to Ctrl-C (its parent tells it to stop), able to report, and mortal."""
+    """Let a worker ignore Ctrl-C (its parent stops it), report, and end when its parent has."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _worker.update(stop=stop, reports=reports)
 
 
-def _die_with(parent: int) -> None:
+def _end_with(parent: int) -> None:
     """End this process soon after its parent has gone, whatever it is doing."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
 
 
-def _live_in_worker(job: Job, task: Task) -> bool:
+def _simulate_in_worker(job: Job, task: Task) -> bool:
     def stopped() -> bool:
         return bool(_worker["stop"].is_set())
 
     def report(steps: int, note: str) -> None:
         _worker["reports"].put((task, steps, note))
 
-    return live(job, task, stopped, report)
+    return simulate(job, task, stopped, report)
 
 
 def run_spread(
@@ -139,13 +160,13 @@ def run_spread(
                 ready = [t for t in waiting if t.after is None or (t.animal, t.after) in done]
                 for task in ready[: max(0, jobs - len(running))]:
                     waiting.remove(task)
-                    running[pool.submit(_live_in_worker, job, task)] = task
+                    running[pool.submit(_simulate_in_worker, job, task)] = task
                 ended, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 _drain(reports, report)
                 for future in ended:
                     task = running.pop(future)
                     finished = future.result() and finished
-                    done.add((task.animal, task.segment))
+                    done.add((task.animal, task.branch))
             _drain(reports, report)
         except BrokenProcessPool as error:
             raise NeuroAWSError(

@@ -40,7 +40,4 @@ MEASURES: dict[str, Measure] = {
 }
 """Every measure by the name a protocol gives it."""
 
-AGAINST_ONSET = ("target_cells", "dream_match")
-"""Measures that keep something at the onset of every arm."""
-
-__all__ = ["AGAINST_ONSET", "MEASURES", "Measure", "Memory", "Subject", "Value"]
+__all__ = ["MEASURES", "Measure", "Memory", "Subject", "Value"]

@@ -1,16 +1,14 @@
 """Watching a long training: loss of variety is reported when it happens, with step and layer."""
 
-import logging
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
-from neuro_aws.errors import NeuroAWSError
-from neuro_aws.metrics.subject import Subject
+from neuro_aws.metrics.subject import Subject, Value
 from neuro_aws.protocol.schema import Watch
 
 STIMULI = 500
-log = logging.getLogger("neuro_aws")
 
 
 def effective_rank(activity: Tensor) -> float:
@@ -21,30 +19,28 @@ def effective_rank(activity: Tensor) -> float:
     return float(gram.diagonal().sum() ** 2 / squares) if squares > 0 else 0.0
 
 
-def inspect(subject: Subject, rule: Watch) -> list[str]:
-    """Return the alarms of this moment: diversity of dreams, rank of inference, by layer."""
+def collapse(subject: Subject) -> Iterator[Value]:
+    """Variety of dreams and of inference, by layer.
+
+    ``dream_spread``: spread of dreams over that of waking (noise off), 1 as varied, 0 collapsed;
+    ``waking_rank``: effective rank of waking activity, in every layer above the stimulus.
+    """
     waking = [h[:STIMULI] for h in subject.waking()]
     dreams = subject.dreams(len(waking[0]), "watch")
-    found = []
     for layer, (h, dream) in enumerate(zip(waking, dreams, strict=True)):
-        spread = float(torch.sqrt(dream.var(0).sum() / h.var(0).sum()))
-        if not spread >= rule.diversity:
-            message = f"dreams have {spread:.2f} of waking's spread (limit {rule.diversity:g})"
-            found.append(f"mode collapse at step {subject.step}, layer {layer}: {message}")
-        rank = effective_rank(h)
-        if layer and not rank >= rule.rank:
-            message = f"waking activity has effective rank {rank:.1f} (limit {rule.rank:g})"
-            found.append(f"collapse at step {subject.step}, layer {layer}: {message}")
+        yield Value("dream_spread", float(torch.sqrt(dream.var(0).sum() / h.var(0).sum())), layer)
+        if layer:
+            yield Value("waking_rank", effective_rank(h), layer)
+
+
+def alarms(values: Iterable[Value], rule: Watch, step: int) -> list[str]:
+    """Return one line for each value below the protocol's limits, or not a number."""
+    found = []
+    for v in values:
+        if v.name == "dream_spread" and not v.value >= rule.diversity:
+            message = f"dreams have {v.value:.2f} of waking's spread (limit {rule.diversity:g})"
+            found.append(f"mode collapse at step {step}, layer {v.layer}: {message}")
+        if v.name == "waking_rank" and not v.value >= rule.rank:
+            message = f"waking activity has effective rank {v.value:.1f} (limit {rule.rank:g})"
+            found.append(f"collapse at step {step}, layer {v.layer}: {message}")
     return found
-
-
-def raise_or_report(alarms: list[str], rule: Watch, where: str) -> None:
-    """Log the alarms; stop the run if the protocol says so."""
-    for alarm in alarms:
-        log.warning("%s, %s", alarm, where)
-    if alarms and rule.stop:
-        raise NeuroAWSError(
-            alarms[0],
-            where=where,
-            next_step="watch.stop is set; what was lived is saved, --resume goes on from it",
-        )

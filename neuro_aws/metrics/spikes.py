@@ -72,6 +72,8 @@ class SpikeSubject:
     first_weights: Callable[[], Array] | None = None
     """F into layer 1, (post, pre), of a stimulus with two eyes."""
     seed: int = 0
+    onset: bool = False
+    """Whether this is the moment at which the arms part."""
 
     def relative(self, name: str, layer: int, value: float) -> float:
         """Return a value over the first one of its kind in this life."""
@@ -173,6 +175,8 @@ def spike_targets(subject: SpikeSubject) -> Iterator[Value]:
     if not len(subject.wake):
         return
     rates = subject.wake.counts.mean(0) / subject.seconds
+    if subject.onset:
+        subject.memory["onset"] = rates
     onset = subject.memory.get("onset")
     for name, target in subject.targets.items():
         cells = subject.layers[target.layer]

@@ -2,10 +2,11 @@
 
 import torch
 
-from neuro_aws.backends.rate.engine import Moment
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.model.state import NetworkState
 from neuro_aws.protocol import ArmPlan, Protocol, TrunkPlan
 from neuro_aws.protocol.perturb import Perturbation
+from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.targets import resolve
 
 
@@ -25,29 +26,29 @@ class TargetCheck:
             id(p): resolve(p.cells, plan.spec, animal) for p in self.all if p.cells is not None
         }
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, step: StepSpec, state: NetworkState) -> None:
         """Check the perturbations that act for the first time in this step."""
-        if not self.waiting or not moment.slots.gains:
+        if not self.waiting:
             return
         assert isinstance(self.plan, ArmPlan)
-        active = self.plan.active(moment.spec.period, moment.spec.cycle, moment.spec.phase)
+        active = self.plan.active(step.period, step.cycle, step.phase)
         for perturbation in [p for p in self.waiting if p in active]:
             self.waiting.remove(perturbation)
-            self._check(moment, perturbation, [p for p in self.all if p in active])
+            self._check(state, perturbation, [p for p in self.all if p in active])
 
-    def _check(self, moment: Moment, one: Perturbation, active: list[Perturbation]) -> None:
+    def _check(self, state: NetworkState, one: Perturbation, active: list[Perturbation]) -> None:
         layer, ids = self.cells[id(one)]
-        state = moment.state.layers[layer]
-        if one.factor == 0 and bool((state.soma[:, list(ids)] != 0).any()):
+        unit = state.layers[layer]
+        if one.factor == 0 and bool((unit.soma[:, list(ids)] != 0).any()):
             raise NeuroAWSError(f"cells {ids} of layer {layer} were to be silenced and still fire")
-        if state.drive is None or state.gain is None:
+        if unit.drive is None or unit.gain is None:
             return
-        rate = state.drive.rate
+        rate = unit.drive.rate
         wanted = torch.ones_like(rate[0])
         for p in active:
             if self.cells[id(p)].layer == layer:
                 wanted[list(self.cells[id(p)].ids)] *= p.factor
-        wrong = torch.nonzero((state.soma - rate * wanted).abs().amax(0) > 1e-5).flatten()
+        wrong = torch.nonzero((unit.soma - rate * wanted).abs().amax(0) > 1e-5).flatten()
         if len(wrong):
             raise NeuroAWSError(
                 f"a perturbation of layer {layer} did not do what it says to cells {wrong.tolist()}"

@@ -51,3 +51,9 @@ def write_png(path: Path, sheet: Bytes, scale: int = 2) -> None:
     temporary = path.with_suffix(".tmp")
     matplotlib.image.imsave(temporary, large, format="png")
     temporary.replace(path)
+
+
+def write_pictures(folder: Path, step: int, dreams: Bytes, predicted: Bytes) -> None:
+    """Write the dreams and the predictions of one moment as PNG files."""
+    write_png(folder / f"dreams_{step:08d}.png", tiled(dreams, 8))
+    write_png(folder / f"predicted_{step:08d}.png", strip(predicted))

@@ -100,3 +100,13 @@ def label(protocol: Protocol, perturbation: Perturbation) -> str:
     section = getattr(perturbation, perturbation.action)
     settings = section.model_dump(mode="json", exclude_defaults=True)
     return " ".join([perturbation.action, *(f"{k}={v}" for k, v in settings.items())])
+
+
+def in_words(perturbation: Perturbation) -> str:
+    """Return a perturbation in a few words, as recordings and figures name it."""
+    section = getattr(perturbation, perturbation.action)
+    settings = section.model_dump(mode="json", exclude_defaults=True)
+    words = " ".join(f"{key}={value}" for key, value in settings.items())
+    everywhere = len(perturbation.during) == len(Phase)
+    during = "" if everywhere else " in " + "+".join(perturbation.during)
+    return f"{perturbation.action} {words}{during}".replace("neuromodulator=", "")

@@ -143,3 +143,6 @@ VALUES: dict[str, str] = {
     "match_error_relative": "single_neuron",
 }
 """Every value in a table of results, with the measure that gives it."""
+
+AGAINST_ONSET = ("target_cells", "dream_match", "spike_targets")
+"""Measures that compare with the onset of the arm, and keep something then."""

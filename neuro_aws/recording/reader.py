@@ -16,16 +16,16 @@ from neuro_aws.recording import provenance
 STEP_GROUPS = ("neuromodulators", "plasticity")
 
 
-def segment_name(animal: int, segment: str) -> str:
-    """Return the group of one segment in recording.h5."""
-    return f"s{animal}/{segment}"
+def group_name(animal: int, branch: str) -> str:
+    """Return the group of one branch in recording.h5."""
+    return f"s{animal}/{branch}"
 
 
 class Run:
     """A run folder, finished or not.
 
     ``traces(animal, arm)`` gives ACh, release, gate and plasticity as an ``xarray.Dataset`` over
-    the whole life of an arm (common life first); ``metrics`` is a table of all measures.
+    all steps of an arm (those of its trunk first); ``metrics`` is a table of all measures.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -50,8 +50,8 @@ class Run:
         except OSError as error:
             raise NeuroAWSError(f"cannot be read ({error})", where=str(path)) from error
 
-    def segments(self, animal: int, arm: str) -> list[str]:
-        """Return the segments that make up an arm's life, in order."""
+    def branches(self, animal: int, arm: str) -> list[str]:
+        """Return the branches that lead to the end of an arm, in order: its trunk and its own."""
         if arm in self.protocol.tree.trunks:
             return [arm]
         if arm not in self.protocol.tree.arms:
@@ -60,15 +60,15 @@ class Run:
         return [plan.trunk, arm] if plan.branch > 0 else [arm]
 
     def read(self, animal: int, arm: str, path: str) -> np.ndarray[Any, Any]:
-        """Return one dataset over the whole life of an arm."""
+        """Return one dataset over all steps of an arm."""
         if animal not in self.animals:
             raise NeuroAWSError(
                 f"no animal {animal}", next_step="Animals: " + ", ".join(map(str, self.animals))
             )
         found = []
         with self._file() as file:
-            for segment in self.segments(animal, arm):
-                name = f"{segment_name(animal, segment)}/{path}"
+            for branch in self.branches(animal, arm):
+                name = f"{group_name(animal, branch)}/{path}"
                 try:
                     found.append(file[name][...])
                 except (KeyError, OSError):
@@ -132,7 +132,7 @@ class Run:
         )
 
     def intervals(self, animal: int, arm: str, table: str) -> pd.DataFrame:
-        """Return ``phases`` or ``perturbations`` of an arm's life: start, stop, label."""
+        """Return ``phases`` or ``perturbations`` of an arm: start, stop, label."""
         here = f"intervals/{table}"
         columns = {key: self.read(animal, arm, f"{here}/{key}") for key in ("start", "stop")}
         labels = [b.decode() for b in self.read(animal, arm, f"{here}/label").tolist()]
@@ -141,9 +141,9 @@ class Run:
     def _datasets(self, animal: int, arm: str, group: str) -> list[tuple[str, str, str]]:
         found: list[tuple[str, str, str]] = []
         with self._file() as file:
-            for segment in self.segments(animal, arm):
+            for branch in self.branches(animal, arm):
                 try:
-                    root = file[f"{segment_name(animal, segment)}/{group}"]
+                    root = file[f"{group_name(animal, branch)}/{group}"]
                 except (KeyError, OSError):
                     continue
 
@@ -156,8 +156,8 @@ class Run:
                 break
         return found
 
-    def held(self, animal: int, segment: str) -> tuple[int, list[str]]:
-        """Return how many steps of a segment are recorded, and a line about each dataset."""
+    def held(self, animal: int, branch: str) -> tuple[int, list[str]]:
+        """Return how many steps of a branch are recorded, and a line about each dataset."""
         lines: list[str] = []
 
         def note(name: str, item: object) -> None:
@@ -166,7 +166,7 @@ class Run:
 
         with self._file() as file:
             try:
-                group = file[segment_name(animal, segment)]
+                group = file[group_name(animal, branch)]
             except (KeyError, OSError):
                 return 0, []
             group.visititems(note)
@@ -176,18 +176,18 @@ class Run:
     def metrics(self) -> pd.DataFrame:
         """Return every measured value: animal, arm, period, cycle, step, name, layer, group, value.
 
-        Values of the common life stand under its own name (``common_life``).
+        Values of a trunk stand under its own name (``common``).
         """
         tables = []
         with self._file() as file:
             for animal in self.animals:
-                for segment in [*self.protocol.tree.trunks, *self.arms]:
+                for branch in [*self.protocol.tree.trunks, *self.arms]:
                     try:
-                        group = file[f"{segment_name(animal, segment)}/metrics"]
+                        group = file[f"{group_name(animal, branch)}/metrics"]
                     except (KeyError, OSError):
                         continue
                     if len(group["step"]):
-                        tables.append(_metrics_table(group, animal, segment))
+                        tables.append(_metrics_table(group, animal, branch))
         if not tables:
             return pd.DataFrame(columns=["animal", "arm", *METRIC_COLUMNS])
         return pd.concat(tables, ignore_index=True)

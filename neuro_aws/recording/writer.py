@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from neuro_aws.protocol.columns import Column
 from neuro_aws.recording.parts import PartWriter, Rows
 
+FLUSH_BYTES = 8_000_000
+"""Rows are written once so many bytes of them wait, or when the state is saved."""
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -22,12 +25,13 @@ class Mark:
 
 
 class Writer:
-    """The recording of one segment of one animal's life, whatever its columns are."""
+    """The recording of one branch of one animal, whatever its columns are."""
 
     def __init__(self, folder: Path, columns: Sequence[Column], first_part: int) -> None:
         self.folder = folder
         self.columns = columns
         self.next_part = first_part
+        self.bytes = 0
         self._rows: dict[str, list[Any]] = {column.path: [] for column in columns}
         self._part: PartWriter | None = None
         self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
@@ -36,6 +40,7 @@ class Writer:
     def put(self, path: str, value: Any) -> None:
         """Append one row to a dataset."""
         self._rows[path].append(value)
+        self.bytes += getattr(value, "nbytes", 8)
 
     def extend(self, path: str, rows: NDArray[Any]) -> None:
         """Write many rows to the disk at once, into a dataset that gets no single ones."""
@@ -113,3 +118,38 @@ class Writer:
     def forget(self) -> None:
         """Drop the rows gathered so far."""
         self._rows = {column.path: [] for column in self.columns}
+        self.bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Say whether enough has been gathered to be written."""
+        return self.bytes >= FLUSH_BYTES
+
+
+class Discard(Writer):
+    """A recording that nobody keeps: of a process that does not write, of a session in Python."""
+
+    def __init__(self) -> None:
+        self.next_part = self.bytes = 0
+
+    def put(self, path: str, value: Any) -> None:
+        """Do nothing."""
+
+    def extend(self, path: str, rows: NDArray[Any]) -> None:
+        """Do nothing."""
+
+    def mark(self) -> Mark:
+        """Return a mark of nothing."""
+        return Mark({}, {}, {})
+
+    def back_to(self, mark: Mark) -> None:
+        """Do nothing."""
+
+    def interval(self, table: str, start: int, stop: int, label: str) -> None:
+        """Do nothing."""
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def forget(self) -> None:
+        """Do nothing."""

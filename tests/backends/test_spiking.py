@@ -12,17 +12,16 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from neuro_aws.backends.spiking.files import load_state, save_state
 
 from neuro_aws import Options, resume, run
-from neuro_aws.backends.rate.simulator import Place
 from neuro_aws.backends.spiking import brian
 from neuro_aws.backends.spiking.cortex import Cortex
-from neuro_aws.backends.spiking.files import load_state, save_state
-from neuro_aws.backends.spiking.simulator import CortexLife
 from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.protocol import Protocol
 from neuro_aws.recording import parts
 from neuro_aws.recording.parts import gather
+from tests.branches import branch, finish
 from tests.conftest import ROOT
 from tests.spiking import TEXT, protocol
 
@@ -201,18 +200,16 @@ UNUSUAL = ("spiking.spikes=false", "spiking.dt=0.5", "spiking.step=70", "spiking
 
 @pytest.mark.parametrize("overrides", [(), UNUSUAL], ids=["usual", "unusual"])
 @pytest.mark.parametrize("patience", [0, 1, 2, 3, 5])
-def test_a_life_stopped_at_any_moment_is_taken_up_to_the_same_bits(tmp_path, overrides, patience):
-    """Before it began, between two stretches or inside one: what a cut one recorded is gone."""
+def test_a_branch_stopped_at_any_moment_is_taken_up_to_the_same_bits(tmp_path, overrides, patience):
+    """Before it began, between two blocks or inside one: what a cut one recorded is gone."""
     written = []
     for name in ("whole", "stopped"):
-        place = Place(tmp_path / name, 0, "common_life")
         if name == "stopped":
             asked = itertools.count()
-            life = CortexLife(protocol(*overrides), place)
-            assert not life.run(lambda n=asked: next(n) >= patience, lambda *a: None)
-        life = CortexLife(protocol(*overrides), place)
-        assert life.run(lambda: False, lambda *a: None)
-        written.append(gather(place.parts, life.writer.columns))
+            one = branch(protocol(*overrides), tmp_path / name)
+            assert not one.run(lambda n=asked: next(n) >= patience, lambda *a: None)
+        one = finish(branch(protocol(*overrides), tmp_path / name))
+        written.append(gather(one.place.parts, one.out.columns))
     assert written[0]["counts/layer0"].any()
     for path, rows in written[0].items():
         if "intervals" not in path:  # a part cuts them; they are joined in the end
@@ -226,9 +223,8 @@ def test_a_full_disk_is_told_before_it_is_written_to(tmp_path, monkeypatch):
     monkeypatch.setattr(
         parts.shutil, "disk_usage", lambda _: usage._replace(free=next(asked) < 9 and 10**9)
     )
-    life = CortexLife(protocol(), Place(tmp_path, 0, "common_life"))
     with pytest.raises(NeuroAWSError, match="no room left for the recording"):
-        life.run(lambda: False, lambda *a: None)
+        finish(branch(protocol(), tmp_path))
 
 
 def test_weights_are_kept_as_they_are_at_the_step_they_are_labelled_with(tmp_path):
@@ -250,7 +246,7 @@ def test_weights_are_kept_as_they_are_at_the_step_they_are_labelled_with(tmp_pat
 
 
 def test_a_fault_inside_brian2_is_one_line(monkeypatch, tmp_path):
-    monkeypatch.setattr(Cortex, "live", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(Cortex, "simulate", lambda *a, **k: 1 / 0)
     with pytest.raises(NeuroAWSError, match="Brian2 could not go on after step 0"):
         run(protocol(), options=Options(out=str(tmp_path), jobs=1))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neuro_aws.backends.spiking import kernels
-from neuro_aws.backends.spiking.blocks import GATES, Ears, Piece
+from neuro_aws.backends.spiking.blocks import GATES, Follower, Piece
 from neuro_aws.backends.spiking.cortex import Cortex
 from neuro_aws.backends.spiking.kernels import Neuron
 from neuro_aws.errors import NeuroAWSError
@@ -222,11 +222,11 @@ def test_what_cells_do_is_handed_on_every_half_second_and_nothing_is_lost(before
     """Memory must not grow with a segment; the pieces are the whole, from any start."""
     pieces: list[Piece] = []
     lived = []
-    for ears in (None, Ears(pieces.append)):
+    for follower in (None, Follower(pieces.append)):
         c = Cortex(protocol("spiking.segment=30").spec, 0, np.array([0, 64]))
         if before:
             c.live(drive(c, before), 7)
-        lived.append(c.live(drive(c, 32), 1, ears=ears))
+        lived.append(c.live(drive(c, 32), 1, follower=follower))
     whole, gone = lived
     assert len(gone.time) == 0
     assert max(np.ptp(p.time) for p in pieces if len(p.time)) <= 500

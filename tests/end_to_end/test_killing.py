@@ -11,15 +11,17 @@ from pathlib import Path
 
 import h5py
 import pytest
-import torch
 
 from neuro_aws import Options, open_run, run
-from neuro_aws.backends.rate.simulator import Life, Place, lock
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.compare import bits
 from neuro_aws.experiment.run import Stopped, resume
+from neuro_aws.experiment.workers import lock
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.branches import TRUNK
+from neuro_aws.recording.checkpoint import Place
 from neuro_aws.recording.parts import drop_after, parts
+from tests.branches import OneStep, branch, finish, stop
 from tests.conftest import TINY
 
 
@@ -125,25 +127,19 @@ def test_two_processes_cannot_run_one_folder(tmp_path):
 
 
 def test_a_broken_checkpoint_is_named(tmp_path, tiny):
-    place = Place(tmp_path, 0, "common_life")
+    place = Place(tmp_path, 0, TRUNK)
     place.rolling.parent.mkdir(parents=True)
     place.rolling.write_bytes(b"not a checkpoint")
-    life = Life(tiny, place, torch.device("cpu"))
     with pytest.raises(NeuroAWSError, match="checkpoint cannot be read"):
-        life.run(lambda: False, lambda n, note: None)
+        finish(branch(tiny, tmp_path))
 
 
 def test_parts_after_the_checkpoint_are_dropped(tmp_path, tiny):
-    life = Life(tiny, Place(tmp_path, 0, "common_life"), torch.device("cpu"))
-    life._take_up()
-    for _ in range(3):
-        life.engine.step(life.step)
-        life.step += 1
-        life.recorder.flush()
-    assert len(parts(life.place.parts)) == 3
-    drop_after(life.place.parts, 1, life.recorder.columns)
-    assert len(parts(life.place.parts)) == 1
-    with h5py.File(life.place.parts / "master.h5") as file:
+    one = stop(branch(tiny, tmp_path, pace=OneStep(0.0)), 3)
+    assert len(parts(one.place.parts)) == 4
+    drop_after(one.place.parts, 1, one.out.columns)
+    assert len(parts(one.place.parts)) == 1
+    with h5py.File(one.place.parts / "master.h5") as file:
         assert file["neuromodulators/step"][...].tolist() == [0]
 
 

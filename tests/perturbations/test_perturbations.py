@@ -5,11 +5,11 @@ import torch
 
 from neuro_aws.backends.rate.build import build_animal
 from neuro_aws.backends.rate.engine import Engine, Streams
-from neuro_aws.backends.rate.simulator import Life, Place
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.perturbations import slots
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Projection
 from neuro_aws.protocol import Protocol
+from tests.branches import branch, finish
 from tests.conftest import TINY
 
 BINOCULAR = TINY.replace(
@@ -108,15 +108,13 @@ def test_any_layer_and_explicit_ids(cells):
 
 
 def test_the_run_itself_checks_its_targets(tmp_path, tiny):
-    life = Life(tiny, Place(tmp_path, 0, "rem_silenced"), torch.device("cpu"))
-    wrong = life._make_slots(1, REM, (0,))
+    finish(branch(tiny, tmp_path))
+    one = branch(tiny, tmp_path, "rem_silenced")
+    wrong = one.simulator._make_slots(1, REM, (0,))
     wrong.gains[1] = torch.roll(wrong.gains[1], 1)  # the neighbours instead
-    life._slots_of = lambda *key: wrong
-    Life(tiny, Place(tmp_path, 0, "common_life"), torch.device("cpu")).run(
-        lambda: False, lambda n, note: None
-    )
+    one.simulator._slots_of = lambda *key: wrong
     with pytest.raises(NeuroAWSError, match="silenced and still fire|did not do"):
-        life.run(lambda: False, lambda n, note: None)
+        finish(one)
 
 
 @pytest.mark.parametrize("credit", ["layer", "scalar", "backprop", "layer_random"])

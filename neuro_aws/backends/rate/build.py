@@ -296,12 +296,14 @@ class Animal:
     dataset: Dataset
 
 
-def build_animal(spec: ProtocolSpec, animal: int, device: torch.device) -> Animal:
-    """Return one animal at birth."""
+def build_animal(
+    spec: ProtocolSpec, animal: int, device: torch.device, dataset: Dataset | None = None
+) -> Animal:
+    """Return one animal with initial weights; its stimuli are the protocol's, or those given."""
     network = build_network(spec.network, spec.algorithm, animal, device)
     return Animal(
         network,
         build_algorithm(spec.algorithm, spec.network),
         build_updates(spec.algorithm, network),
-        load_dataset(spec, animal, device),
+        load_dataset(spec, animal, device) if dataset is None else dataset,
     )

@@ -1,31 +1,29 @@
 """What is recorded of a rate network, step by step."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from neuro_aws.backends.rate.engine import Moment
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, Projection
-from neuro_aws.protocol.columns import PHASE_CODES, layout, recorded_units, weight_shapes
+from neuro_aws.protocol.columns import PHASE_CODES, recorded_units
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.recording.writer import Writer
 
 
-class Recorder(Writer):
-    """The recording of one segment of one animal's life."""
+class Recorder:
+    """What goes into the recording of one branch of one animal, step by step."""
 
-    def __init__(self, folder: Path, spec: ProtocolSpec, network: Network, first_part: int) -> None:
-        super().__init__(folder, layout(spec), first_part)
-        self.bytes = 0
+    def __init__(self, spec: ProtocolSpec, network: Network, out: Writer) -> None:
         self.spec = spec
         self.network = network
-        self._weights = list(weight_shapes(spec))
+        self.out = out
         self._names = self._plasticity_names()
         self._counts = {
             FEEDFORWARD: [len(layer.feedforward) for layer in network.layers],
@@ -33,6 +31,20 @@ class Recorder(Writer):
             DISCRIMINATOR: [1] * (network.depth + 1),
         }
         self._spans = {p: [t.numel() for t in network.parameters(p)] for p in network.projections}
+
+    def step(self, moment: Moment, perturbations: Iterable[str]) -> None:
+        """Record what the protocol asks for of one step."""
+        spec, record = moment.spec, self.spec.record
+        if spec.nth % record.ach.every == 0:
+            self.signals(spec, moment.ach)
+        if spec.nth % record.plasticity.every == 0:
+            self.plasticity(spec, moment.deltas, moment.changes)
+        if record.activity:
+            self.activity(spec, moment.state)
+        here, after = spec.step, spec.step + 1
+        self.out.interval("phases", here, after, str(spec.phase))
+        for words in perturbations:
+            self.out.interval("perturbations", here, after, words)
 
     def _plasticity_names(self) -> dict[Projection, list[str]]:
         pairs = range(self.network.depth)
@@ -46,27 +58,29 @@ class Recorder(Writer):
 
     def signals(self, spec: StepSpec, ach: AcetylcholineSignal) -> None:
         """Record ACh, its release and its gate."""
+        put = self.out.put
         here = "neuromodulators"
         spread, mean = torch.std_mean(ach.own.reading.level)
         gate = ach.gate if isinstance(ach.gate, float) else float(ach.gate.mean())
-        self.put(f"{here}/step", spec.step)
-        self.put(f"{here}/phase", PHASE_CODES[spec.phase])
-        self.put(f"{here}/ach", mean.item())
-        self.put(f"{here}/ach_spread", spread.item())
-        self.put(f"{here}/release", ach.release.mean().item())
-        self.put(f"{here}/gate", gate)
+        put(f"{here}/step", spec.step)
+        put(f"{here}/phase", PHASE_CODES[spec.phase])
+        put(f"{here}/ach", mean.item())
+        put(f"{here}/ach_spread", spread.item())
+        put(f"{here}/release", ach.release.mean().item())
+        put(f"{here}/gate", gate)
 
     def plasticity(self, spec: StepSpec, deltas: Deltas, changes: Changes) -> None:
         """Record the teaching signal's size, and raw and applied changes by layer."""
-        self.put("plasticity/step", spec.step)
-        self.put("plasticity/phase", PHASE_CODES[spec.phase])
+        put = self.out.put
+        put("plasticity/step", spec.step)
+        put("plasticity/phase", PHASE_CODES[spec.phase])
         taught = deltas[FEEDFORWARD].teaching if FEEDFORWARD in deltas else None
         lengths = [0.0] * self.network.depth
         if taught is not None:
             root = taught[0].shape[0] ** 0.5
             lengths = [x / root for x in torch.stack(torch._foreach_norm(taught)).tolist()]
         for layer, length in enumerate(lengths, start=1):
-            self.put(f"plasticity/layer{layer}/teaching", length)
+            put(f"plasticity/layer{layer}/teaching", length)
         for projection, names in self._names.items():
             delta, change = deltas.get(projection), changes.get(projection)
             self._sizes(names, "raw", projection, delta.tensors if delta else None)
@@ -82,24 +96,25 @@ class Recorder(Writer):
     ) -> None:
         if tensors is None:
             for name in names:
-                self._rows[f"{name}_{kind}"].append(0.0)
+                self.out.put(f"{name}_{kind}", 0.0)
             return
         squares = [x * x for x in torch.stack(torch._foreach_norm(list(tensors))).tolist()]
         start = 0
         for name, size in zip(names, self._counts[projection], strict=True):
-            self._rows[f"{name}_{kind}"].append(sum(squares[start : start + size]) ** 0.5)
+            self.out.put(f"{name}_{kind}", sum(squares[start : start + size]) ** 0.5)
             start += size
 
     def activity(self, spec: StepSpec, state: NetworkState) -> None:
         """Record batch means of somata and dendrites of the chosen units."""
+        put = self.out.put
         for record in self.spec.record.activity:
             if spec.nth % record.every:
                 continue
             here, layer = f"activity/layer{record.layer}", state.layers[record.layer]
             units = recorded_units(record, self.spec)
-            self.put(f"{here}/step", spec.step)
-            self.put(f"{here}/soma", _by_unit(layer.soma)[units].cpu().numpy())
-            self.put(f"{here}/dendrite", self._dendrite(state, record.layer, units))
+            put(f"{here}/step", spec.step)
+            put(f"{here}/soma", _by_unit(layer.soma)[units].cpu().numpy())
+            put(f"{here}/dendrite", self._dendrite(state, record.layer, units))
 
     def _dendrite(self, state: NetworkState, layer: int, units: list[int]) -> Any:
         if layer == self.network.depth:
@@ -108,32 +123,6 @@ class Recorder(Writer):
         if predicted is None:
             predicted = self.network.layers[layer].predict(state.layers[layer + 1].soma)
         return _by_unit(predicted.rate)[units].cpu().numpy()
-
-    def weights(self, step: int) -> None:
-        """Record all weights."""
-        tensors = [t for p in self.network.projections for t in self.network.parameters(p)]
-        self.put("weights/step", step)
-        for name, tensor in zip(self._weights, tensors, strict=False):
-            kept = tensor.detach().cpu().numpy().astype("f4")
-            self.bytes += kept.nbytes
-            self.put(f"weights/{name}", kept)
-
-    def images(self, step: int, dreams: Tensor, predicted: Tensor) -> None:
-        """Record pictures of dreams and of predictions."""
-        self.put("images/step", step)
-        for name, pictures in (("dreams", dreams), ("predicted", predicted)):
-            self.bytes += pictures.numel()
-            self.put(f"images/{name}", pictures.numpy())
-
-    def forget(self) -> None:
-        """Drop the rows gathered so far."""
-        super().forget()
-        self.bytes = 0
-
-    @property
-    def rows(self) -> int:
-        """Rows of the fastest dataset that wait to be written."""
-        return len(self._rows["neuromodulators/step"])
 
 
 def _by_unit(activity: Tensor) -> Tensor:

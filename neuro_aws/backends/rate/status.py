@@ -1,27 +1,28 @@
-"""How learning goes, in a few words, for whoever watches."""
+"""How learning goes, in a few words."""
 
 from torch import Tensor
 
 from neuro_aws.backends.rate.engine import Moment
+from neuro_aws.model.state import NetworkState
 from neuro_aws.phase import Phase
 
 
-class Note:
+class Status:
     """The ACh gap and the summed prediction error of the last steps of wake and REM."""
 
     def __init__(self) -> None:
         self._level: dict[Phase, Tensor] = {}
         self._error = ""
 
-    def hear(self, moment: Moment) -> None:
+    def note(self, moment: Moment) -> None:
         """Remember D of a step; nothing is computed, and no activity is held on to."""
         self._level[moment.spec.phase] = moment.ach.own.reading.level
 
-    def of(self, moment: Moment) -> str:
-        """Return the note after a step; the error is that of the last one asked about in wake."""
+    def of(self, state: NetworkState) -> str:
+        """Return the words after a step; the error is that of the last one asked about in wake."""
         errors = [
             float((layer.soma - layer.dendrite.rate).square().mean())
-            for layer in moment.state.layers
+            for layer in state.layers
             if layer.dendrite is not None
         ]
         if errors:

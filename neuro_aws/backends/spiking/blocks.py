@@ -39,10 +39,10 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Ears:
-    """How a segment is followed while it is lived."""
+class Follower:
+    """How a segment is followed while it is result."""
 
-    hear: Callable[[Piece], None]
+    receive: Callable[[Piece], None]
     stopped: Callable[[], bool] = lambda: False
     """Asked at every piece: should it be cut short?"""
     rows: frozenset[int] = frozenset()
@@ -50,11 +50,11 @@ class Ears:
 
 
 @dataclass(frozen=True)
-class Lived:
+class BlockResult:
     """What a segment gave: spikes, and what was read at every tick and at every step's end."""
 
     time: Array
-    """Of every spike, ms from the start of the segment; none if they were heard as it was lived."""
+    """Of every spike, ms from the start of the segment; none if they were handed on meanwhile."""
     neuron: Array
     level: Array
     """ACh at every tick."""

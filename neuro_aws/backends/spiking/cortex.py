@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from neuro_aws.backends.spiking import equations
-from neuro_aws.backends.spiking.blocks import GATES, STREAM, Drive, Ears, Lived
+from neuro_aws.backends.spiking.blocks import GATES, STREAM, BlockResult, Drive, Follower
 from neuro_aws.backends.spiking.brian2_compat import (
     Array,
     State,
@@ -18,7 +18,7 @@ from neuro_aws.backends.spiking.brian2_compat import (
     writes_programs,
 )
 from neuro_aws.backends.spiking.kernels import Neuron, potential_at
-from neuro_aws.backends.spiking.monitors import Watch
+from neuro_aws.backends.spiking.monitors import Monitors
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.rng import SPIKING_INITIAL, numpy_generator
 
@@ -26,7 +26,7 @@ KEPT = {
     "cortex": [
         *("A_f", "B_f", "A_d", "B_d", "A_p", "B_p", "trace", "U", "V_star", "rest"),
         *("bias", "bias_dendrite", "s_d", "s_f", "score_d", "score_f"),
-        *("fired", "heard", "delta"),
+        *("fired", "received", "delta"),
     ],
     "feedforward": ["w", "eligibility"],
     "feedback": ["w"],
@@ -50,9 +50,9 @@ class Cortex:
         clocks = self._clocks()
         self._clock, self._tick = clocks[:2]
         self._build(numpy_generator(animal, SPIKING_INITIAL))
-        self.watch = Watch(self.objects, self.section, traced, *clocks[1:])
-        self.network = self.b2.Network(*self.objects.values(), *self.watch.objects.values())
-        self._wind_up()
+        self.monitors = Monitors(self.objects, self.section, traced, *clocks[1:])
+        self.network = self.b2.Network(*self.objects.values(), *self.monitors.objects.values())
+        self._first_time_step()
 
     def layer(self, index: int) -> slice:
         """Return where a layer's neurons stand."""
@@ -61,7 +61,7 @@ class Cortex:
     def weights(self, projection: str, index: int, seen: State | None = None) -> Array:
         """Return weights as (post, pre): feedforward into ``index`` or feedback into it.
 
-        Those of now, or ``seen``: what ``Lived.weights`` has of an earlier moment.
+        Those of now, or ``seen``: what ``BlockResult.weights`` has of an earlier moment.
         """
         w = np.asarray(self.objects[projection].w[:]) if seen is None else seen[projection]
         below = index - 1 if projection == "feedforward" else index
@@ -101,7 +101,7 @@ class Cortex:
         self.objects |= {"ach": ach, "cortex": cells}
         self._connect(cells, draws)
         self._read(cells, ach, draws)
-        self._beats()
+        self._updates()
 
     def potential_of(self, rate: Array) -> Array:
         """Return the drive that makes a cell fire at a rate (Hz), by the steady state of U."""
@@ -151,7 +151,7 @@ class Cortex:
         readout.connect()
         self.objects |= {"features": features, "reads": reads, "readout": readout}
 
-    def _beats(self) -> None:
+    def _updates(self) -> None:
         """Say what happens at every time step, and at every tick in what order."""
         o, e = self.objects, equations
         o["cortex"].run_regularly(e.STEP, name="step", **self._clock)
@@ -165,7 +165,7 @@ class Cortex:
         for k, (name, code) in enumerate(order):
             o[name].run_regularly(code, name=f"tick_{k}", order=k, **tick)
 
-    def _wind_up(self) -> None:
+    def _first_time_step(self) -> None:
         """Live one time step of nothing, then be as at birth: Brian2's ticks fall on 0, 5, 10 ms.
 
         A life that begins one time step late has its ticks, and the ends of its steps, at the end
@@ -179,7 +179,7 @@ class Cortex:
         )  # fmt: skip
         rows = self.section.segment_steps
         namespace = self.constants() | self.tables(drive, rows) | {"first_step": 0}
-        watching = list(self.watch.objects.values())
+        watching = list(self.monitors.objects.values())
         for watcher in watching:
             watcher.active = False
         self.network.run(self.section.dt * self.b2.ms, namespace=namespace)
@@ -206,29 +206,29 @@ class Cortex:
             "eta_h": rates.homeostasis, "eta_a": rates.ach,
         }  # fmt: skip
 
-    def live(
+    def simulate(
         self,
         drive: Drive,
         seed: int,
         rows: int | None = None,
-        ears: Ears | None = None,
+        follower: Follower | None = None,
         built: Callable[[], None] | None = None,
-    ) -> Lived:
-        """Live one segment; its tables are filled up to ``rows`` steps, so that code is reused.
+    ) -> BlockResult:
+        """Simulate one block; its tables are filled up to ``rows`` steps, so that code is reused.
 
-        ``ears`` follow it as it is lived; ``built`` makes and runs the program, where Brian2 writes
-        one (standalone), and nothing can be followed.
+        ``follower`` receives what happens meanwhile; ``built`` makes and runs the program, where
+        Brian2 writes one (standalone), and nothing can be followed.
         """
         b2, steps = self.b2, len(drive.wake)
         b2.seed(seed % 2**32)
         start = now(self.network)
-        self.watch.begin(start, ears)
+        self.monitors.begin(start, follower)
         first = {"first_step": round(start / self.section.dt)}  # of the cells' clock
         namespace = self.constants() | self.tables(drive, rows or steps) | first
         self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
         if built is not None:
             built()
-        return self.watch.end(alone=built is not None)
+        return self.monitors.end(alone=built is not None)
 
     def finite(self, name: str) -> bool:
         """Say whether the weights of some synapses are numbers."""

@@ -54,7 +54,7 @@ score_d : 1
 score_f : 1
 fired : 1
 expected : 1
-heard : 1
+received : 1
 release : 1 (linked)
 delta : 1
 """
@@ -108,7 +108,7 @@ FEEDFORWARD = "w : 1\neligibility : 1"
 FEEDFORWARD_SPIKE = "A_f_post += w\nB_f_post += w"
 FEEDFORWARD_TICK = """
 here = (t_in_timesteps - first_step) * dt
-eligibility = eligibility * decay_eligibility + wake_t(here) * score_f_post * heard_pre
+eligibility = eligibility * decay_eligibility + wake_t(here) * score_f_post * received_pre
 w = w - eta_f * gate_f_t(here) * delta_post * eligibility
 """
 
@@ -116,7 +116,7 @@ FEEDBACK = "w : 1"
 FEEDBACK_SPIKE = "A_d_post += w\nB_d_post += w"
 FEEDBACK_TICK = """
 here = (t_in_timesteps - first_step) * dt
-w = w + eta_b * gate_b_t(here) * score_d_post * heard_pre
+w = w + eta_b * gate_b_t(here) * score_d_post * received_pre
 """
 
 HEAR = "delta = release"
@@ -128,7 +128,7 @@ bias = bias + hidden * eta_h * gate_h_t(here) * (target_per_tick - fired)
 score_d = 0
 score_f = 0
 fired = 0
-heard = psp_scale * (A_p - B_p)
+received = psp_scale * (A_p - B_p)
 """
 
 FEATURES = """

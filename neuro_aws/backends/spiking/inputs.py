@@ -25,7 +25,7 @@ from neuro_aws.stimuli.dataset import Dataset
 NO_LABEL = -1
 
 
-class Timeline:
+class Inputs:
     """What happens to one animal, step by step."""
 
     def __init__(

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro_aws.backends.spiking.blocks import Ears, Lived, Piece
+from neuro_aws.backends.spiking.blocks import BlockResult, Follower, Piece
 from neuro_aws.backends.spiking.brian2_compat import Array, State, brian2, emptied, writes_programs
 from neuro_aws.protocol.spiking import SpikingSection
 
@@ -12,7 +12,7 @@ Clock = dict[str, Any]
 """A Brian2 clock by the keyword it is given with."""
 
 
-class Watch:
+class Monitors:
     """Monitors of spikes, potentials and ACh, and two functions that Brian2 calls."""
 
     def __init__(
@@ -24,7 +24,7 @@ class Watch:
         step: Clock,
         stream: Clock,
     ) -> None:
-        """Watch Brian2's objects ``seen``; spikes are handed on by the clock ``stream``."""
+        """Monitors Brian2's objects ``seen``; spikes are handed on by the clock ``stream``."""
         b2 = self.b2 = brian2()
         self.seen, self.section = seen, section
         late = {"when": "end", "order": 100}
@@ -46,20 +46,20 @@ class Watch:
             for name, call, clock in (("stream", self._stream, stream), ("look", self._look, step)):
                 self.objects[name] = b2.NetworkOperation(call, name=name, **clock, **late)
 
-    def begin(self, start: float, ears: Ears | None) -> None:
+    def begin(self, start: float, follower: Follower | None) -> None:
         """Get ready for a segment that starts at ``start`` ms of Brian2's clock."""
         self._pieces: list[Piece] = []
-        self._ears = ears or Ears(self._pieces.append)
+        self._follower = follower or Follower(self._pieces.append)
         self._start = start
         self._weights: dict[int, State] = {}
         self.seen["cortex"].expected = 0.0
 
-    def end(self, alone: bool) -> Lived:
-        """Return what the segment gave; ``alone``: a program has lived it at one go."""
-        self._ears.hear(self._piece())
+    def end(self, alone: bool) -> BlockResult:
+        """Return what the segment gave; ``alone``: a program has result it at one go."""
+        self._follower.receive(self._piece())
         o = self.objects
         expected = np.asarray(o["expected"].expected).T
-        lived = Lived(
+        result = BlockResult(
             np.concatenate([np.zeros(0), *(piece.time for piece in self._pieces)]),
             np.concatenate([np.zeros(0, "i4"), *(piece.neuron for piece in self._pieces)]),
             np.asarray(o["ach_trace"].level)[0].copy(),
@@ -69,22 +69,22 @@ class Watch:
         )
         if not alone:
             emptied(o)
-        return lived
+        return result
 
     def _stream(self) -> None:
         """Hand on what cells did and forget it: memory must not grow with a segment."""
-        self._ears.hear(self._piece())
+        self._follower.receive(self._piece())
         emptied(
             {name: self.objects[name] for name in ("spikes", "potentials") if name in self.objects}
         )
-        if self._ears.stopped():
+        if self._follower.stopped():
             self.b2.stop()
 
     def _look(self, t: Any) -> None:
         """Keep the weights as they are at the end of a step, where that is asked for."""
         ended = float(t / self.b2.ms) + self.section.dt - self._start
         row = round(ended / self.section.step)
-        if row in self._ears.rows:
+        if row in self._follower.rows:
             self._weights[row] = {
                 name: np.array(self.seen[name].w[:]) for name in ("feedforward", "feedback")
             }

@@ -92,7 +92,7 @@ KEPT = {
 
 
 @dataclass(frozen=True)
-class NeuronLived:
+class NeuronResult:
     """Potentials at every time step, and the spikes (ms from the stretch's start)."""
 
     soma: Array
@@ -164,9 +164,9 @@ class TaughtNeuron:
         if row in self._asked:
             self._seen[row] = self.weights()
 
-    def live(
+    def simulate(
         self, awake: Array, eta: Array, seed: int, rows: int, asked: frozenset[int] = frozenset()
-    ) -> NeuronLived:
+    ) -> NeuronResult:
         """Live one stretch: ``awake`` and ``eta`` by step; tables are filled up to ``rows``.
 
         ``asked``: after how many of its steps weights are to be kept.
@@ -196,14 +196,14 @@ class TaughtNeuron:
         }  # fmt: skip
         self.network.run(steps * self.section.step * b2.ms, namespace=namespace)
         o = self.objects
-        lived = NeuronLived(
+        result = NeuronResult(
             np.asarray(o["potentials"].U)[0].copy(),
             np.asarray(o["potentials"].V_star)[0].copy(),
             np.rint((np.asarray(o["spikes"].t / b2.ms) - start) / h) * h,
             self._seen,
         )
         emptied(o)
-        return lived
+        return result
 
     def state(self) -> State:
         """Return every variable that life changes."""

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from neuro_aws.backends.spiking.blocks import Drive, Ears, Lived
+from neuro_aws.backends.spiking.blocks import BlockResult, Drive, Follower
 from neuro_aws.backends.spiking.brian2_compat import Array, State, brian2
 from neuro_aws.backends.spiking.cortex import Cortex
 from neuro_aws.protocol.schema import ProtocolSpec
@@ -23,15 +23,15 @@ def program() -> Iterator[Callable[[], None]]:
             b2.set_device("runtime")
 
 
-def live_standalone(
+def simulate_standalone(
     spec: ProtocolSpec,
     animal: int,
     traced: Array,
     state: State,
     drive: Drive,
     seed: int,
-    ears: Ears,
-) -> tuple[Lived, State]:
+    follower: Follower,
+) -> tuple[BlockResult, State]:
     """Live a stretch from a state; return what it gave and the state after it.
 
     Nothing can look into the program while it runs, so there is nothing to stop or to save before
@@ -40,4 +40,4 @@ def live_standalone(
     with program() as built:
         cortex = Cortex(spec, animal, traced)
         cortex.load(state)
-        return cortex.live(drive, seed, ears=ears, built=built), cortex.state()
+        return cortex.simulate(drive, seed, follower=follower, built=built), cortex.state()

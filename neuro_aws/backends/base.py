@@ -1,0 +1,90 @@
+"""What a simulator is to everything above it: one animal in one branch of an experiment.
+
+A simulator computes; it never decides when to stop, to save or to measure. ``experiment/branch.py``
+does, and it knows every simulator by this interface alone. Its table is ``protocol/backends.py``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
+
+from neuro_aws.protocol.agenda import Moment
+from neuro_aws.protocol.registry import load
+from neuro_aws.recording.writer import Writer
+
+if TYPE_CHECKING:
+    from neuro_aws.backends.rate.distributed import Team
+    from neuro_aws.metrics.subject import Value
+    from neuro_aws.protocol import Protocol as Experiment
+    from neuro_aws.stimuli.dataset import Dataset
+
+Array = NDArray[Any]
+State = dict[str, Array]
+"""All that simulating changes, as flat arrays by name: what a checkpoint holds."""
+
+
+class Simulator(Protocol):
+    """One animal, one branch; rate network, spiking cortex and single neuron are three of them.
+
+    Constructed as ``Simulator(protocol, branch, animal, device=, dataset=, team=)``, at step 0 with
+    initial weights, whatever the branch; its state is loaded after.
+    """
+
+    def advance(self, start: int, stop: int, out: Writer, should_stop: Callable[[], bool]) -> int:
+        """Simulate from ``start`` and record into ``out``; return the step reached.
+
+        That is ``stop``, or a later one where steps are simulated in blocks; or an earlier one if
+        ``should_stop`` said so: the state is then that of the step returned, and ``out`` holds
+        nothing beyond it. A number that is no longer finite raises.
+        """
+        ...
+
+    def state_dict(self) -> State:
+        """Return copies of all that simulating changes."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take up what ``state_dict`` returned."""
+        ...
+
+    def weights(self, step: int) -> Mapping[str, Array]:
+        """Return the recorded weights by name, as they were after ``step`` steps.
+
+        ``step``: the present one, or one at which weights were due in the last ``advance``.
+        """
+        ...
+
+    def images(self, step: int) -> Mapping[str, Array]:
+        """Return pictures of dreams and predictions (bytes) by name; none where there are none."""
+        ...
+
+    def measure(
+        self, name: str, at: Moment, settings: Mapping[str, Any] | None = None
+    ) -> Iterator["Value"]:
+        """Yield the values of one measure; plasticity is off, and nothing of the run is consumed.
+
+        ``at``: the present moment, or an end of a cycle passed in the last ``advance``.
+        """
+        ...
+
+    def status(self) -> str:
+        """Say in a few words how learning goes."""
+        ...
+
+
+def make(
+    protocol: "Experiment",
+    branch: str,
+    animal: int,
+    *,
+    device: str = "cpu",
+    dataset: "Dataset | None" = None,
+    team: "Team | None" = None,
+) -> Simulator:
+    """Return the simulator that a branch of a protocol needs, at step 0."""
+    from neuro_aws.protocol.backends import backend_of
+
+    kind = load(backend_of(protocol.tree.plan(branch).spec).simulator)
+    made: Simulator = kind(protocol, branch, animal, device=device, dataset=dataset, team=team)
+    return made
