@@ -1,6 +1,6 @@
 """neuro-aws: Adversarial Wake-Sleep learning in cortex, simulated.
 
-    from neuro_aws import Protocol, run, open_run
+    from neuro_aws import Protocol, Session, open_run, run
 
 Nothing heavy is imported until one of these is used.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neuro_aws.experiment.run import Options, resume, run
+    from neuro_aws.experiment.session import Session
     from neuro_aws.protocol import Protocol
     from neuro_aws.recording.reader import Run, open_run
 
@@ -16,12 +17,13 @@ _HOMES = {
     "Protocol": "neuro_aws.protocol",
     "Run": "neuro_aws.recording.reader",
     "open_run": "neuro_aws.recording.reader",
+    "Session": "neuro_aws.experiment.session",
     "Options": "neuro_aws.experiment.run",
     "resume": "neuro_aws.experiment.run",
     "run": "neuro_aws.experiment.run",
 }
 
-__all__ = ["Options", "Protocol", "Run", "open_run", "resume", "run"]
+__all__ = ["Options", "Protocol", "Run", "Session", "open_run", "resume", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from neuro_aws.backends.rate.build import load_dataset
-from neuro_aws.backends.spiking import brian
+from neuro_aws.backends.spiking import brian2_compat
 from neuro_aws.backends.spiking.blocks import GATES, Drive
 from neuro_aws.backends.spiking.cortex import Cortex
 from neuro_aws.backends.spiking.inputs import Inputs
@@ -37,7 +37,7 @@ def protocol(*overrides: str) -> Protocol:
 
 def cortex(*overrides: str, animal: int = 0) -> Cortex:
     spec = protocol(*overrides).spec
-    brian.chosen_target(spec.spiking.target)
+    brian2_compat.chosen_target(spec.spiking.target)
     return Cortex(spec, animal)
 
 
@@ -58,6 +58,6 @@ def drive(cortex: Cortex, steps: int, wake: float = 1.0, **gates: float) -> Driv
 def timeline(*overrides: str) -> Inputs:
     """Return what happens to the control arm of animal 0."""
     plan = protocol(*overrides).tree.arms["control"]
-    brian.chosen_target(plan.spec.spiking.target)
+    brian2_compat.chosen_target(plan.spec.spiking.target)
     dataset = load_dataset(plan.spec, 0, torch.device("cpu"))
     return Inputs(plan, 0, dataset, Cortex(plan.spec, 0))

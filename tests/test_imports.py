@@ -40,7 +40,7 @@ OWNERS = {
     "sklearn": {"metrics", "stimuli"},
     "scipy": {"metrics"},
     "pandas": {"metrics", "recording", "plots", "experiment", "cli"},
-    "xarray": {"recording"},
+    "xarray": {"recording", "experiment"},
     "PIL": {"stimuli"},
     "pydantic": {"protocol"},
     "brian2": {"backends"},

@@ -5,6 +5,7 @@ does, and it knows every simulator by this interface alone. Its table is ``proto
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from neuro_aws.recording.writer import Writer
 if TYPE_CHECKING:
     from neuro_aws.backends.rate.distributed import Team
     from neuro_aws.metrics.subject import Value
+    from neuro_aws.protocol import ArmPlan, TrunkPlan
     from neuro_aws.protocol import Protocol as Experiment
     from neuro_aws.stimuli.dataset import Dataset
 
@@ -71,6 +73,45 @@ class Simulator(Protocol):
     def status(self) -> str:
         """Say in a few words how learning goes."""
         ...
+
+    # What a session in Python asks for beside that (``experiment/session.py``).
+
+    def step_ends(self, start: int) -> int:
+        """Return the first step after ``start`` at which the state can be had."""
+        ...
+
+    def observed(self, what: str, layer: int | None, samples: bool) -> "Observed":
+        """Return a signal of the steps of the last ``advance``: one row a step."""
+        ...
+
+    def read(self, name: str) -> Array:
+        """Return a copy of one of the recorded weights, in full precision."""
+        ...
+
+    def assign(self, name: str, values: Array) -> None:
+        """Write one of the recorded weights."""
+        ...
+
+    def replan(self, plan: "ArmPlan | TrunkPlan") -> None:
+        """Go on under other perturbations."""
+        ...
+
+    def present(self, stimuli: Array | None, noise: bool, running: bool) -> list["Observed"]:
+        """Return what every layer fires when shown stimuli, plasticity off, nothing perturbed."""
+        ...
+
+    def dream(self, count: int, stream: str) -> list["Observed"]:
+        """Return what every layer fires in so many dreams, plasticity off, nothing perturbed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Values with the names of their dimensions, and their unit."""
+
+    values: Array
+    dims: tuple[str, ...]
+    units: str
 
 
 def make(

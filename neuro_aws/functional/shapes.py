@@ -29,3 +29,8 @@ def last(h: Tensor) -> Tensor:
 def per_sample(number: Tensor, h: Tensor) -> Tensor:
     """Return one number a sample (..., batch) in a shape that multiplies ``h``."""
     return number.reshape(*number.shape, *[1] * (h.dim() - number.dim()))
+
+
+def by_unit(activity: Tensor) -> Tensor:
+    """Return the mean over the batch of each unit; of each channel, where layers are maps."""
+    return activity.mean((0, 2, 3)) if activity.dim() == 4 else activity.mean(0)

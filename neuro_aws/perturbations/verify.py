@@ -4,7 +4,7 @@ import torch
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.model.state import NetworkState
-from neuro_aws.protocol import ArmPlan, Protocol, TrunkPlan
+from neuro_aws.protocol import ArmPlan, TrunkPlan
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.targets import resolve
@@ -17,10 +17,9 @@ class TargetCheck:
     target must be silent. (A known simulator silenced the neighbour of the cell it was told to.)
     """
 
-    def __init__(self, protocol: Protocol, plan: ArmPlan | TrunkPlan, animal: int) -> None:
-        perturb = plan.perturb if isinstance(plan, ArmPlan) else ()
+    def __init__(self, plan: ArmPlan | TrunkPlan, animal: int) -> None:
         self.plan = plan
-        self.waiting: list[Perturbation] = [p for p in perturb if p.cells is not None]
+        self.waiting: list[Perturbation] = [p for p in plan.perturb if p.cells is not None]
         self.all = list(self.waiting)
         self.cells = {
             id(p): resolve(p.cells, plan.spec, animal) for p in self.all if p.cells is not None
@@ -30,7 +29,6 @@ class TargetCheck:
         """Check the perturbations that act for the first time in this step."""
         if not self.waiting:
             return
-        assert isinstance(self.plan, ArmPlan)
         active = self.plan.active(step.period, step.cycle, step.phase)
         for perturbation in [p for p in self.waiting if p in active]:
             self.waiting.remove(perturbation)

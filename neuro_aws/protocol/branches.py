@@ -11,22 +11,11 @@ from neuro_aws.protocol.schema import ProtocolSpec
 TRUNK = "common_life"
 
 
-@dataclass(frozen=True)
-class ArmPlan:
-    """One arm, resolved.
+class Plan:
+    """What is perturbed when, in a branch of an experiment."""
 
-    ``birth`` holds the settings up to the branch, ``spec`` those after it; ``trunk`` names the
-    life it grows from; ``branch`` is the first step of its own.
-    """
-
-    name: str
-    trunk: str
-    birth: ProtocolSpec
-    spec: ProtocolSpec
     schedule: Schedule
-    branch: int
     perturb: tuple[Perturbation, ...]
-    reference: str
 
     def active(self, period: int, cycle: int, phase: Phase) -> tuple[Perturbation, ...]:
         """Return the perturbations in force in a phase of a cycle of a period, in order."""
@@ -44,6 +33,24 @@ class ArmPlan:
             and (p.cycles.until is None or cycle < p.cycles.until)
         )
 
+
+@dataclass(frozen=True)
+class ArmPlan(Plan):
+    """One arm, resolved.
+
+    ``birth`` holds the settings up to the branch, ``spec`` those after it; ``trunk`` names the
+    life it grows from; ``branch`` is the first step of its own.
+    """
+
+    name: str
+    trunk: str
+    birth: ProtocolSpec
+    spec: ProtocolSpec
+    schedule: Schedule
+    branch: int
+    perturb: tuple[Perturbation, ...]
+    reference: str
+
     @property
     def first(self) -> int:
         """First step of its own."""
@@ -56,7 +63,7 @@ class ArmPlan:
 
 
 @dataclass(frozen=True)
-class TrunkPlan:
+class TrunkPlan(Plan):
     """The common life of some arms: steps 0 to ``stop``, unperturbed."""
 
     name: str
@@ -65,14 +72,6 @@ class TrunkPlan:
     stop: int
     first: int = 0
     perturb: tuple[Perturbation, ...] = ()
-
-    def active(self, period: int, cycle: int, phase: Phase) -> tuple[Perturbation, ...]:
-        """Return no perturbation."""
-        return ()
-
-    def covering(self, period: int, cycle: int) -> tuple[Perturbation, ...]:
-        """Return no perturbation."""
-        return ()
 
 
 @dataclass(frozen=True)

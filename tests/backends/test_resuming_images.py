@@ -72,8 +72,8 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path, preset, cycles):
     assert len(pictures[0].step) > 2
     for run in runs:
         kept = sorted(p.name for p in (run / "checkpoints" / "s0").iterdir())
-        last = [f"control.{(cycles - back) * 4:08d}.pt" for back in (5, 0)]
-        assert kept == [*last, "control.best.pt", "control.best.txt", "control.pt"]
+        last = [f"control.{(cycles - back) * 4:08d}.npz" for back in (5, 0)]
+        assert kept == [*last, "control.best.npz", "control.best.txt", "control.npz"]
     noted = [(run / "checkpoints" / "s0" / "control.best.txt").read_text() for run in runs]
     lowest = (
         done[0].metrics.query("name == 'diversity' and step > 0").groupby("step")["value"].mean()

@@ -12,14 +12,13 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from neuro_aws.backends.spiking.files import load_state, save_state
 
 from neuro_aws import Options, resume, run
-from neuro_aws.backends.spiking import brian
+from neuro_aws.backends.spiking import brian2_compat
 from neuro_aws.backends.spiking.cortex import Cortex
 from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.protocol import Protocol
-from neuro_aws.recording import parts
+from neuro_aws.recording import checkpoint, parts
 from neuro_aws.recording.parts import gather
 from tests.branches import branch, finish
 from tests.conftest import ROOT
@@ -129,24 +128,24 @@ def test_ctrl_c_stops_at_once_and_is_reported(tmp_path, segment, waited_for):
     assert "everything lived so far is saved" in said
     assert "Traceback" not in said
     (folder,) = (tmp_path / "out").glob("*/*")
-    _, facts = load_state(folder / "checkpoints" / "s0" / "control.resume.npz")
+    _, facts = checkpoint.load(folder / "checkpoints" / "s0" / "control.resume.npz")
     assert facts["step"] == 33 if segment == 600 else facts["step"] > 33
 
 
 def test_the_numpy_target_needs_no_compiler(monkeypatch, caplog):
-    monkeypatch.setattr(brian, "compiler_works", lambda: False)
+    monkeypatch.setattr(brian2_compat, "compiler_works", lambda: False)
     with caplog.at_level("WARNING", logger="neuro_aws"):
-        assert brian.chosen_target("cython") == "numpy"
+        assert brian2_compat.chosen_target("cython") == "numpy"
     assert "no working C compiler" in caplog.text
     with pytest.raises(NeuroAWSError, match=r"needs a C\+\+ compiler"):
-        brian.chosen_target("cpp_standalone")
+        brian2_compat.chosen_target("cpp_standalone")
 
 
 def test_an_unfit_numpy_is_named():
     with pytest.raises(NeuroAWSError, match="does not work with numpy 2.4"):
-        brian.refuse_unfit((2, 9), (2, 4))
-    brian.refuse_unfit((2, 9), (2, 3))
-    brian.refuse_unfit((2, 10), (2, 4))
+        brian2_compat.refuse_unfit((2, 9), (2, 4))
+    brian2_compat.refuse_unfit((2, 9), (2, 3))
+    brian2_compat.refuse_unfit((2, 10), (2, 4))
 
 
 def test_the_rate_backend_never_imports_brian2():
@@ -172,8 +171,8 @@ def test_brian2_leaves_ctrl_c_and_the_folder_alone(tmp_path):
 
 def test_a_program_of_its_own_lives_the_same_life(tmp_path):
     """cpp_standalone, one period: other random numbers, the same laws."""
-    brian.brian2()
-    if not brian.compiler_works():
+    brian2_compat.brian2()
+    if not brian2_compat.compiler_works():
         pytest.skip("no C compiler")
     data = yaml.safe_load(TEXT)
     data["schedule"] = [{"name": "life", "cycles": 6, "phases": [{"wake": 5}, {"rem": 5}]}]
@@ -272,13 +271,13 @@ measure: [ocular_dominance]
 
 
 def test_a_broken_state_is_named(tmp_path):
-    save_state(tmp_path / "a.npz", {"w": np.arange(3)}, {"step": 4})
-    arrays, facts = load_state(tmp_path / "a.npz")
+    checkpoint.save(tmp_path / "a.npz", {"w": np.arange(3)}, {"step": 4})
+    arrays, facts = checkpoint.load(tmp_path / "a.npz")
     assert facts["step"] == 4
     assert np.array_equal(arrays["w"], np.arange(3))
     (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:40])
     with pytest.raises(NeuroAWSError, match="cannot be read"):
-        load_state(tmp_path / "b.npz")
+        checkpoint.load(tmp_path / "b.npz")
 
 
 REFUSED = [

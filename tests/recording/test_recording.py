@@ -35,10 +35,10 @@ def test_the_folder_holds_what_the_design_says(finished):
         "metrics.csv",
         "run.log",
         "figures/outcomes.png",
-        "checkpoints/s0/control.pt",
+        "checkpoints/s0/control.npz",
     ):
         assert name in names
-    assert not any(n.startswith("parts") or n.endswith((".tmp", ".resume.pt")) for n in names)
+    assert not any(n.startswith("parts") or n.endswith((".tmp", ".resume.npz")) for n in names)
     data = finished.provenance
     assert data["outcome"] == "finished"
     assert data["libraries"]["torch"] == torch.__version__

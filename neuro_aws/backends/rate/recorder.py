@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.backends.rate.engine import Moment
+from neuro_aws.functional.shapes import by_unit
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, Projection
@@ -113,7 +114,7 @@ class Recorder:
             here, layer = f"activity/layer{record.layer}", state.layers[record.layer]
             units = recorded_units(record, self.spec)
             put(f"{here}/step", spec.step)
-            put(f"{here}/soma", _by_unit(layer.soma)[units].cpu().numpy())
+            put(f"{here}/soma", by_unit(layer.soma)[units].cpu().numpy())
             put(f"{here}/dendrite", self._dendrite(state, record.layer, units))
 
     def _dendrite(self, state: NetworkState, layer: int, units: list[int]) -> Any:
@@ -122,9 +123,4 @@ class Recorder:
         predicted = state.layers[layer].dendrite
         if predicted is None:
             predicted = self.network.layers[layer].predict(state.layers[layer + 1].soma)
-        return _by_unit(predicted.rate)[units].cpu().numpy()
-
-
-def _by_unit(activity: Tensor) -> Tensor:
-    """Return the mean over the batch of each unit; of each channel, where layers are maps."""
-    return activity.mean((0, 2, 3)) if activity.dim() == 4 else activity.mean(0)
+        return by_unit(predicted.rate)[units].cpu().numpy()

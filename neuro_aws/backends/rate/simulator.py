@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from neuro_aws.backends.base import Array, State
+from neuro_aws.backends.base import Array, Observed, State
 from neuro_aws.backends.rate.build import build_animal, device_of
 from neuro_aws.backends.rate.distributed import Team
 from neuro_aws.backends.rate.engine import Engine, Moment, Streams
+from neuro_aws.backends.rate.observed import signal_of, whole
 from neuro_aws.backends.rate.recorder import Recorder
 from neuro_aws.backends.rate.status import Status
 from neuro_aws.backends.rate.subject import Subjects
@@ -23,7 +24,7 @@ from neuro_aws.metrics.subject import Memory, Subject, Value
 from neuro_aws.perturbations import Slots, slots
 from neuro_aws.perturbations.verify import TargetCheck
 from neuro_aws.phase import Phase
-from neuro_aws.protocol import Protocol, StepSpec, agenda
+from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan, agenda
 from neuro_aws.protocol.columns import picture_shape, weight_shapes
 from neuro_aws.protocol.describe import in_words
 from neuro_aws.recording.writer import Discard, Writer
@@ -65,7 +66,7 @@ class RateSimulator:
         )
         self.last: Moment | None = None
         """All that happened in the step simulated last."""
-        self._verify = TargetCheck(protocol, self.plan, animal)
+        self._verify = TargetCheck(self.plan, animal)
         self._slots_of = lru_cache(maxsize=64)(self._make_slots)
         self._words = lru_cache(maxsize=64)(self._perturbations)
         self._status = Status()
@@ -137,10 +138,12 @@ class RateSimulator:
 
     def weights(self, step: int) -> dict[str, Array]:
         """Return every recorded weight by its name."""
+        return {name: _array(tensor).astype("f4") for name, tensor in self._named().items()}
+
+    def _named(self) -> dict[str, torch.Tensor]:
         network = self.animal.network
         tensors = [t for p in network.projections for t in network.parameters(p)]
-        names = weight_shapes(self.spec)
-        return {n: _array(t).astype("f4") for n, t in zip(names, tensors, strict=False)}
+        return dict(zip(weight_shapes(self.spec), tensors, strict=False))
 
     def images(self, step: int) -> dict[str, Array]:
         """Return dreams and predictions as bytes, where stimuli are single pictures."""
@@ -169,6 +172,51 @@ class RateSimulator:
     def status(self) -> str:
         """Return the ACh gap and the prediction error of the last steps."""
         return "" if self.last is None else self._status.of(self.last.state)
+
+    def step_ends(self, start: int) -> int:
+        """Return the next step: the state can be had after every one."""
+        return start + 1
+
+    def observed(self, what: str, layer: int | None, samples: bool) -> Observed:
+        """Return a signal of the last step: ``ach``, ``release``, ``gate``, or of a layer.
+
+        ``soma`` and ``dendrite`` are batch means by unit (of a map: by channel), or, with
+        ``samples``, of every sample of the batch.
+        """
+        if self.last is None:
+            raise NeuroAWSError("nothing has been simulated yet", next_step="Call step() first")
+        return signal_of(self.last, self.animal.network, what, layer, samples)
+
+    def read(self, name: str) -> Array:
+        """Return a copy of one of the recorded weights."""
+        return _array(self._named()[name])
+
+    def assign(self, name: str, values: Array) -> None:
+        """Write one of the recorded weights."""
+        self._subject = None
+        tensor = self._named()[name]
+        tensor.copy_(torch.from_numpy(np.ascontiguousarray(values)).to(tensor))
+
+    def replan(self, plan: ArmPlan | TrunkPlan) -> None:
+        """Go on under other perturbations."""
+        self.plan = plan
+        self._verify = TargetCheck(plan, self.number)
+        self._slots_of.cache_clear()
+        self._words.cache_clear()
+
+    def present(self, stimuli: Array | None, noise: bool, running: bool = True) -> list[Observed]:
+        """Return the somata of h_0 ... h_N for stimuli (rows of pixels); None: held-out ones."""
+        network, dataset = self.animal.network, self.animal.dataset
+        x = dataset.held_out if stimuli is None else self._tensor(stimuli).to(dataset.train.dtype)
+        draws = self.subject(0).draws("session/present") if noise else None
+        with torch.inference_mode():
+            return [whole(h) for h in network.recognise(x, draws, running=running).somas]
+
+    def dream(self, count: int, stream: str) -> list[Observed]:
+        """Return the somata of h_0 ... h_N in dreams; their noise belongs to them and stays on."""
+        network, draws = self.animal.network, self.subject(0).draws(stream)
+        with torch.inference_mode():
+            return [whole(h) for h in network.dream(network.prior(count, draws), draws).somas]
 
     def _slots(self, spec: StepSpec) -> Slots:
         active = self.plan.active(spec.period, spec.cycle, spec.phase)

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from neuro_aws.backends.base import Array, State
+from neuro_aws.backends.base import Array, Observed, State
 from neuro_aws.backends.spiking.brian2_compat import chosen_target
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.metrics.subject import Value
-from neuro_aws.protocol import ArmPlan, Protocol, StepSpec
+from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
 from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.describe import in_words
 from neuro_aws.protocol.vocabulary import OF_WEIGHTS
@@ -159,6 +159,22 @@ class BlockSimulator(ABC):
         """Return nothing: a single stimulus and a single dream are no distribution to look at."""
         return {}
 
+    def step_ends(self, start: int) -> int:
+        """Return the end of the block: the state cannot be had inside it."""
+        return self._block_end(start)
+
+    def replan(self, plan: ArmPlan | TrunkPlan) -> None:
+        """Go on under other perturbations."""
+        self.plan = plan
+
+    def present(self, stimuli: Array | None, noise: bool, running: bool = True) -> list[Observed]:
+        """Refuse: spikes are only those of the run itself."""
+        raise _not_beside("present stimuli")
+
+    def dream(self, count: int, stream: str) -> list[Observed]:
+        """Refuse: spikes are only those of the run itself."""
+        raise _not_beside("dream")
+
     def status(self) -> str:
         """Return a few words on the last block."""
         return self._status
@@ -177,3 +193,10 @@ class BlockSimulator(ABC):
         self.restore(parts["state"])
         self.memory.clear()
         self.memory |= parts["memory"]
+
+
+def _not_beside(what: str) -> NeuroAWSError:
+    return NeuroAWSError(
+        f"spiking neurons cannot {what} beside their own run, which it would disturb",
+        next_step="Probe soma and dendrite in the steps of the run: wake shows stimuli, REM dreams",
+    )

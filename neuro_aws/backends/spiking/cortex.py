@@ -70,6 +70,14 @@ class Cortex:
         block = w[first : first + a * b].reshape(a, b)  # (lower, upper)
         return block.T.copy() if projection == "feedforward" else block.copy()
 
+    def assign(self, projection: str, index: int, values: Array) -> None:
+        """Write weights given as (post, pre): the reverse of ``weights``."""
+        below = index - 1 if projection == "feedforward" else index
+        first = sum(a * b for a, b in self.pairs[:below])
+        a, b = self.pairs[below]
+        block = values.T if projection == "feedforward" else values  # (lower, upper)
+        self.objects[projection].w[first : first + a * b] = np.ascontiguousarray(block).ravel()
+
     def _clocks(self) -> list[dict[str, Any]]:
         """Return a clock of every kind, by the keyword it is given with.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neuro_aws.backends.base import Array, State
+from neuro_aws.backends.base import Array, Observed, State
 from neuro_aws.backends.rate.build import load_dataset
 from neuro_aws.backends.spiking.block_simulator import BlockSimulator
 from neuro_aws.backends.spiking.blocks import BlockResult, Drive, Follower, Piece
@@ -19,7 +19,7 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.metrics.spikes import SEEN, SPIKE_MEASURES, SpikeSubject, Window
 from neuro_aws.metrics.subject import Value
 from neuro_aws.phase import REM, WAKE, Phase
-from neuro_aws.protocol import StepSpec
+from neuro_aws.protocol import ArmPlan, TrunkPlan
 from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.columns import PHASE_CODES
 from neuro_aws.protocol.spiking_columns import traced_cells
@@ -34,6 +34,7 @@ class Past:
 
     start: int
     rows: Window
+    signals: dict[str, Array]
     phases: list[Phase]
     wake: Window
     rem: Window
@@ -132,18 +133,19 @@ class CortexSimulator(BlockSimulator):
         put(f"{here}/step", np.arange(start, stop))
         put(f"{here}/phase", np.array([PHASE_CODES[s.phase] for s in specs], "u1"))
         put(f"{here}/label", labels.astype("i4"))
-        put(f"{here}/ach", levels.mean(1).astype("f4"))
+        signals = {
+            "ach": levels.mean(1).astype("f4"),
+            "release": result.delta.reshape(steps, -1).mean(1).astype("f4"),
+            "gate": drive.gates["feedforward"].astype("f4"),
+        }
         put(f"{here}/ach_spread", levels.std(1).astype("f4"))
-        put(f"{here}/release", result.delta.reshape(steps, -1).mean(1).astype("f4"))
-        put(f"{here}/gate", drive.gates["feedforward"].astype("f4"))
+        for name, values in signals.items():
+            put(f"{here}/{name}", values)
         for spec in specs:
             self.intervals(spec, out)
         rows = Window(counts, expected, levels.mean(1), labels)
-        self._move_windows(start, rows, specs)
-
-    def _move_windows(self, start: int, rows: Window, specs: list[StepSpec]) -> None:
-        self._past = Past(start, rows, [s.phase for s in specs], self.wake, self.rem)
-        self.wake, self.rem = self._windows(start + len(rows))
+        self._past = Past(start, rows, signals, [s.phase for s in specs], self.wake, self.rem)
+        self.wake, self.rem = self._windows(stop)
 
     def _windows(self, step: int) -> tuple[Window, Window]:
         """Return the last steps of wake and of REM, as they were after ``step`` steps."""
@@ -180,6 +182,41 @@ class CortexSimulator(BlockSimulator):
             found[f"feedforward_into{i + 1}"] = self.cortex.weights("feedforward", i + 1, seen)
             found[f"feedback_into{i}"] = self.cortex.weights("feedback", i, seen)
         return {name: weights.astype("f4") for name, weights in found.items()}
+
+    def observed(self, what: str, layer: int | None, samples: bool) -> Observed:
+        """Return a signal of the last block: ``ach``, ``release``, ``gate``, or of a layer.
+
+        ``soma``: spikes of every cell in each step; ``dendrite``: those its dendrite expected.
+        """
+        past = self._past
+        if past is None:
+            raise NeuroAWSError("nothing has been simulated yet", next_step="Call step() first")
+        if what in past.signals:
+            return Observed(past.signals[what], ("step",), "1" if what == "gate" else "logit")
+        counts = {"soma": past.rows.counts, "dendrite": past.rows.expected}
+        if what not in counts:
+            known = ", ".join([*past.signals, *counts])
+            raise NeuroAWSError(f"no signal {what!r}", next_step=f"Signals: {known}")
+        top = len(self.cortex.sizes) - 1
+        if layer is None or not 0 <= layer <= top:
+            raise NeuroAWSError(f"no layer {layer}", next_step=f"Layers: 0 to {top}")
+        return Observed(counts[what][:, self.cortex.layer(layer)], ("step", "unit"), "spikes")
+
+    def read(self, name: str) -> Array:
+        """Return a copy of F or G, (post, pre)."""
+        projection, layer = name.split("_into")
+        return self.cortex.weights(projection, int(layer))
+
+    def assign(self, name: str, values: Array) -> None:
+        """Write F or G, (post, pre)."""
+        projection, layer = name.split("_into")
+        self.cortex.assign(projection, int(layer), values)
+        self._seen = {}
+
+    def replan(self, plan: ArmPlan | TrunkPlan) -> None:
+        """Go on under other perturbations."""
+        super().replan(plan)
+        self.inputs = Inputs(plan, self.animal, self.dataset, self.cortex)
 
     def _refuse_not_finite(self, step: int) -> None:
         for name in ("feedforward", "feedback", "readout"):

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from neuro_aws.backends.base import Array, State
+from neuro_aws.backends.base import Array, Observed, State
 from neuro_aws.backends.spiking.block_simulator import BlockSimulator
 from neuro_aws.backends.spiking.brian2_compat import now, ran
 from neuro_aws.backends.spiking.neuron import TaughtNeuron
+from neuro_aws.errors import NeuroAWSError
 from neuro_aws.metrics.spikes import correlation
 from neuro_aws.metrics.subject import Value, ratio
 from neuro_aws.phase import FEEDBACK, REM, WAKE, Phase
@@ -111,6 +112,25 @@ class NeuronSimulator(BlockSimulator):
         return {
             "feedback_into0": (self.neuron.weights() if seen is None else seen)[None].astype("f4")
         }
+
+    def observed(self, what: str, layer: int | None, samples: bool) -> Observed:
+        """Return ``soma`` (U) or ``dendrite`` (V*) of the last block: (step, time step)."""
+        if self._past is None:
+            raise NeuroAWSError("nothing has been simulated yet", next_step="Call step() first")
+        rows = self._past[1]
+        if what not in rows:
+            known = ", ".join(rows)
+            raise NeuroAWSError(f"no signal {what!r}", next_step=f"Signals: {known}")
+        return Observed(rows[what], ("step", "time"), "15 mV")
+
+    def read(self, name: str) -> Array:
+        """Return a copy of the afferents' weights, (1, afferents)."""
+        return self.neuron.weights()[None]
+
+    def assign(self, name: str, values: Array) -> None:
+        """Write the afferents' weights, (1, afferents)."""
+        self.neuron.objects["synapses"].w[:] = values.ravel()
+        self._seen = {}
 
     def arrays(self) -> State:
         """Return the neuron's state and the patterns that measures look back on."""
