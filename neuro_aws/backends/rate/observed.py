@@ -1,5 +1,6 @@
 """Signals of one step of a rate network, as arrays with dimensions and units."""
 
+import torch
 from torch import Tensor
 
 from neuro_aws.backends.base import Observed
@@ -33,14 +34,14 @@ def signal_of(
 
 
 def _neuromodulator(moment: Moment, what: str, samples: bool) -> Observed:
-    ach = moment.ach
-    values = {"ach": ach.own.reading.level, "release": ach.release}.get(what)
-    if values is None:
-        values = ach.own.reading.level.new_ones(ach.own.reading.level.shape) * ach.gate
-    units = "1" if what == "gate" else "D"
+    ach, units = moment.ach, "1" if what == "gate" else "D"
+    level = ach.own.reading.level
+    gate = level.new_ones(level.shape) * ach.gate
+    values = {"ach": level, "release": ach.release, "gate": gate}[what]
     if samples:
         return Observed(values.cpu().numpy()[None].copy(), ("step", "sample"), units)
-    return Observed(values.mean().cpu().numpy()[None].copy(), ("step",), units)
+    mean = torch.std_mean(values)[1] if what == "ach" else values.mean()  # as it is recorded
+    return Observed(mean.cpu().numpy()[None].copy(), ("step",), units)
 
 
 def _of_layer(activity: Tensor, samples: bool) -> Observed:
