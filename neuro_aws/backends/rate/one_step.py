@@ -99,7 +99,7 @@ def one_cycle(
         len(x),
         lambda _: Slots(),
         (moments.append,),
-    ).live(2)
+    ).run(2)
     wake, rem = moments
     states = {"wake": wake.state.somas, "sleep": rem.state.somas}
     states |= _passes(("readout_penalty_wake",), wake.state)
@@ -157,7 +157,7 @@ def _losses(
     losses = {
         "disc_wake": own.reading.level,
         "disc_sleep": dreamt.reading.level,
-        "disc_wake_for_inference": own.taught,
+        "disc_wake_for_inference": own.teaching_level,
         "gp_wake": penalty(form, own.gradient),
         "gp_sleep": penalty(form, dreamt.gradient),
         "kl_from_standard_normal": kl_to_standard_normal(rows(wake.state.somas[-1])),
@@ -170,7 +170,7 @@ def _losses(
     losses["generator_per_layer"] = torch.stack(errors)
     descent = -own.reading.level.mean() + dreamt.reading.level.mean()
     losses["discriminator_total"] = gamma * (descent + losses["gp_sleep"] + losses["gp_wake"])
-    taught = gamma * own.taught.mean() + algorithm.kl * losses["kl_from_standard_normal"]
+    taught = gamma * own.teaching_level.mean() + algorithm.kl * losses["kl_from_standard_normal"]
     predicted = gamma * losses["generator_per_layer"].sum()
     if isinstance(wake.state.graph, Graph) and isinstance(rem.state.graph, Graph):
         seen, slept = wake.state.graph.losses, rem.state.graph.losses
@@ -189,10 +189,12 @@ def _changes(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     gradients: dict[str, Tensor] = {}
     after = {name: t.clone() for name, t in running_statistics(network).items()}
-    for projection in network.projections:
-        parts = [m.deltas[projection].tensors for m in moments if projection in m.deltas]
-        ascent = [torch.stack(tensors).sum(0) for tensors in zip(*parts, strict=True)]
-        named = to_published(network, projection, ascent)
+    for kind in network.kinds:
+        deltas = [m.deltas[kind].tensors for m in moments if kind in m.deltas]
+        ascent = {
+            name: torch.stack([tensors[name] for tensors in deltas]).sum(0) for name in deltas[0]
+        }
+        named = to_published(network, kind, ascent)
         gradients |= {name: -tensor for name, tensor in named.items()}
-        after |= to_published(network, projection, network.parameters(projection))
+        after |= to_published(network, kind, network.parameters(kind))
     return gradients, after

@@ -1,6 +1,5 @@
 """What is recorded of a rate network, step by step."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,10 @@ import torch
 from torch import Tensor
 
 from neuro_aws.model.network import Network
-from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, Projection
+from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState, Tensors
+from neuro_aws.phase import FEEDFORWARD
 from neuro_aws.protocol.columns import PHASE_CODES, layout, recorded_units, weight_shapes
+from neuro_aws.protocol.projections import changes_by_layer
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.recording.writer import Writer
@@ -26,23 +26,7 @@ class Recorder(Writer):
         self.spec = spec
         self.network = network
         self._weights = list(weight_shapes(spec))
-        self._names = self._plasticity_names()
-        self._counts = {
-            FEEDFORWARD: [len(layer.feedforward) for layer in network.layers],
-            FEEDBACK: [len(layer.feedback) for layer in network.layers],
-            DISCRIMINATOR: [1] * (network.depth + 1),
-        }
-        self._spans = {p: [t.numel() for t in network.parameters(p)] for p in network.projections}
-
-    def _plasticity_names(self) -> dict[Projection, list[str]]:
-        pairs = range(self.network.depth)
-        return {
-            FEEDFORWARD: [f"plasticity/layer{i + 1}/feedforward" for i in pairs],
-            FEEDBACK: [f"plasticity/layer{i}/feedback" for i in pairs],
-            DISCRIMINATOR: [
-                f"plasticity/layer{j}/discriminator" for j in range(self.network.depth + 1)
-            ],
-        }
+        self._changes = changes_by_layer(network.projections)
 
     def signals(self, spec: StepSpec, ach: AcetylcholineSignal) -> None:
         """Record ACh, its release and its gate."""
@@ -67,28 +51,26 @@ class Recorder(Writer):
             lengths = [x / root for x in torch.stack(torch._foreach_norm(taught)).tolist()]
         for layer, length in enumerate(lengths, start=1):
             self.put(f"plasticity/layer{layer}/teaching", length)
-        for projection, names in self._names.items():
-            delta, change = deltas.get(projection), changes.get(projection)
-            self._sizes(names, "raw", projection, delta.tensors if delta else None)
-            pieces = None if change is None else torch.split(change, self._spans[projection])
-            self._sizes(names, "applied", projection, pieces)
+        for kind, layers in self._changes.items():
+            delta, change = deltas.get(kind), changes.get(kind)
+            parts = None if change is None else self.network.named(kind, change)
+            self._sizes(kind, layers, "raw", None if delta is None else delta.tensors)
+            self._sizes(kind, layers, "applied", parts)
 
     def _sizes(
-        self,
-        names: list[str],
-        kind: str,
-        projection: Projection,
-        tensors: Sequence[Tensor] | None,
+        self, kind: str, layers: dict[int, tuple[str, ...]], what: str, tensors: Tensors | None
     ) -> None:
+        """Record the length of what changes by layer, 0 where nothing does."""
         if tensors is None:
-            for name in names:
-                self._rows[f"{name}_{kind}"].append(0.0)
+            for layer in layers:
+                self._rows[f"plasticity/layer{layer}/{kind}_{what}"].append(0.0)
             return
-        squares = [x * x for x in torch.stack(torch._foreach_norm(list(tensors))).tolist()]
-        start = 0
-        for name, size in zip(names, self._counts[projection], strict=True):
-            self._rows[f"{name}_{kind}"].append(sum(squares[start : start + size]) ** 0.5)
-            start += size
+        names = [name for group in layers.values() for name in group]
+        norms = torch.stack(torch._foreach_norm([tensors[name] for name in names])).tolist()
+        squares = {name: norm * norm for name, norm in zip(names, norms, strict=True)}
+        for layer, group in layers.items():
+            length = sum(squares[name] for name in group) ** 0.5
+            self._rows[f"plasticity/layer{layer}/{kind}_{what}"].append(length)
 
     def activity(self, spec: StepSpec, state: NetworkState) -> None:
         """Record batch means of somata and dendrites of the chosen units."""
@@ -111,9 +93,11 @@ class Recorder(Writer):
 
     def weights(self, step: int) -> None:
         """Record all weights."""
-        tensors = [t for p in self.network.projections for t in self.network.parameters(p)]
+        network = self.network
+        tensors = {n: t for kind in network.kinds for n, t in network.parameters(kind).items()}
         self.put("weights/step", step)
-        for name, tensor in zip(self._weights, tensors, strict=False):
+        for name in self._weights:
+            tensor = tensors[name]
             kept = tensor.detach().cpu().numpy().astype("f4")
             self.bytes += kept.nbytes
             self.put(f"weights/{name}", kept)

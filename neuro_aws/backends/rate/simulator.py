@@ -207,8 +207,8 @@ class Life:
         )
 
     def _finite(self) -> None:
-        for projection in self.animal.network.projections:
-            for tensor in self.animal.network.parameters(projection):
+        for projection in self.animal.network.kinds:
+            for tensor in self.animal.network.parameters(projection).values():
                 if not bool(torch.isfinite(tensor).all()):
                     self.recorder.flush()
                     raise NeuroAWSError(
