@@ -68,7 +68,7 @@ def top_teaching(top: Tensor) -> Tensor:
 class LayerCredit:
     """``layer`` (and ``layer_random``): teach_j = dD/dh_j as it comes back to the layer itself.
 
-    Unit k of layer j receives from the two sub-discriminators that read it; nothing crosses a layer.
+    Unit k of layer j receives from the two sub-discriminators that read it: nothing crosses layers.
     ``layer_random`` is the same rule under an ``Acetylcholine`` with a random return path.
     """
 

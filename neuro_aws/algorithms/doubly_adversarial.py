@@ -34,7 +34,7 @@ class Graph:
 
     ``first`` is read by R, ``penalised`` by its penalty, and ``sent`` by G: in wake the first is
     the step itself, in REM the dream passed up again. With shared draws they are one pass.
-    ``seen`` is the stimulus of the penalised pass, ``dreamt`` the dream that G can be taught
+    ``seen`` is the stimulus of the penalised pass, ``dreamt`` the dream that G can learn
     through. ``losses`` takes up R of each sample and its penalty, to be looked at.
     """
 

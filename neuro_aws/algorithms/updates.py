@@ -96,9 +96,7 @@ class Updates:
     def __init__(self, plasticity: dict[str, Plasticity]) -> None:
         self.plasticity = plasticity
 
-    def __call__(
-        self, deltas: Deltas, scales: Mapping[str, float], cycle_ends: bool
-    ) -> Changes:
+    def __call__(self, deltas: Deltas, scales: Mapping[str, float], cycle_ends: bool) -> Changes:
         """Return the changes of this step; ``scales`` multiply them, 1 where not named."""
         changes: Changes = {}
         for kind, rule in self.plasticity.items():

@@ -70,13 +70,12 @@ class Weights(NamedTuple):
     @property
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor by its name."""
-        return {
-            **{f"discriminator_from{j}": v for j, v in enumerate(self.reading)},
-            "discriminator_bias": self.bias,
-            "discriminator_readout": self.readout,
-            **{f"discriminator_from{j}_spread": w for j, w in enumerate(self.spread)},
-            **{"discriminator_offset": number for number in self.offset},
-        }
+        found = {f"discriminator_from{j}": v for j, v in enumerate(self.reading)}
+        found |= {"discriminator_bias": self.bias, "discriminator_readout": self.readout}
+        found |= {f"discriminator_from{j}_spread": w for j, w in enumerate(self.spread)}
+        if self.offset:
+            found["discriminator_offset"] = self.offset[0]
+        return found
 
     def like(self, tensors: Mapping[str, Tensor]) -> "Weights":
         """Return the same structure filled with other tensors, by name."""

@@ -1,8 +1,8 @@
 """Initial weights of every projection; each part draws from a random stream of its own.
 
-``birth: normal``   weights N(0, 1 / fan_in), feedback scaled down, biases 0
-``birth: uniform``  all weights and biases of the layers, of D and of R from U(-1, 1) / sqrt(fan_in),
-                    as torch's own layers start
+birth: normal   weights N(0, 1 / fan_in), feedback scaled down, biases 0
+birth: uniform  all weights, and the biases of F, G, D and R, from U(-1, 1) / sqrt(fan_in), as
+                torch's own layers start
 """
 
 import itertools

@@ -130,9 +130,7 @@ def _discriminator(network: NetworkSection) -> dict[str, Shape]:
     readers = [section.hidden * sum(j in pair for pair in pairs) for j in range(len(sizes))]
     hidden = section.hidden * len(pairs)
     reading = [f"{DISCRIMINATOR}_from{j}" for j in range(len(sizes))]
-    shapes: dict[str, Shape] = {
-        name: (readers[j], sizes[j]) for j, name in enumerate(reading)
-    }
+    shapes: dict[str, Shape] = {name: (readers[j], sizes[j]) for j, name in enumerate(reading)}
     shapes |= {f"{DISCRIMINATOR}_bias": (hidden,), f"{DISCRIMINATOR}_readout": (hidden,)}
     if section.spread:
         shapes |= {f"{name}_spread": (readers[j],) for j, name in enumerate(reading)}

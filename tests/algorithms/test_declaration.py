@@ -114,7 +114,10 @@ def engine(animal, rule: str, *settings: str) -> Engine:
     ("rule", "words"),
     [
         ("Transposed", ("feedforward_into2", "(20, 6)", "(6, 20)")),
-        ("Missing", ("projection feedforward_into1", "no tensor 'feedforward_into1_bias'", "(20,)")),
+        (
+            "Missing",
+            ("projection feedforward_into1", "no tensor 'feedforward_into1_bias'", "(20,)"),
+        ),
         ("Surplus", ("'feedforward_into9'", "(2, 3)", "the network has not")),
         ("Listed", ("list", "not a mapping", "feedforward_into1_bias")),
         ("Deviating", ("Delta.deviation", "feedforward_into1", "(3,)", "(20, 64)")),

@@ -113,7 +113,9 @@ def test_gates_that_differ_by_sample_weigh_the_samples(optimiser):
     deviation = [(-1 * a + 1 * b) / 2 for a, b in zip(one, two, strict=True)]
     plain, paired = updates(optimiser), updates(optimiser)
     whole = parts(plain({FEEDFORWARD: Delta(named(mean))}, {}, True)[FEEDFORWARD])
-    found = parts(paired({FEEDFORWARD: Delta(named(mean), 2.0, named(deviation))}, {}, True)[FEEDFORWARD])
+    found = parts(
+        paired({FEEDFORWARD: Delta(named(mean), 2.0, named(deviation))}, {}, True)[FEEDFORWARD]
+    )
     for change, base, a, b in zip(found, whole, one, two, strict=True):
         ratio = base / ((a + b) / 2)  # eta over the root of the second moment, by weight
         assert torch.allclose(change, ratio * (a + 3 * b) / 2, rtol=1e-9)

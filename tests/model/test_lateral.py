@@ -93,7 +93,9 @@ def test_layers_without_lateral_weights_and_networks_without_compute_what_they_d
 def test_initial_lateral_weights_have_the_scale_of_their_fan_in(animal, birth):
     settings = ("network.layers=[64, 150, 6]", "network.lateral=[1]", f"network.birth={birth}")
     weight = animal(*settings).network.parameters(LATERAL)[NAME]
-    assert float(weight.std()) * 150**0.5 == pytest.approx(1 if birth == "normal" else 3**-0.5, rel=0.05)
+    assert float(weight.std()) * 150**0.5 == pytest.approx(
+        1 if birth == "normal" else 3**-0.5, rel=0.05
+    )
     assert not torch.equal(weight, animal(*settings, seed=1).network.parameters(LATERAL)[NAME])
 
 
@@ -206,7 +208,11 @@ def test_the_theories_here_leave_lateral_weights_alone(animal):
     living = animal("network.lateral=[1]")
     before = living.network.flat(LATERAL).clone(), living.network.flat(FEEDFORWARD).clone()
     schedule = Schedule(
-        (Period(name="run", cycles=2, phases=tuple(Block(**{p.value: 1}) for p in (WAKE, NREM, REM))),)
+        (
+            Period(
+                name="run", cycles=2, phases=tuple(Block(**{p.value: 1}) for p in (WAKE, NREM, REM))
+            ),
+        )
     )
     Engine(
         living.network,

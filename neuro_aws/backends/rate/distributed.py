@@ -3,10 +3,10 @@
     torchrun --nproc-per-node 2 -m neuro_aws run protocols/mnist_aws.yaml
 
 Every process draws the random numbers of the whole batch and keeps its own rows, so that together
-they compute what one process would. The means of their Deltas are what changes the weights, in all of
-them alike. What a process computes over its own share (batch normalisation, the KL, the spread, the
-batch's mean of ACh) is that share's: only where no rule reads such a statistic is the run that of
-one process, to rounding. Process 0 writes the run's folder.
+they compute what one process would. The means of their Deltas are what changes the weights, in all
+of them alike. What a process computes over its own share (batch normalisation, the KL, the spread,
+the batch's mean of ACh) is that share's: only where no rule reads such a statistic is the run that
+of one process, to rounding. Process 0 writes the run's folder.
 """
 
 import os

@@ -43,6 +43,7 @@ from neuro_aws.protocol.schema import Block, Period
 
 Named = Mapping[str, Tensor]
 
+
 @dataclass(frozen=True)
 class Step:
     """What one cycle did.
