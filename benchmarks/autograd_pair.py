@@ -19,7 +19,8 @@ from torch.nn.functional import leaky_relu, mse_loss
 
 from neuro_aws.functional.discriminator import Weights
 from neuro_aws.model.network import Network
-from neuro_aws.phase import FEEDBACK, FEEDFORWARD
+from neuro_aws.model.state import Tensors
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD
 from neuro_aws.protocol.model import AlgorithmSection
 
 
@@ -36,14 +37,18 @@ def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
     return module
 
 
+def maps_of(tensors: Tensors) -> nn.ModuleList:
+    """Return a module for every weight with its bias, from the bottom up."""
+    weights = [name for name in tensors if not name.endswith("_bias")]
+    return nn.ModuleList(linear(tensors[name], tensors[f"{name}_bias"]) for name in weights)
+
+
 class Inference(nn.Module):
     """F: each layer sees the one below with the graph cut (credit `layer`)."""
 
-    def __init__(self, tensors: list[Tensor], sigma: float) -> None:
+    def __init__(self, tensors: Tensors, sigma: float) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(
-            linear(w, b) for w, b in zip(tensors[::2], tensors[1::2], strict=True)
-        )
+        self.maps = maps_of(tensors)
         self.sigma = sigma
 
     def forward(self, x: Tensor, noise: list[Tensor]) -> list[Tensor]:
@@ -58,11 +63,9 @@ class Inference(nn.Module):
 class Generator(nn.Module):
     """G: predictions in wake, dreams in REM."""
 
-    def __init__(self, tensors: list[Tensor], sigma: float) -> None:
+    def __init__(self, tensors: Tensors, sigma: float) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(
-            linear(w, b) for w, b in zip(tensors[::2], tensors[1::2], strict=True)
-        )
+        self.maps = maps_of(tensors)
         self.sigma = sigma
 
     def down(self, i: int, above: Tensor, xi: Tensor | None = None) -> Tensor:
@@ -128,8 +131,8 @@ class AutogradPair:
     """One network learning by ``loss.backward()``, the usual way."""
 
     def __init__(self, network: Network, section: AlgorithmSection) -> None:
-        self.f = Inference(network.parameters(FEEDFORWARD), network.sigma)
-        self.g = Generator(network.parameters(FEEDBACK), network.sigma)
+        self.f = Inference(network.parameters(FEEDFORWARD), network.noise.sigma)
+        self.g = Generator(network.parameters(FEEDBACK), network.noise.sigma)
         self.d = Discriminator(network.acetylcholine.weights)
         self.penalty, self.kl = network.acetylcholine.form.penalty, section.kl
         settings = (
@@ -179,17 +182,22 @@ class AutogradPair:
         loss.backward()
         self.adam_d.step()
 
-    def parameters(self) -> list[list[Any]]:
-        """Return the weights in the order of ``Network.parameters``."""
-        return [
-            [t for m in self.f.maps for t in (m.weight, m.bias)],
-            [t for m in self.g.maps for t in (m.weight, m.bias)],
-            [
-                *self.d.by_state(),
-                torch.cat([m.bias for m in self.d.hidden]),  # type: ignore[misc]
-                torch.cat(list(self.d.readouts)),
-            ],
-        ]
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """Return the weights by kind and by the names of ``Network.parameters``."""
+        f, g = enumerate(self.f.maps), enumerate(self.g.maps)
+        up = [(f"feedforward_into{i + 1}", m) for i, m in f]
+        down = [(f"feedback_into{i}", m) for i, m in g]
+        reading = {f"discriminator_from{j}": v for j, v in enumerate(self.d.by_state())}
+        bias = torch.cat([m.bias for m in self.d.hidden])  # type: ignore[misc]
+        return {
+            FEEDFORWARD: {n: t for k, m in up for n, t in ((k, m.weight), (f"{k}_bias", m.bias))},
+            FEEDBACK: {n: t for k, m in down for n, t in ((k, m.weight), (f"{k}_bias", m.bias))},
+            DISCRIMINATOR: {
+                **reading,
+                "discriminator_bias": bias,
+                "discriminator_readout": torch.cat(list(self.d.readouts)),
+            },
+        }
 
 
 class LeanPair(AutogradPair):

@@ -110,8 +110,8 @@ def plain(case: str, engine: Engine, device: torch.device) -> Callable[[], None]
     preset, _, latents, _, batch = CASES[case]
     network = engine.network
     parameters = dict(running_statistics(network))
-    for projection in network.projections:
-        parameters |= to_published(network, projection, network.parameters(projection))
+    for kind in network.kinds:
+        parameters |= to_published(network, kind, network.parameters(kind))
     doubly = preset == "published_doubly"
     experiment = Experiment(
         parameters,

@@ -46,13 +46,13 @@ class LocalPair:
         self.updates = build_updates(section, self.network)
 
     def pair(self, x: Tensor, up: list[Tensor], top: Tensor, down: list[Tensor]) -> None:
-        """Live a wake step and a REM step."""
+        """Take a wake step and a REM step."""
         for phase, stimulus, noise in ((WAKE, x, up), (REM, top, down)):
             with torch.inference_mode():
                 self.step(phase, stimulus, RecordedNoise(noise))
 
     def step(self, phase: Phase, stimulus: Tensor, noise: RecordedNoise) -> None:
-        """Live one step, as the engine does."""
+        """Take one step, as the engine does."""
         state = self.algorithm.propagate(self.network, stimulus, phase, noise, NO_GAINS)
         ach = self.network.acetylcholine(state)
         deltas = self.algorithm.deltas(self.network, state, ach, phase)
@@ -84,8 +84,9 @@ def disagreement(batch: int, pairs: int = 5) -> float:
             other.pair(*given)
     worst = 0.0
     for other in others:
-        for projection, theirs in zip(local.network.projections, other.parameters(), strict=True):
-            for ours, wanted in zip(local.network.parameters(projection), theirs, strict=True):
+        for kind, theirs in other.parameters().items():
+            for name, wanted in theirs.items():
+                ours = local.network.parameters(kind)[name]
                 scale = wanted.detach().norm().item() or 1.0
                 worst = max(worst, (ours - wanted.detach()).norm().item() / scale)
     return worst

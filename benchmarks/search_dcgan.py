@@ -159,7 +159,7 @@ def from_waking(
             h = waking[k]
             for i in range(k - 1, -1, -1):
                 layer = network.layers[i]
-                noise = draws if i or network.bottom_noise else None
+                noise = draws if i or network.noise.bottom else None
                 drive, _ = layer.feedback_potential(h)
                 h = network._fire(i, layer.psi_below, drive, noise, None).soma
             found[k - 1].append(h)

@@ -1,6 +1,7 @@
-"""The three phases of a life, and the three sets of connections that may learn in them."""
+"""The three phases of sleep and wake, and the kinds of projections that may learn in them."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Phase(StrEnum):
@@ -11,20 +12,23 @@ class Phase(StrEnum):
     REM = "rem"
 
 
-class Projection(StrEnum):
-    """The connections a learning rule changes: F, G, the inputs of neuromodulator #1, and R's."""
-
-    FEEDFORWARD = "feedforward"
-    FEEDBACK = "feedback"
-    DISCRIMINATOR = "discriminator"
-    READOUT = "readout"
-    """The readout discriminator of the doubly adversarial form; most networks have none."""
-
-
 WAKE, NREM, REM = Phase.WAKE, Phase.NREM, Phase.REM
-FEEDFORWARD, FEEDBACK, DISCRIMINATOR, READOUT = (
-    Projection.FEEDFORWARD,
-    Projection.FEEDBACK,
-    Projection.DISCRIMINATOR,
-    Projection.READOUT,
-)
+
+# The kinds key settings, checkpoints and recordings: learning goes by kind, tensors by name.
+FEEDFORWARD: Final = "feedforward"
+"""F: from a layer to the somata above."""
+
+FEEDBACK: Final = "feedback"
+"""G: from a layer to the dendrites below."""
+
+LATERAL: Final = "lateral"
+"""L: between the units of one layer, from the step before."""
+
+DISCRIMINATOR: Final = "discriminator"
+"""D: from all layers to neuromodulator #1."""
+
+READOUT: Final = "readout"
+"""R: from the layer below the top to the readout discriminator of the doubly adversarial form."""
+
+KINDS: Final = (FEEDFORWARD, FEEDBACK, LATERAL, DISCRIMINATOR, READOUT)
+"""Every kind, in the order in which they are listed everywhere."""

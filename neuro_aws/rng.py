@@ -24,6 +24,7 @@ INITIAL: Final = "birth"
 
 INITIAL_ACH: Final = "birth/ach"
 INITIAL_READOUT: Final = "birth/readout"
+INITIAL_LATERAL: Final = "initial/lateral"
 INITIAL_PRIOR: Final = "birth/prior"
 INITIAL_UNIFORM: Final = "birth/uniform"
 RETURN_PATH: Final = "return_path"

@@ -1,31 +1,51 @@
 """What an algorithm is to the engine, and the two pieces that every theory here shares."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from torch import Tensor
 
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density, predictive_plasticity
 from neuro_aws.model.network import Gains, Network
-from neuro_aws.model.state import AcetylcholineSignal, Deltas, NetworkState
-from neuro_aws.phase import WAKE, Phase
+from neuro_aws.model.state import AcetylcholineSignal, Deltas, NetworkState, Tensors
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, REM, WAKE, Phase
 
 Reduction = Literal["sum", "mean"]
+
+Declared = Mapping[Phase, tuple[str, ...]]
+"""The kinds of projections that may change in each phase; none in a phase that is not named."""
+
+CHANGES: Declared = {WAKE: (FEEDFORWARD, FEEDBACK, DISCRIMINATOR), REM: (DISCRIMINATOR,)}
+GATED: tuple[str, ...] = (FEEDFORWARD,)
+"""What an algorithm is held to that declares nothing: what Adversarial Wake-Sleep changes."""
 
 
 class Algorithm(Protocol):
     """A theory of learning. A user's own class with these two methods may be named in a protocol.
 
-    It is built as ``Class(**options)`` with the protocol's ``algorithm.options``. ``return_path``
-    asks for fixed random weights on the way back from the discriminator; ``uses_autograd = True``
-    on the class keeps torch's graph available in a step.
+    It is built as ``Class(**options)`` with the protocol's ``algorithm.options``.
+
+        changes        the kinds of projections (``neuro_aws.phase``) that change in each phase
+        gated          the kinds whose Delta carries the gate of ACh (``Delta.gate``); all others
+                       come with a gate of 1
+        return_path    asks for fixed random weights on the way back from the discriminator
+        uses_autograd  keeps torch's graph available in a step
+
+    A user's class may leave all four out. Without ``changes`` and ``gated`` it may change what
+    Adversarial Wake-Sleep changes: F (gated), G and D in wake, D in REM, nothing in NREM. Every
+    step is held to the declaration: a Delta of another kind, in another phase, or under a gate that
+    was not declared ends the run; so do names and shapes that are not those of the weights, when a
+    kind changes for the first time (``algorithms/declaration.py``).
     """
 
+    changes: ClassVar[Declared]
+    gated: ClassVar[tuple[str, ...]]
     return_path: bool
 
     def propagate(
-        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
+        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, gains: Gains
     ) -> NetworkState:
         """Return the activity of one step: ``stimulus`` is h_0 in wake, h_N in REM and NREM."""
         ...
@@ -33,46 +53,42 @@ class Algorithm(Protocol):
     def deltas(
         self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
     ) -> Deltas:
-        """Return what each projection would change by; empty where nothing is learnt."""
+        """Return what each kind of projection would change by; empty where nothing is learnt.
+
+        A ``Delta`` holds a tensor for every tensor of ``network.parameters(kind)``, by its name.
+        """
         ...
 
 
 def propagate(
-    network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource | None, clamp: Gains
+    network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource | None, gains: Gains
 ) -> NetworkState:
     """Fire all layers as the drive switch says; dendrites predict in wake."""
     if phase is WAKE:
-        return network.with_dendrites(network.recognise(stimulus, noise, clamp))
-    dreamt = network.dream(stimulus, noise, clamp)
+        return network.with_dendrites(network.recognise(stimulus, noise, gains))
+    dreamt = network.dream(stimulus, noise, gains)
     return NetworkState(phase, dreamt.layers)
 
 
 def feedback_delta(
-    network: Network,
-    state: NetworkState,
-    density: Density,
-    reduction: Reduction = "sum",
-    weight: Tensor | None = None,
-) -> list[Tensor]:
-    """Return dG_i = < (h_i - d_i) psi'(.) h_{i+1}^T > for every layer, from the bottom up.
+    network: Network, state: NetworkState, density: Density, reduction: Reduction = "sum"
+) -> Tensors:
+    """Return dG_i = < (h_i - d_i) psi'(.) h_{i+1}^T > for every layer, by name.
 
-    ``reduction: mean`` divides by the units of the layer (the mean error instead of the sum);
-    ``weight`` (batch) multiplies each sample.
+    ``reduction: mean`` divides by the units of the layer (the mean error instead of the sum).
     """
-    changes: list[Tensor] = []
+    changes: dict[str, Tensor] = {}
     for i, layer in enumerate(network.layers):
         below, above = state.layers[i], state.layers[i + 1]
         assert below.dendrite is not None
-        factor: float | Tensor = 1.0 if reduction == "sum" else 1.0 / network.sizes[i]
-        if weight is not None:
-            factor = weight * factor
-        changes += predictive_plasticity(
+        found = predictive_plasticity(
             below.soma,
             below.dendrite,
             layer.psi_predicted,
             above.soma,
             density,
             partial(layer.onto_feedback, fired=below.dendrite),
-            factor,
+            1.0 if reduction == "sum" else 1.0 / network.sizes[i],
         )
+        changes |= network.feedback_changes(i, found)
     return changes

@@ -23,7 +23,8 @@ from neuro_aws.functional.plasticity import (
 from neuro_aws.functional.shapes import like, per_sample, rows
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.network import Network
-from neuro_aws.model.state import AcetylcholineSignal, LayerState, NetworkState
+from neuro_aws.model.state import AcetylcholineSignal, LayerState, NetworkState, Tensors
+from neuro_aws.phase import FEEDFORWARD
 
 
 class Credit(Protocol):
@@ -36,12 +37,12 @@ class Credit(Protocol):
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[list[Tensor]]:
-        """Return the changes of each layer's tensors, from the bottom up."""
+    ) -> Tensors:
+        """Return the change of every feedforward tensor, by name."""
         ...
 
     def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
-        """Return the signal that each layer hears, (..., batch, 1 or units), to be recorded."""
+        """Return the signal that each layer receives, (..., batch, 1 or units), to be recorded."""
         ...
 
 
@@ -67,7 +68,7 @@ def top_teaching(top: Tensor) -> Tensor:
 class LayerCredit:
     """``layer`` (and ``layer_random``): teach_j = dD/dh_j as it comes back to the layer itself.
 
-    Unit k of layer j hears the two sub-discriminators that read it; nothing crosses a layer.
+    Unit k of layer j receives from the two sub-discriminators that read it: nothing crosses layers.
     ``layer_random`` is the same rule under an ``Acetylcholine`` with a random return path.
     """
 
@@ -78,25 +79,24 @@ class LayerCredit:
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[list[Tensor]]:
+    ) -> Tensors:
         """Return dF_i = - < teach_{i+1} psi'(a_i) h_i^T >, the KL's teaching added at the top."""
-        parts = []
+        changes: dict[str, Tensor] = {}
         for i, layer in enumerate(network.layers):
             above = state.layers[i + 1]
             teach = ach.teaching[i + 1]
             if i + 1 == network.depth and kl:
                 teach = teach + kl * top_teaching(above.soma)
             assert above.drive is not None
-            parts.append(
-                feedforward_plasticity(
-                    at_psi(teach, above, weight),
-                    above.drive,
-                    layer.psi_above,
-                    state.layers[i].transmitted,
-                    onto(layer, above),
-                )
+            found = feedforward_plasticity(
+                at_psi(teach, above, weight),
+                above.drive,
+                layer.psi_above,
+                state.layers[i].transmitted,
+                onto(layer, above),
             )
-        return parts
+            changes |= network.feedforward_changes(i, found)
+        return changes
 
     def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
         """Return dD/dh of every layer above the stimulus, as it was sent back."""
@@ -118,9 +118,9 @@ class BackpropCredit:
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[list[Tensor]]:
+    ) -> Tensors:
         """Return dF_i = - < (dD/da_i through every layer above) h_i^T >."""
-        parts: list[list[Tensor]] = []
+        changes: dict[str, Tensor] = {}
         carried: Tensor | None = None
         for i in range(network.depth - 1, -1, -1):
             layer, above = network.layers[i], state.layers[i + 1]
@@ -135,14 +135,15 @@ class BackpropCredit:
             drive, below = above.drive, state.layers[i].transmitted
             share = pull_back(layer.psi_above, at_psi(teach, above, None), drive)
             if i:
-                changes, at_below = layer.onto_feedforward_and_below(share, below, drive)
-            else:  # nothing below the stimulus hears it
-                changes, at_below = layer.onto_feedforward(share, below, drive), below
+                found, at_below = layer.onto_feedforward_and_below(share, below, drive)
+            else:  # nothing below the stimulus receives it
+                found, at_below = layer.onto_feedforward(share, below, drive), below
             if weight is not None:
-                changes = layer.onto_feedforward(share * per_sample(weight, share), below, drive)
+                found = layer.onto_feedforward(share * per_sample(weight, share), below, drive)
             carried = at_below
-            parts.append([change * (-1.0 / batch_of(share)) for change in changes])
-        return parts[::-1]
+            scaled = [change * (-1.0 / batch_of(share)) for change in found]
+            changes |= network.feedforward_changes(i, scaled)
+        return changes
 
     def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
         """Return dD/dh of every layer above the stimulus, as it was sent back."""
@@ -167,29 +168,30 @@ class ScalarCredit:
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[list[Tensor]]:
+    ) -> Tensors:
         """Return dF_i = - < (ACh - baseline) (xi / sigma) h_i^T >, plus the KL's at the top."""
         level = self._level(ach)
         if weight is not None:
             level = level * weight
-        parts = []
+        changes: dict[str, Tensor] = {}
         for i in range(network.depth):
             above = state.layers[i + 1]
-            eligibility = self._eligibility(network, above, i + 1)
+            eligibility = self._eligibility(network, above, i)
             below, layer = state.layers[i].transmitted, network.layers[i]
-            parts.append(three_factor_plasticity(level, eligibility, below, onto(layer, above)))
+            found = three_factor_plasticity(level, eligibility, below, onto(layer, above))
+            changes |= network.feedforward_changes(i, found)
         if kl:
             extra = _kl_delta(network, state, kl, weight)
-            parts[-1] = [a + b for a, b in zip(parts[-1], extra, strict=True)]
-        return parts
+            changes |= {name: changes[name] + change for name, change in extra.items()}
+        return changes
 
-    def _eligibility(self, network: Network, above: LayerState, layer: int) -> Tensor:
+    def _eligibility(self, network: Network, above: LayerState, i: int) -> Tensor:
         """Return the score of the potential: xi / sigma, or h - p of a unit that fires 0 or 1."""
-        if above.drive is not None and network.layers[layer - 1].psi_above.binary:
+        if above.drive is not None and network.layers[i].psi_above.binary:
             return above.drive.rate - above.drive.value
         if above.xi is None:
             raise ValueError("credit: scalar needs noise; sigma is 0")
-        return score(above.xi, network.sigma_of(layer), network.density)
+        return score(above.xi, network.noise.sigma, network.noise.density)
 
     def _level(self, ach: AcetylcholineSignal) -> Tensor:
         if self.running_baseline and not ach.constant:
@@ -197,7 +199,7 @@ class ScalarCredit:
         return ach.level - ach.level.mean(-1, keepdim=True)
 
     def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
-        """Return ACh - baseline, the one number a sample that all layers hear."""
+        """Return ACh - baseline, the one number a sample that all layers receive."""
         return [self._level(ach).unsqueeze(-1)] * network.depth
 
 
@@ -212,14 +214,11 @@ class NoCredit:
         ach: AcetylcholineSignal,
         kl: float,
         weight: Tensor | None = None,
-    ) -> list[list[Tensor]]:
+    ) -> Tensors:
         """Return 0 everywhere but at the top, where the KL acts."""
-        parts = [
-            [torch.zeros_like(tensor) for tensor in layer.feedforward] for layer in network.layers
-        ]
-        if kl:
-            parts[-1] = _kl_delta(network, state, kl, weight)
-        return parts
+        weights = network.parameters(FEEDFORWARD)
+        changes = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+        return changes | _kl_delta(network, state, kl, weight) if kl else changes
 
     def teaching(self, network: Network, ach: AcetylcholineSignal) -> list[Tensor]:
         """Return 0."""
@@ -228,12 +227,13 @@ class NoCredit:
 
 def _kl_delta(
     network: Network, state: NetworkState, kl: float, weight: Tensor | None
-) -> list[Tensor]:
+) -> dict[str, Tensor]:
     top = state.layers[-1]
     assert top.drive is not None
     teach = at_psi(kl * top_teaching(top.soma), top, weight)
     below, layer = state.layers[-2].transmitted, network.layers[-1]
-    return feedforward_plasticity(teach, top.drive, layer.psi_above, below, onto(layer, top))
+    found = feedforward_plasticity(teach, top.drive, layer.psi_above, below, onto(layer, top))
+    return network.feedforward_changes(network.depth - 1, found)
 
 
 CREDITS: dict[str, Callable[[], Credit]] = {

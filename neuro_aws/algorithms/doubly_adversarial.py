@@ -1,20 +1,21 @@
 """Doubly Adversarial Wake-Sleep (Algorithm 2; Eq. 5): a second discriminator R, mixed by gamma."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from neuro_aws.algorithms.base import Reduction, feedback_delta, propagate
+from neuro_aws.algorithms.base import Declared, Reduction, feedback_delta, propagate
 from neuro_aws.functional.densities import kl_to_standard_normal
 from neuro_aws.functional.discriminator_plasticity import NORM_EPSILON
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density, batch_of
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Gains, Network
-from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
+from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState, Tensors
 from neuro_aws.phase import (
     DISCRIMINATOR,
     FEEDBACK,
@@ -24,7 +25,6 @@ from neuro_aws.phase import (
     REM,
     WAKE,
     Phase,
-    Projection,
 )
 
 
@@ -34,11 +34,11 @@ class Graph:
 
     ``first`` is read by R, ``penalised`` by its penalty, and ``sent`` by G: in wake the first is
     the step itself, in REM the dream passed up again. With shared draws they are one pass.
-    ``seen`` is the stimulus of the penalised pass, ``dreamt`` the dream that G can be taught
+    ``seen`` is the stimulus of the penalised pass, ``dreamt`` the dream that G can learn
     through. ``losses`` takes up R of each sample and its penalty, to be looked at.
     """
 
-    leaves: dict[Projection, list[Tensor]]
+    leaves: dict[str, Tensors]
     first: NetworkState
     penalised: NetworkState
     seen: Tensor
@@ -66,6 +66,11 @@ class DoublyAdversarial:
     where it differs by sample); what F learns from R in REM is not gated.
     """
 
+    changes: ClassVar[Declared] = {
+        WAKE: (FEEDFORWARD, FEEDBACK, DISCRIMINATOR, READOUT),
+        REM: (FEEDFORWARD, FEEDBACK, DISCRIMINATOR, READOUT),
+    }
+    gated: ClassVar[tuple[str, ...]] = (FEEDFORWARD,)
     return_path = False
     uses_autograd = True
 
@@ -84,35 +89,35 @@ class DoublyAdversarial:
         self.each_draws = each_draws
 
     def propagate(
-        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
+        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, gains: Gains
     ) -> NetworkState:
         """Return the activity of one step, with the passes that R needs in ``graph``."""
         if phase is NREM:
-            return propagate(network, stimulus, phase, noise, clamp)
+            return propagate(network, stimulus, phase, noise, gains)
         graph = self._wake if phase is WAKE else self._rem
-        return graph(network, stimulus, noise, clamp)
+        return graph(network, stimulus, noise, gains)
 
     def _wake(
-        self, network: Network, stimulus: Tensor, noise: NoiseSource, clamp: Gains
+        self, network: Network, stimulus: Tensor, noise: NoiseSource, gains: Gains
     ) -> NetworkState:
         with leaves_of(network, FEEDFORWARD, READOUT) as leaves:
             x = network.admit(stimulus).detach().clone().requires_grad_()
-            first = network.recognise(x, noise, clamp)
-            again = network.recognise(x, noise, clamp) if self.each_draws else first
+            first = network.recognise(x, noise, gains)
+            again = network.recognise(x, noise, gains) if self.each_draws else first
         with torch.no_grad():
             state = network.with_dendrites(detached(first))
         passes = (again,) if self.each_draws else ()
         graph = Graph(leaves, first, again, x)
         return NetworkState(WAKE, state.layers, tuple(map(detached, passes)), graph)
 
-    def _rem(self, network: Network, top: Tensor, noise: NoiseSource, clamp: Gains) -> NetworkState:
+    def _rem(self, network: Network, top: Tensor, noise: NoiseSource, gains: Gains) -> NetworkState:
         with leaves_of(network, FEEDFORWARD, FEEDBACK, READOUT) as leaves:
-            dreamt = network.dream(top, noise, clamp)
+            dreamt = network.dream(top, noise, gains)
             x = dreamt.layers[0].soma
             seen = x.detach().requires_grad_()
-            first = network.recognise(seen, noise, clamp)
-            again = network.recognise(seen, noise, clamp) if self.each_draws else first
-            sent = network.recognise(x, noise, clamp) if self.each_draws else None
+            first = network.recognise(seen, noise, gains)
+            again = network.recognise(seen, noise, gains) if self.each_draws else first
+            sent = network.recognise(x, noise, gains) if self.each_draws else None
         passes = [first, again, sent] if sent is not None else [first]
         graph = Graph(leaves, first, again, seen, sent, dreamt)
         return NetworkState(REM, detached(dreamt).layers, tuple(map(detached, passes)), graph)
@@ -124,7 +129,7 @@ class DoublyAdversarial:
         if phase is NREM:
             return {}
         own = network.acetylcholine.plasticity(state, ach)
-        deltas: Deltas = {DISCRIMINATOR: Delta([self.gamma * t for t in own])}
+        deltas: Deltas = {DISCRIMINATOR: Delta(_times(self.gamma, own))}
         graph = state.graph
         assert isinstance(graph, Graph)
         teach = self._wake_deltas if phase is WAKE else self._rem_deltas
@@ -145,7 +150,7 @@ class DoublyAdversarial:
         forward, readout = _gradients(objective, graph.leaves, FEEDFORWARD, READOUT)
         gate = ach.gate if isinstance(ach.gate, float) else float(ach.gate.mean())
         return {
-            FEEDBACK: Delta([self.gamma * t for t in feedback]),
+            FEEDBACK: Delta(_times(self.gamma, feedback)),
             FEEDFORWARD: Delta(forward, gate, teaching=ach.teaching[1:]),
             READOUT: Delta(readout),
         }
@@ -185,21 +190,19 @@ class DoublyAdversarial:
 
 
 @contextmanager
-def leaves_of(
-    network: Network, *projections: Projection
-) -> Iterator[dict[Projection, list[Tensor]]]:
-    """Let autograd see the weights of some projections; memory is shared with the network's."""
-    leaves = {}
-    kept = {p: network.parameters(p) for p in projections}
-    for projection, tensors in kept.items():
-        leaves[projection] = [t.detach().requires_grad_() for t in tensors]
-        network.put(projection, leaves[projection])
+def leaves_of(network: Network, *kinds: str) -> Iterator[dict[str, Tensors]]:
+    """Let autograd see the weights of some kinds; memory is shared with the network's."""
+    kept = {kind: network.parameters(kind) for kind in kinds}
+    leaves: dict[str, Tensors] = {}
+    for kind, tensors in kept.items():
+        leaves[kind] = {name: t.detach().requires_grad_() for name, t in tensors.items()}
+        network.put(kind, leaves[kind])
     try:
         with torch.enable_grad():
             yield leaves
     finally:
-        for projection, tensors in kept.items():
-            network.put(projection, tensors)
+        for kind, tensors in kept.items():
+            network.put(kind, tensors)
 
 
 def detached(state: NetworkState) -> NetworkState:
@@ -207,15 +210,19 @@ def detached(state: NetworkState) -> NetworkState:
     return state.map(torch.Tensor.detach)
 
 
-def _gradients(
-    objective: Tensor, leaves: dict[Projection, list[Tensor]], *projections: Projection
-) -> Sequence[list[Tensor]]:
-    tensors = [t for p in projections for t in leaves[p]]
+def _gradients(objective: Tensor, leaves: Mapping[str, Tensors], *kinds: str) -> list[Tensors]:
+    """Return d objective / d leaves of each kind, 0 where there is none."""
+    tensors = [t for kind in kinds for t in leaves[kind].values()]
     found = torch.autograd.grad(objective, tensors, allow_unused=True, retain_graph=True)
-    whole = [torch.zeros_like(t) if g is None else g for g, t in zip(found, tensors, strict=True)]
-    counts = [len(leaves[p]) for p in projections]
-    split = []
-    for count in counts:
-        split.append(whole[:count])
-        whole = whole[count:]
-    return split
+    each = iter(found)
+    return [
+        {
+            name: torch.zeros_like(leaf) if (grad := next(each)) is None else grad
+            for name, leaf in leaves[kind].items()
+        }
+        for kind in kinds
+    ]
+
+
+def _times(factor: float, tensors: Tensors) -> Tensors:
+    return {name: factor * tensor for name, tensor in tensors.items()}

@@ -1,18 +1,22 @@
-"""A null: inference stays as it was born (or as it was at the branch); the rest learns."""
+"""A null: inference stays as initialised (or as it was at the branch); the rest learns."""
+
+from typing import ClassVar
 
 from torch import Tensor
 
-from neuro_aws.algorithms.base import Reduction, feedback_delta, propagate
+from neuro_aws.algorithms.base import Declared, Reduction, feedback_delta, propagate
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, NREM, WAKE, Phase
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, NREM, REM, WAKE, Phase
 
 
 class Frozen:
     """No feedforward learning: dF = 0; dG and dD as in Adversarial Wake-Sleep."""
 
+    changes: ClassVar[Declared] = {WAKE: (FEEDBACK, DISCRIMINATOR), REM: (DISCRIMINATOR,)}
+    gated: ClassVar[tuple[str, ...]] = ()
     return_path = False
 
     def __init__(self, density: Density = "gaussian", reduction: Reduction = "sum") -> None:
@@ -20,10 +24,10 @@ class Frozen:
         self.reduction: Reduction = reduction
 
     def propagate(
-        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
+        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, gains: Gains
     ) -> NetworkState:
         """Return the activity of one step."""
-        return propagate(network, stimulus, phase, noise, clamp)
+        return propagate(network, stimulus, phase, noise, gains)
 
     def deltas(
         self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase

@@ -1,6 +1,6 @@
 """From Deltas to changes: optimiser first, then gate and scale, at every step or once a cycle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,15 +9,14 @@ from torch import Tensor
 
 from neuro_aws.functional.decay import Decay
 from neuro_aws.functional.optimisers import Moments, Optimiser, clip_factor
-from neuro_aws.model.state import Changes, Delta, Deltas
-from neuro_aws.phase import Projection
+from neuro_aws.model.state import Changes, Delta, Deltas, Tensors
 
 When = Literal["step", "cycle"]
 
 
 @dataclass(slots=True)
 class Pending:
-    """The sum of a projection's Deltas since it last changed, and the factors they came under.
+    """The sum of a kind's Deltas since it last changed, and the factors they came under.
 
     total      sum of Deltas, as the optimiser sees it
     weighted   sum of factor * Delta, factor = gate * scale of its step, and of each sample's
@@ -31,9 +30,9 @@ class Pending:
     uneven: bool = False
     count: int = 0
 
-    def add(self, delta: Delta, scale: float) -> None:
+    def add(self, delta: Delta, scale: float, names: Sequence[str]) -> None:
         """Take in one step's Delta."""
-        vector, factor = flat(delta.tensors), delta.gate * scale
+        vector, factor = flat(delta.tensors, names), delta.gate * scale
         mean = self.factor / self.count if self.count else factor
         if not self.uneven and (delta.deviation is not None or factor != mean):
             self.uneven = True
@@ -41,7 +40,7 @@ class Pending:
         if self.uneven:
             part = factor * vector
             if delta.deviation is not None:
-                part = part + scale * flat(delta.deviation)
+                part = part + scale * flat(delta.deviation, names)
             self.weighted = _sum(self.weighted, part)
         self.total = vector if self.total is None else self.total.add_(vector)
         self.factor += factor
@@ -50,8 +49,12 @@ class Pending:
 
 @dataclass(slots=True)
 class Plasticity:
-    """How one projection changes: its optimiser, that one's moments, and when."""
+    """How the projections of one kind change: their optimiser, its moments, and when.
 
+    ``names`` are those of the kind's tensors, in the order in which the network lays them out.
+    """
+
+    names: Sequence[str]
     optimiser: Optimiser
     moments: Moments
     when: When
@@ -66,7 +69,7 @@ class Plasticity:
         optimiser's moments, nor in the sum of the cycle.
         """
         if delta is not None and scale != 0 and (delta.gate != 0 or delta.deviation is not None):
-            self.pending.add(delta, scale)
+            self.pending.add(delta, scale, self.names)
         if self.pending.total is None or (self.when == "cycle" and not cycle_ends):
             return None
         due, self.pending = self.pending, Pending()
@@ -88,27 +91,24 @@ class Plasticity:
 
 
 class Updates:
-    """The plasticity of every projection."""
+    """The plasticity of every kind of projection that has settings to learn with."""
 
-    def __init__(self, plasticity: dict[Projection, Plasticity]) -> None:
+    def __init__(self, plasticity: dict[str, Plasticity]) -> None:
         self.plasticity = plasticity
 
-    def __call__(
-        self, deltas: Deltas, scales: Mapping[Projection, float], cycle_ends: bool
-    ) -> Changes:
+    def __call__(self, deltas: Deltas, scales: Mapping[str, float], cycle_ends: bool) -> Changes:
         """Return the changes of this step; ``scales`` multiply them, 1 where not named."""
         changes: Changes = {}
-        for projection, rule in self.plasticity.items():
-            scale = scales.get(projection, 1.0)
-            change = rule.collect(deltas.get(projection), scale, cycle_ends)
+        for kind, rule in self.plasticity.items():
+            change = rule.collect(deltas.get(kind), scales.get(kind, 1.0), cycle_ends)
             if change is not None:
-                changes[projection] = change
+                changes[kind] = change
         return changes
 
     def state_dict(self) -> dict[str, Any]:
         """Return moments and unapplied sums."""
         return {
-            str(projection): {
+            kind: {
                 "count": rule.moments.count,
                 "first": rule.moments.first,
                 "second": rule.moments.second,
@@ -118,7 +118,7 @@ class Updates:
                 "uneven": rule.pending.uneven,
                 "pending_count": rule.pending.count,
             }
-            for projection, rule in self.plasticity.items()
+            for kind, rule in self.plasticity.items()
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
@@ -126,8 +126,8 @@ class Updates:
 
         An optimiser that keeps a moment the saved one did not starts afresh.
         """
-        for projection, rule in self.plasticity.items():
-            s = saved[str(projection)]
+        for kind, rule in self.plasticity.items():
+            s = saved[kind]
             now = rule.moments
             fresh = (now.first is not None and s["first"] is None) or (
                 now.second is not None and s["second"] is None
@@ -145,9 +145,9 @@ class Updates:
             )
 
 
-def flat(tensors: list[Tensor]) -> Tensor:
-    """Return tensors as one vector, in their order."""
-    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+def flat(tensors: Tensors, names: Sequence[str]) -> Tensor:
+    """Return tensors as one vector, in the order of their ``names``."""
+    return torch.cat([tensors[name].reshape(-1) for name in names])
 
 
 def _copy(tensor: Tensor | None) -> Tensor | None:

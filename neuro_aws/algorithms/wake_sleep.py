@@ -1,15 +1,16 @@
-"""Classic Wake-Sleep: the first rival. ACh is there, watches, and has no part in it."""
+"""Classic Wake-Sleep: the first baseline. ACh is there, watches, and has no part in it."""
 
 from functools import partial
+from typing import ClassVar
 
 from torch import Tensor
 
-from neuro_aws.algorithms.base import Reduction, feedback_delta, propagate
+from neuro_aws.algorithms.base import Declared, Reduction, feedback_delta, propagate
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density, predictive_plasticity
 from neuro_aws.model.network import Gains, Network
-from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, WAKE, Phase
+from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState, Tensors
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase
 
 
 class WakeSleep:
@@ -22,6 +23,11 @@ class WakeSleep:
     REM, so that ACh can be read, but it teaches nobody and its gate gates nothing.
     """
 
+    changes: ClassVar[Declared] = {
+        WAKE: (FEEDBACK, DISCRIMINATOR),
+        REM: (FEEDFORWARD, DISCRIMINATOR),
+    }
+    gated: ClassVar[tuple[str, ...]] = ()
     return_path = False
 
     def __init__(self, density: Density = "gaussian", reduction: Reduction = "sum") -> None:
@@ -29,10 +35,10 @@ class WakeSleep:
         self.reduction: Reduction = reduction
 
     def propagate(
-        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
+        self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, gains: Gains
     ) -> NetworkState:
         """Return the activity of one step."""
-        return propagate(network, stimulus, phase, noise, clamp)
+        return propagate(network, stimulus, phase, noise, gains)
 
     def deltas(
         self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
@@ -47,13 +53,13 @@ class WakeSleep:
             deltas[FEEDFORWARD] = Delta(self._recognition(network, state))
         return deltas
 
-    def _recognition(self, network: Network, state: NetworkState) -> list[Tensor]:
-        changes: list[Tensor] = []
+    def _recognition(self, network: Network, state: NetworkState) -> Tensors:
+        changes: dict[str, Tensor] = {}
         for i, layer in enumerate(network.layers):
             below, above = state.layers[i].soma, state.layers[i + 1].soma
             fired = layer.recognise(below)
             factor = 1.0 if self.reduction == "sum" else 1.0 / network.sizes[i + 1]
-            changes += predictive_plasticity(
+            found = predictive_plasticity(
                 above,
                 fired,
                 layer.psi_above,
@@ -62,4 +68,5 @@ class WakeSleep:
                 partial(layer.onto_feedforward, fired=fired),
                 factor,
             )
+            changes |= network.feedforward_changes(i, found)
         return changes

@@ -12,7 +12,7 @@ holds the columns for h_j of both W_{j-1} and W_j, and u = sum_j V_j h_j + b, pa
 States are flat, (..., batch, n_j).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -68,15 +68,25 @@ class Weights(NamedTuple):
     offset: list[Tensor]
 
     @property
-    def tensors(self) -> list[Tensor]:
-        """Return every tensor, in a fixed order."""
-        return [*self.reading, self.bias, self.readout, *self.spread, *self.offset]
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor by its name."""
+        found = {f"discriminator_from{j}": v for j, v in enumerate(self.reading)}
+        found |= {"discriminator_bias": self.bias, "discriminator_readout": self.readout}
+        found |= {f"discriminator_from{j}_spread": w for j, w in enumerate(self.spread)}
+        if self.offset:
+            found["discriminator_offset"] = self.offset[0]
+        return found
 
-    def like(self, tensors: Sequence[Tensor]) -> "Weights":
-        """Return the same structure filled with other tensors, in the order of ``tensors``."""
-        n, m = len(self.reading), len(self.spread)
-        rest = list(tensors[n + 2 :])
-        return Weights(list(tensors[:n]), tensors[n], tensors[n + 1], rest[:m], rest[m:])
+    def like(self, tensors: Mapping[str, Tensor]) -> "Weights":
+        """Return the same structure filled with other tensors, by name."""
+        states = range(len(self.reading))
+        return Weights(
+            [tensors[f"discriminator_from{j}"] for j in states],
+            tensors["discriminator_bias"],
+            tensors["discriminator_readout"],
+            [tensors[f"discriminator_from{j}_spread"] for j in states] if self.spread else [],
+            [tensors["discriminator_offset"]] if self.offset else [],
+        )
 
     @property
     def hidden(self) -> int:

@@ -81,14 +81,16 @@ class RecordedNoise:
 
     def normal(self, shape: torch.Size) -> Tensor:
         """Return the next recorded N(0, 1) draws."""
-        return _checked(next(self._normals), shape)
+        return _checked(next(self._normals, None), shape)
 
     def uniform(self, shape: torch.Size) -> Tensor:
         """Return the next recorded U(0, 1) draws."""
-        return _checked(next(self._uniforms), shape)
+        return _checked(next(self._uniforms, None), shape)
 
 
-def _checked(recorded: Tensor, shape: torch.Size) -> Tensor:
+def _checked(recorded: Tensor | None, shape: torch.Size) -> Tensor:
+    if recorded is None:
+        raise ValueError(f"recorded noise has no more draws; one of shape {tuple(shape)} is wanted")
     if recorded.shape != shape:
         raise ValueError(f"recorded noise has shape {tuple(recorded.shape)}, not {tuple(shape)}")
     return recorded

@@ -41,7 +41,7 @@ def predictive_plasticity(
     presynaptic: Tensor,
     density: Density = "gaussian",
     onto: Onto = outer,
-    factor: float | Tensor = 1.0,
+    factor: float = 1.0,
 ) -> list[Tensor]:
     """Make a compartment predict the rate its soma fires.
 
@@ -53,12 +53,10 @@ def predictive_plasticity(
     ``presynaptic``. ``density: laplacian`` puts sign(h_i - d_i) in place of the difference; for
     ``bernoulli`` units d_i is the probability sigmoid(a_i) and psi' drops out: (h_i - d_i)
     h_{i+1}^T.
-    ``factor`` scales it, for all (1 / units: the mean over a layer) or by sample (surprisal).
+    ``factor`` scales it (1 / units: the mean over a layer).
     Local: own soma, own compartment, own input, one pool scalar of the layer (normalisation).
     """
     scale = factor / batch_of(target)
-    if isinstance(scale, Tensor):
-        scale = per_sample(scale, target)
     if density == "bernoulli":
         return onto((target - fired.value) * scale, presynaptic)
     error = target - fired.rate
@@ -84,7 +82,7 @@ def feedforward_plasticity(
 def three_factor_plasticity(
     level: Tensor, score: Tensor, presynaptic: Tensor, onto: Onto = outer
 ) -> list[Tensor]:
-    """Lower what the discriminator reads, told one global number for each sample (Eq. 4).
+    """Lower what the discriminator reads, given one global number for each sample (Eq. 4).
 
         dF_i = - eta_F * gate * < (ACh - baseline) * (xi / sigma) h_i^T >
 
@@ -96,8 +94,8 @@ def three_factor_plasticity(
     return onto(per_sample(level, score) * score * (-1.0 / batch_of(score)), presynaptic)
 
 
-def _scaled(onto: Onto, post: Tensor, pre: Tensor, scale: float | Tensor) -> list[Tensor]:
+def _scaled(onto: Onto, post: Tensor, pre: Tensor, scale: float) -> list[Tensor]:
     """Return scale * post pre^T, the factor put where there are fewer numbers to multiply."""
-    if isinstance(scale, float) and post.dim() == 4:
+    if post.dim() == 4:
         return [change.mul_(scale) for change in onto(post, pre)]
     return onto(post * scale, pre)

@@ -1,8 +1,5 @@
 """Neuromodulator #1: acetylcholine, read as the wake/sleep discriminator."""
 
-import itertools
-import math
-
 import torch
 from torch import Tensor
 
@@ -18,29 +15,22 @@ from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.shapes import like, rows
 from neuro_aws.model.state import AcetylcholineSignal, NetworkState, OwnReading
 from neuro_aws.phase import NREM, REM, WAKE
+from neuro_aws.protocol.model import NetworkSection
 
 
-def born_weights(
-    sizes: list[int], hidden: int, generator: torch.Generator, dtype: torch.dtype, form: Form
-) -> Weights:
-    """Return sub-discriminators at birth: weights N(0, 1 / fan_in), biases 0."""
-    device = generator.device
-
-    def normal(*shape: int, fan_in: int) -> Tensor:
-        draws = torch.randn(*shape, generator=generator, dtype=dtype, device=device)
-        return draws / math.sqrt(fan_in)
-
-    pairs = list(itertools.pairwise(sizes))
-    units = hidden * len(pairs)
-    joint = [normal(hidden, a + b, fan_in=a + b) for a, b in pairs]
-    bias, readout = torch.zeros(units, dtype=dtype, device=device), normal(units, fan_in=hidden)
-    left = [w[:, :a] for w, (a, _) in zip(joint, pairs, strict=True)]
-    right = [w[:, a:] for w, (a, _) in zip(joint, pairs, strict=True)]
-    inner = [torch.cat(both) for both in zip(right[:-1], left[1:], strict=True)]
-    reading = [left[0].contiguous(), *inner, right[-1].contiguous()]
-    spread = [normal(len(v), fan_in=v.shape[1]) for v in reading] if form.spread else []
-    offset = [torch.zeros((), dtype=dtype, device=device)] if form.pooled else []
-    return Weights(reading, bias, readout, spread, offset)
+def form_of(section: NetworkSection) -> Form:
+    """Return the form of discriminator that a network's settings ask for."""
+    given = section.discriminator
+    return Form(
+        given.slope,
+        given.pooled,
+        given.spread,
+        given.noise,
+        given.penalty,
+        given.penalty_form,
+        given.penalty_scope,
+        section.products == "bfloat16",
+    )
 
 
 class Acetylcholine:
@@ -48,29 +38,19 @@ class Acetylcholine:
 
     ``baseline`` is the running mean of D in REM, the zero that release is counted from.
     ``return_path`` replaces the discriminator's own weights on the way back (``layer_random``).
-    ``each_draws`` gives D's own learning, its penalty and its teaching noise of their own, as the
-    published experiment does; else the three share one draw a step.
+    With ``draws: each`` D's own learning, its penalty and its teaching have noise of their own, as
+    in the published experiment; else the three share one draw a step.
     """
 
     def __init__(
-        self,
-        weights: Weights,
-        form: Form,
-        baseline_rate: float = 0.05,
-        return_path: Weights | None = None,
-        each_draws: bool = False,
+        self, section: NetworkSection, weights: Weights, return_path: Weights | None = None
     ) -> None:
         self.weights = weights
-        self.form = form
-        self.baseline_rate = baseline_rate
+        self.form = form_of(section)
+        self.baseline_rate = section.discriminator.baseline_rate
         self.return_path = return_path
-        self.each_draws = each_draws
+        self.each_draws = section.discriminator.draws == "each"
         self.baseline = torch.zeros((), dtype=weights.bias.dtype, device=weights.bias.device)
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        """Return the weights, in the order of ``Weights.tensors``."""
-        return self.weights.tensors
 
     def __call__(
         self, state: NetworkState, noise: NoiseSource | None = None
@@ -90,21 +70,21 @@ class Acetylcholine:
         reading = read(weights, form, at, draw())
         penalised = read(weights, form, at, draw()) if noisy and self.each_draws else reading
         gradient = state_gradient(weights, at, penalised.sent)
-        taught = penalised
+        sender = penalised
         if noisy and self.each_draws and state.phase is WAKE:
-            taught = read(weights, form, at, draw())
+            sender = read(weights, form, at, draw())
         if self.return_path is not None:
-            path = read(self.return_path, form, at._replace(value=taught.potential))
+            path = read(self.return_path, form, at._replace(value=sender.potential))
             back = state_gradient(self.return_path, at, path.sent)
         else:
-            back = gradient if taught is penalised else state_gradient(weights, at, taught.sent)
+            back = gradient if sender is penalised else state_gradient(weights, at, sender.sent)
         teaching = [like(g, h) for g, h in zip(back, state.somas, strict=True)]
         if state.phase is NREM:
             release = torch.zeros_like(reading.level)
         else:
             release = reading.level - self.baseline
         gate = 1.0 if state.phase is WAKE else 0.0
-        own = OwnReading(at, reading, penalised, gradient, taught.level)
+        own = OwnReading(at, reading, penalised, gradient, sender.level)
         return AcetylcholineSignal(reading.level, release, teaching, gate, own)
 
     def level(self, somas: list[Tensor]) -> Tensor:
@@ -117,7 +97,7 @@ class Acetylcholine:
         if state.phase is REM:
             self.baseline.lerp_(signal.own.reading.level.mean(), self.baseline_rate)
 
-    def plasticity(self, state: NetworkState, signal: AcetylcholineSignal) -> list[Tensor]:
+    def plasticity(self, state: NetworkState, signal: AcetylcholineSignal) -> dict[str, Tensor]:
         """Return the discriminator's own delta: up in wake, down in REM (Eq. 3)."""
         own, sign = signal.own, 1.0 if state.phase is WAKE else -1.0
         return discriminator_plasticity(

@@ -1,6 +1,8 @@
 """A convolutional connection between two layers of two-compartment units."""
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,15 +14,32 @@ from neuro_aws.functional.convolution import Geometry, down, outer, up
 from neuro_aws.functional.spectral import leading, shrink, shrink_back
 
 
+@dataclass(frozen=True, slots=True)
+class ConvForm:
+    """What kind of convolutional layer this is.
+
+    geometry             kernel, stride and padding
+    side_below           side of the maps below
+    normalised           how the batch normalises the feedforward drive
+    spectral             whether F_i is divided by its largest singular value, followed by one power
+                         iteration a step
+    feedback_normalised  whether the batch normalises the feedback drive too, in wake and in dreams,
+                         to mean 0 and variance 1 of every channel
+    """
+
+    geometry: Geometry
+    side_below: int
+    normalised: Literal["none", "affine", "plain"] = "none"
+    spectral: bool = False
+    feedback_normalised: bool = False
+
+
 class ConvLayer:
     """Feedforward F_i (convolution) and feedback G_i (transposed) between maps h_i and h_{i+1}.
 
     F_i and G_i are (m above, n below, k, k). ``feedforward`` is [F_i, bias], or [F_i, scale, shift]
     or [F_i] where the batch normalises the drive; ``feedback`` is [G_i, bias]. Units that share a
-    pool are the channels at one position. Spectral normalisation divides F_i by its largest
-    singular value, followed by one power iteration a step. ``feedback_normalised``: the batch
-    normalises the feedback drive too, in wake and in dreams, to mean 0 and variance 1 of every
-    channel.
+    pool are the channels at one position.
     """
 
     def __init__(
@@ -30,74 +49,21 @@ class ConvLayer:
         psi_below: Psi,
         psi_above: Psi,
         psi_predicted: Psi,
-        geometry: Geometry,
-        side_below: int,
-        normalised: str = "none",
-        spectral: bool = False,
-        feedback_normalised: bool = False,
+        form: ConvForm,
     ) -> None:
         self.feedforward = feedforward
         self.feedback = feedback
         self.psi_below = psi_below
         self.psi_above = psi_above
         self.psi_predicted = psi_predicted
-        self.geometry = geometry
-        self.side_below = side_below
-        self.normalised = normalised
-        self.feedback_normalised = feedback_normalised
+        self.geometry = form.geometry
+        self.side_below = form.side_below
+        self.normalised = form.normalised
+        self.feedback_normalised = form.feedback_normalised
         weight = feedforward[0]
         channels = weight.new_zeros(len(weight))
         self.running_mean, self.running_variance = channels, torch.ones_like(channels)
-        self.left = torch.ones_like(channels) / math.sqrt(len(weight)) if spectral else None
-
-    @classmethod
-    def born(
-        cls,
-        below: int,
-        above: int,
-        side_below: int,
-        geometry: Geometry,
-        psis: tuple[Psi, Psi, Psi],
-        generator: torch.Generator,
-        dtype: torch.dtype,
-        feedback_scale: float = 0.5,
-        normalised: str = "none",
-        spectral: bool = False,
-        feedback_normalised: bool = False,
-    ) -> "ConvLayer":
-        """Return a layer at birth: weights N(0, 1 / fan_in), G scaled down, biases 0.
-
-        A unit below hears k^2 / s^2 positions of every channel above, or all k^2 of a single one.
-        ``psis`` are those below, above, and of the prediction.
-        """
-        k, device = geometry.kernel, generator.device
-
-        def normal(fan_in: float, scale: float) -> Tensor:
-            shape = (above, below, k, k)
-            draws = torch.randn(shape, generator=generator, dtype=dtype, device=device)
-            return draws * (scale / math.sqrt(fan_in))
-
-        def constant(units: int, value: float) -> Tensor:
-            return torch.full((units,), value, dtype=dtype, device=device)
-
-        top = side_below == k
-        feedforward = [normal(below * k * k, 1.0)]
-        if normalised == "none":
-            feedforward.append(constant(above, 0.0))
-        elif normalised == "affine":
-            feedforward += [constant(above, 1.0), constant(above, 0.0)]
-        heard = above if top else above * k * k / geometry.stride**2
-        feedback = [normal(heard, feedback_scale), constant(below, 0.0)]
-        return cls(
-            feedforward,
-            feedback,
-            *psis,
-            geometry,
-            side_below,
-            normalised,
-            spectral,
-            feedback_normalised,
-        )
+        self.left = torch.ones_like(channels) / math.sqrt(len(weight)) if form.spectral else None
 
     def shape_below(self) -> tuple[int, ...]:
         """Return (n, side, side)."""

@@ -1,8 +1,5 @@
 """A dense connection between two layers of two-compartment units."""
 
-import math
-
-import torch
 from torch import Tensor
 
 from neuro_aws.functional.batch_norm import Normed
@@ -31,37 +28,6 @@ class DenseLayer:
         self.psi_below = psi_below
         self.psi_above = psi_above
         self.psi_predicted = psi_below if psi_predicted is None else psi_predicted
-
-    @classmethod
-    def born(
-        cls,
-        below: int,
-        above: int,
-        psi_below: Psi,
-        psi_above: Psi,
-        generator: torch.Generator,
-        dtype: torch.dtype,
-        feedback_scale: float = 0.5,
-        psi_predicted: Psi | None = None,
-    ) -> "DenseLayer":
-        """Return a layer at birth: weights N(0, 1 / fan_in), G scaled down, biases 0."""
-
-        def normal(post: int, pre: int, scale: float) -> Tensor:
-            draws = torch.randn(
-                post, pre, generator=generator, dtype=dtype, device=generator.device
-            )
-            return draws * (scale / math.sqrt(pre))
-
-        def zeros(units: int) -> Tensor:
-            return torch.zeros(units, dtype=dtype, device=generator.device)
-
-        return cls(
-            [normal(above, below, 1.0), zeros(above)],
-            [normal(below, above, feedback_scale), zeros(below)],
-            psi_below,
-            psi_above,
-            psi_predicted,
-        )
 
     def shape_below(self) -> tuple[int, ...]:
         """Return (n,)."""

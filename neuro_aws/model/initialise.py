@@ -1,47 +1,125 @@
-"""Other weights at birth: as torch's own layers are born, and as DCGANs are."""
+"""Initial weights of every projection; each part draws from a random stream of its own.
 
+birth: normal   weights N(0, 1 / fan_in), feedback scaled down, biases 0
+birth: uniform  all weights, and the biases of F, G, D and R, from U(-1, 1) / sqrt(fan_in), as
+                torch's own layers start
+"""
+
+import itertools
 import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
+from neuro_aws.functional.discriminator import Weights
 from neuro_aws.model.acetylcholine import Acetylcholine
+from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.readout import Readout
-
-SMALL = 0.02
-"""Standard deviation of a DCGAN's weights at birth."""
-
-
-def small_birth(layers: Sequence[Layer], generator: torch.Generator) -> None:
-    """Draw the weights of F and G anew from N(0, 0.02^2)."""
-    for layer in layers:
-        for tensors in (layer.feedforward, layer.feedback):
-            tensors[0].normal_(0.0, SMALL, generator=generator)
+from neuro_aws.protocol.model import NetworkSection
+from neuro_aws.protocol.projections import kernel
 
 
-def uniform_birth(
+class Normal:
+    """Draws N(0, 1 / fan_in) in one precision from one stream."""
+
+    def __init__(self, generator: torch.Generator, dtype: torch.dtype) -> None:
+        self.generator = generator
+        self.dtype = dtype
+
+    def __call__(self, *shape: int, fan_in: float) -> Tensor:
+        """Return draws from N(0, 1 / fan_in)."""
+        return self._draws(shape) / math.sqrt(fan_in)
+
+    def scaled(self, *shape: int, fan_in: float, by: float = 1.0) -> Tensor:
+        """Return by * N(0, 1 / fan_in), rounded once: what the layers start from."""
+        return self._draws(shape) * (by / math.sqrt(fan_in))
+
+    def constant(self, value: float, *shape: int) -> Tensor:
+        """Return a constant, which draws nothing."""
+        return torch.full(shape, value, dtype=self.dtype, device=self.generator.device)
+
+    def _draws(self, shape: tuple[int, ...]) -> Tensor:
+        device = self.generator.device
+        return torch.randn(shape, generator=self.generator, dtype=self.dtype, device=device)
+
+
+def dense(section: NetworkSection, i: int, draw: Normal) -> tuple[list[Tensor], list[Tensor]]:
+    """Return [F_i, bias] and [G_i, bias]."""
+    below, above = section.layers[i : i + 2]
+    feedforward = [draw.scaled(above, below, fan_in=below), draw.constant(0.0, above)]
+    weight = draw.scaled(below, above, fan_in=above, by=section.feedback_at_birth)
+    return feedforward, [weight, draw.constant(0.0, below)]
+
+
+def convolutional(
+    section: NetworkSection, i: int, draw: Normal
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return F_i with bias, or scale and shift, or nothing beside it; and [G_i, bias].
+
+    A unit below receives k^2 / s^2 positions of every channel above, or all k^2 of a single one.
+    """
+    below, above = section.layers[i : i + 2]
+    k, top = kernel(section, i), i + 2 == len(section.layers)
+    feedforward = [draw.scaled(above, below, k, k, fan_in=below * k * k)]
+    if section.batch_norm == "none":
+        feedforward.append(draw.constant(0.0, above))
+    elif section.batch_norm == "affine":
+        feedforward += [draw.constant(1.0, above), draw.constant(0.0, above)]
+    fan_in = above if top else above * k * k / 4
+    weight = draw.scaled(above, below, k, k, fan_in=fan_in, by=section.feedback_at_birth)
+    return feedforward, [weight, draw.constant(0.0, below)]
+
+
+def discriminator(section: NetworkSection, sizes: Sequence[int], draw: Normal) -> Weights:
+    """Return D's weights for h_0 ... h_N of so many units."""
+    given = section.discriminator
+    pairs, hidden = list(itertools.pairwise(sizes)), given.hidden
+    units = hidden * len(pairs)
+    joint = [draw(hidden, a + b, fan_in=a + b) for a, b in pairs]
+    bias, readout = draw.constant(0.0, units), draw(units, fan_in=hidden)
+    left = [w[:, :a] for w, (a, _) in zip(joint, pairs, strict=True)]
+    right = [w[:, a:] for w, (a, _) in zip(joint, pairs, strict=True)]
+    inner = [torch.cat(both) for both in zip(right[:-1], left[1:], strict=True)]
+    reading = [left[0].contiguous(), *inner, right[-1].contiguous()]
+    spread = [draw(len(v), fan_in=v.shape[1]) for v in reading] if given.spread else []
+    return Weights(reading, bias, readout, spread, [draw.constant(0.0)] if given.pooled else [])
+
+
+def readout(units: int, draw: Normal) -> tuple[Tensor, Tensor]:
+    """Return R's weight for so many units and their spread, and its bias."""
+    return draw(units + 1, fan_in=units + 1), draw.constant(0.0)
+
+
+def lateral(section: NetworkSection, draw: Normal) -> dict[int, Tensor]:
+    """Return L_i of every layer that has lateral weights."""
+    sizes = {layer: section.layers[layer] for layer in sorted(section.lateral)}
+    return {layer: draw(n, n, fan_in=n) for layer, n in sizes.items()}
+
+
+def uniform(
     layers: Sequence[Layer],
     ach: Acetylcholine,
     readout: Readout | None,
     generator: torch.Generator,
 ) -> None:
-    """Draw all weights anew from U(-1, 1) / sqrt(fan_in), as torch's own layers are born."""
+    """Draw the weights of the layers, of D and of R anew from U(-1, 1) / sqrt(fan_in)."""
 
-    def fill(tensor: torch.Tensor, fan_in: int) -> None:
+    def fill(tensor: Tensor, fan_in: int) -> None:
         bound = 1 / math.sqrt(fan_in)
         tensor.uniform_(-bound, bound, generator=generator)
 
     for layer in layers:
-        kernel = math.prod(layer.feedforward[0].shape[2:])
+        positions = math.prod(layer.feedforward[0].shape[2:])
         below, above = layer.shape_below()[0], layer.shape_above()[0]
-        fill(layer.feedforward[0], below * kernel)
+        fill(layer.feedforward[0], below * positions)
         if len(layer.feedforward) == 2:
-            fill(layer.feedforward[1], below * kernel)
+            fill(layer.feedforward[1], below * positions)
         # A transposed convolution counts the fan-in of its other end; a dense layer its own.
-        heard = below * kernel if kernel > 1 else above
+        fan_in = below * positions if positions > 1 else above
         for tensor in layer.feedback:
-            fill(tensor, heard)
+            fill(tensor, fan_in)
     weights = ach.weights
     reads = [v.shape[1] + bool(weights.spread) for v in weights.reading]
     for i in range(len(weights.pairs)):
@@ -54,5 +132,12 @@ def uniform_birth(
     for tensor in (weights.readout, *weights.offset):
         fill(tensor, len(weights.readout))
     if readout is not None:
-        for tensor in readout.parameters:
+        for tensor in (readout.weight, readout.bias):
             fill(tensor, len(readout.weight))
+
+
+def uniform_lateral(lateral: Lateral, generator: torch.Generator) -> None:
+    """Draw lateral weights anew from U(-1, 1) / sqrt(fan_in)."""
+    for weight in lateral.weights.values():
+        bound = 1 / math.sqrt(len(weight))
+        weight.uniform_(-bound, bound, generator=generator)

@@ -1,9 +1,13 @@
-"""The prior of the top layer, learnt in wake."""
+"""The prior of the top layer: given, or learnt in wake."""
+
+import math
 
 import torch
 from torch import Tensor
 
+from neuro_aws.functional.compartments import Psi, pool_of
 from neuro_aws.functional.noise import NoiseSource
+from neuro_aws.functional.shapes import last
 
 RATE = 0.01
 """Weight of one wake step in the running statistics."""
@@ -15,10 +19,48 @@ RIDGE = 1e-3
 """Added to the variances, so that roots exist (squared rate)."""
 
 
+class Prior:
+    """p(h_N): independent N(0, 1), fair coins for units that fire 0 or 1, or as it was learnt.
+
+    ``shape`` is that of one sample of h_N, ``psi`` the rate function of its units.
+    """
+
+    def __init__(self, shape: tuple[int, ...], psi: Psi, learnt: "LearntPrior | None") -> None:
+        self.shape = shape
+        self.psi = psi
+        self.learnt = learnt
+
+    def __call__(self, count: int, noise: NoiseSource) -> Tensor:
+        """Return ``count`` draws of h_N as rows."""
+        if self.learnt is not None:
+            return self.learnt.sample(count, noise)
+        shape = torch.Size((count, math.prod(self.shape)))
+        if self.psi.binary:
+            uniform = noise.uniform(shape)
+            return (uniform < 0.5).to(uniform.dtype)
+        return noise.normal(shape)
+
+    def shaped(self, draws: Tensor) -> Tensor:
+        """Return draws in the shape of h_N, normalised where h_N is."""
+        top = last(draws.view(-1, *self.shape)) if len(self.shape) > 1 else draws
+        if self.psi.normalisation == "none":
+            return top
+        return top / pool_of(top, self.psi.normalisation, self.psi.axis)
+
+    def track(self, top: Tensor) -> None:
+        """Let a learnt prior follow the waking states ``top`` (batch, units)."""
+        if self.learnt is not None:
+            self.learnt.track(top)
+
+    def buffers(self) -> dict[str, Tensor]:
+        """Return what was learnt, by name."""
+        return {} if self.learnt is None else self.learnt.buffers()
+
+
 class LearntPrior:
     """h_N ~ sum_k w_k N(m_k, C_k): the generative model's own account of its top layer.
 
-        wake   r_k = w_k N(h_N; m_k, C_k) / sum_k' ...                       who claims the state
+        wake   r_k = w_k N(h_N; m_k, C_k) / sum_k' ...                       responsibilities
                d(n_k, s_k, S_k) = + rate ( <(r_k, r_k h_N, r_k h_N h_N^T)> - (n_k, s_k, S_k) )
                w_k = n_k,   m_k = s_k / n_k,   C_k = S_k / n_k - m_k m_k^T
         REM    k ~ w;   h_N = m_k + L_k z,   z ~ N(0, I),   L_k L_k^T = C_k
@@ -61,7 +103,7 @@ class LearntPrior:
 
     def track(self, top: Tensor) -> None:
         """Move the statistics toward the waking states ``top`` (batch, units), in place."""
-        share = self._claims(top)
+        share = self._responsibilities(top)
         batch = len(top)
         self.weight.lerp_(share.mean(0), RATE)
         self.first.lerp_(share.T @ top / batch, RATE)
@@ -83,7 +125,7 @@ class LearntPrior:
             root = torch.where(failed.view(-1, 1, 1) > 0, torch.diag_embed(diagonal), root)
         return means, root
 
-    def _claims(self, top: Tensor) -> Tensor:
+    def _responsibilities(self, top: Tensor) -> Tensor:
         """Return r (batch, components)."""
         if len(self.weight) == 1:
             return top.new_ones(len(top), 1)

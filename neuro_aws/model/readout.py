@@ -1,8 +1,5 @@
 """The readout discriminator R on h_{N-1}: tells stimuli from dreams passed up again (Eq. 5)."""
 
-import math
-
-import torch
 from torch import Tensor
 
 from neuro_aws.functional.discriminator import spread_of
@@ -25,18 +22,3 @@ class Readout:
         self.weight = weight
         self.bias = bias
         self.penalty = penalty
-
-    @classmethod
-    def born(
-        cls, units: int, penalty: float, generator: torch.Generator, dtype: torch.dtype
-    ) -> "Readout":
-        """Return R at birth: weights N(0, 1 / fan_in), bias 0."""
-        device, fan_in = generator.device, units + 1
-        weight = torch.randn(fan_in, generator=generator, dtype=dtype, device=device)
-        zero = torch.zeros((), dtype=dtype, device=device)
-        return cls(weight / math.sqrt(fan_in), zero, penalty)
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        """Return weight and bias."""
-        return [self.weight, self.bias]

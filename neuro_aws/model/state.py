@@ -1,10 +1,10 @@
 """Values that pass between the parts: activity of layers, the ACh signal, changes of weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from neuro_aws.phase import Phase, Projection
+from neuro_aws.phase import Phase
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +23,7 @@ class LayerState:
     xi           the noise of the drive, unit variance (None where there was none)
     gain         factor put on the soma by a perturbation (None: 1)
     dendrite     what feedback predicts the soma to fire, where it predicts
+    previous     the soma of the step before, where lateral weights read it
     """
 
     soma: "Tensor"
@@ -31,6 +32,7 @@ class LayerState:
     xi: "Tensor | None" = None
     gain: "Tensor | None" = None
     dendrite: "Fired | None" = None
+    previous: "Tensor | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +71,18 @@ def _mapped(layer: LayerState, act: "Callable[[Tensor], Tensor]") -> LayerState:
 class OwnReading:
     """What the discriminator read in one step, for its own learning.
 
-    at         its hidden potentials without noise, and the states they were computed from
-    reading    D as it was read
-    penalised  D as its penalty read it: the same, unless each draws noise of its own
-    gradient   dD/dh of every state through its true weights, (..., batch, units)
-    taught     D of each sample as it taught the layers (..., batch)
+    at              its hidden potentials without noise, and the states they were computed from
+    reading         D as it was read
+    penalised       D as its penalty read it: the same, unless each draws noise of its own
+    gradient        dD/dh of every state through its true weights, (..., batch, units)
+    teaching_level  D of each sample as the layers were taught by it (..., batch)
     """
 
     at: "Potential"
     reading: "Reading"
     penalised: "Reading"
     gradient: "list[Tensor]"
-    taught: "Tensor"
+    teaching_level: "Tensor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +105,28 @@ class AcetylcholineSignal:
     constant: bool = False
 
 
+Tensors = Mapping[str, "Tensor"]
+"""Tensors by name: that of the weight which they are, or change (``network.parameters(kind)``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What one projection would change by, per unit of rate, before optimiser, gate and scale.
+    """What the projections of one kind would change by, before optimiser, gate and scale.
 
-    tensors    one for each parameter of the projection, in the network's order
+    tensors    per unit of rate: one for each tensor of the kind, by its name
     gate       the (mean) gate that multiplies the change after the optimiser
     deviation  mean over samples of (gate_s - mean gate) delta_s, where the gate differs by sample
     teaching   the signal that each layer was taught by, from the bottom up, to be recorded
     """
 
-    tensors: "list[Tensor]"
+    tensors: Tensors
     gate: float = 1.0
-    deviation: "list[Tensor] | None" = None
+    deviation: Tensors | None = None
     teaching: "list[Tensor] | None" = None
 
 
-Deltas = dict[Projection, Delta]
-Changes = dict[Projection, "Tensor"]
-"""What each projection changes by, as one vector in the order of the network's weights."""
+Deltas = dict[str, Delta]
+"""The Delta of each kind of projection that changes in a step."""
+
+Changes = dict[str, "Tensor"]
+"""What each kind changes by, laid out as the network lays out its weights (``Network.named``)."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from neuro_aws.functional.noise import Draws
 from neuro_aws.model.state import AcetylcholineSignal
 from neuro_aws.perturbations import activity, eyes, neuromodulator
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, WAKE, Phase, Projection
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, WAKE, Phase
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.stimuli.dataset import Dataset
@@ -19,7 +19,7 @@ class Slots:
     """What is done in one phase: each slot is a value or a chain of functions."""
 
     gains: dict[int, Tensor] = field(default_factory=dict)
-    scales: dict[Projection, float] = field(default_factory=dict)
+    scales: dict[str, float] = field(default_factory=dict)
     stimulus_acts: tuple[eyes.Act, ...] = ()
     ach_acts: tuple[neuromodulator.Act, ...] = ()
 
@@ -41,7 +41,7 @@ class Slots:
 def slots(
     perturbations: Sequence[Perturbation],
     phase: Phase,
-    usual: dict[Projection, float],
+    usual: dict[str, float],
     spec: ProtocolSpec,
     dataset: Dataset,
     animal: int,
@@ -52,6 +52,7 @@ def slots(
         if p.plasticity is not None:
             scales[FEEDFORWARD] *= p.plasticity.feedforward
             scales[FEEDBACK] *= p.plasticity.feedback
+            scales[LATERAL] *= p.plasticity.lateral
             scales[DISCRIMINATOR] *= p.plasticity.discriminator
         if p.clamp is not None and p.clamp.discriminator == "held":
             scales[DISCRIMINATOR] = 0.0

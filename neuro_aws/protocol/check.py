@@ -17,6 +17,7 @@ from neuro_aws.protocol.vocabulary import VALUES
 Found = Iterator[tuple[KeyPath, str]]
 
 NEEDS_LABELS = ("linear_probe", "spike_probe", "class_representation", "svm_10fold")
+NO_LATERAL = "this network has no lateral weights (network.lateral)"
 EYES = ("lid_suture", "inactivate_eye", "attenuate_eye")
 WAKING = (*EYES, "pair", "clamp", "block", "yoke")
 """What acts on the stimulus, or on what feedforward synapses are taught: in wake, that is."""
@@ -77,8 +78,6 @@ def _network(spec: ProtocolSpec) -> Found:
         yield ("network", "noise", "scale"), message
     if spec.algorithm.name == "doubly_adversarial" and len(spec.network.layers) < 3:
         yield ("network", "layers"), "doubly_adversarial reads the layer below the top; give three"
-    if spec.algorithm.surprisal and spec.algorithm.name != "adversarial_wake_sleep":
-        yield ("algorithm", "surprisal"), "scales what adversarial_wake_sleep learns, nothing else"
     if spec.network.inverse_relu and spec.network.transfer != "relu":
         message = f"is the inverse of a ReLU; the transfer is {spec.network.transfer}"
         yield ("network", "inverse_relu"), message
@@ -102,6 +101,9 @@ def _schedule(spec: ProtocolSpec) -> Found:
     for i, name in enumerate(names):
         if name in names[:i]:
             yield ("schedule", i, "name"), f"two periods are called {name!r}"
+        scaled = "lateral_plasticity" in spec.schedule[i].model_fields_set
+        if scaled and not spec.network.lateral:
+            yield ("schedule", i, "lateral_plasticity"), NO_LATERAL
     branches = [i for i, period in enumerate(spec.schedule) if period.branch]
     for i in branches[1:]:
         yield ("schedule", i, "branch"), "arms part once only; another period has `branch: true`"
@@ -185,6 +187,9 @@ def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
     if p.action in WAKING and Phase.WAKE not in p.during:
         yield (*path, "during"), f"{p.action} acts in wake only, so this would never happen"
+    changed = p.plasticity.model_fields_set if p.plasticity is not None else set()
+    if "lateral" in changed and not spec.network.lateral:
+        yield (*path, "plasticity", "lateral"), NO_LATERAL
     if p.action in EYES and not _binocular(spec):
         yield (*path, p.action), "needs a stimulus with two eyes (patches, `eyes: binocular`)"
     if p.pair is not None:

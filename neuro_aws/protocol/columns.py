@@ -1,10 +1,9 @@
 """The datasets of a recording: path, shape of one row, units, description."""
 
-import itertools
 from dataclasses import dataclass
 
-from neuro_aws.phase import Phase
-from neuro_aws.protocol.model import Dcgan, NetworkSection
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, Phase
+from neuro_aws.protocol.projections import changes_by_layer, declared
 from neuro_aws.protocol.schema import ActivityRecord, ProtocolSpec
 
 FORMAT_VERSION = 1
@@ -45,31 +44,29 @@ def _signals() -> list[Column]:
     ]
 
 
+_CHANGES = {
+    FEEDFORWARD: ("length of dF into the layer", "length of F's change there"),
+    FEEDBACK: ("length of dG into the layer", "length of G's change there"),
+    LATERAL: ("length of dL within the layer", "length of L's change there"),
+    DISCRIMINATOR: ("length of dV: D's weights from the layer", "length of V's change"),
+}
+"""What is recorded of each kind by layer: the raw Delta, and the applied change."""
+
+
 def _plasticity(spec: ProtocolSpec) -> list[Column]:
     columns = [
-        Column("plasticity/step", "step", "step of the animal's life", dtype="i8"),
+        Column("plasticity/step", "step", "step of the run", dtype="i8"),
         Column("plasticity/phase", "code", PHASES, dtype="u1"),
     ]
-    top = len(spec.network.layers) - 1
-    for layer in range(top + 1):
-        here = f"plasticity/layer{layer}"
-        if layer > 0:
-            columns += [
-                Column(f"{here}/teaching", "D or D per rate", "root mean square of what taught F"),
-                Column(f"{here}/feedforward_raw", "Delta", "length of dF into the layer"),
-                Column(f"{here}/feedforward_applied", "weight", "length of F's change there"),
-            ]
-        if layer < top:
-            columns += [
-                Column(f"{here}/feedback_raw", "Delta", "length of dG into the layer"),
-                Column(f"{here}/feedback_applied", "weight", "length of G's change there"),
-            ]
-        columns += [
-            Column(
-                f"{here}/discriminator_raw", "Delta", "length of dV: D's weights from the layer"
-            ),
-            Column(f"{here}/discriminator_applied", "weight", "length of V's change"),
-        ]
+    for layer in range(1, len(spec.network.layers)):
+        path = f"plasticity/layer{layer}/teaching"
+        columns.append(Column(path, "D or D per rate", "root mean square of F's teaching signal"))
+    for kind, layers in changes_by_layer(declared(spec.network)).items():
+        raw, applied = _CHANGES[kind]
+        for layer in layers:
+            here = f"plasticity/layer{layer}/{kind}"
+            columns.append(Column(f"{here}_raw", "Delta", raw))
+            columns.append(Column(f"{here}_applied", "weight", applied))
     return columns
 
 
@@ -98,45 +95,14 @@ def weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
     """Return the shape of every recorded weight, by its name under /weights.
 
     D's weights are kept by state: the hidden units of the one or two pairs that read a layer. Of a
-    convolutional network F and G are recorded; its checkpoints hold D.
+    convolutional network the layers' weights are recorded; its checkpoints hold D.
     """
-    if spec.network.dcgan is not None:
-        return _conv_shapes(spec.network, spec.network.dcgan)
-    sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
-    shapes: dict[str, tuple[int, ...]] = {}
-    pairs = len(sizes) - 1
-    for i, (below, above) in enumerate(itertools.pairwise(sizes)):
-        shapes[f"feedforward_into{i + 1}"] = (above, below)
-        shapes[f"feedforward_into{i + 1}_bias"] = (above,)
-    for i, (below, above) in enumerate(itertools.pairwise(sizes)):
-        shapes[f"feedback_into{i}"] = (below, above)
-        shapes[f"feedback_into{i}_bias"] = (below,)
-    for j, size in enumerate(sizes):
-        readers = hidden * (min(j + 1, pairs) - max(j - 1, 0))
-        shapes[f"discriminator_from{j}"] = (readers, size)
-    shapes["discriminator_bias"] = shapes["discriminator_readout"] = (hidden * pairs,)
-    if spec.network.discriminator.spread:
-        for j in range(len(sizes)):
-            readers = shapes[f"discriminator_from{j}"][0]
-            shapes[f"discriminator_from{j}_spread"] = (readers,)
-    if spec.network.discriminator.pooled:
-        shapes["discriminator_offset"] = ()
-    return shapes
-
-
-def _conv_shapes(network: NetworkSection, dcgan: Dcgan) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {}
-    pairs = list(itertools.pairwise(network.layers))
-    kernels = [4] * (len(pairs) - 1) + [dcgan.side // 16]
-    extra = {"none": ("bias",), "affine": ("scale", "shift"), "plain": ()}[network.batch_norm]
-    for i, ((below, above), k) in enumerate(zip(pairs, kernels, strict=True)):
-        shapes[f"feedforward_into{i + 1}"] = (above, below, k, k)
-        for name in extra:
-            shapes[f"feedforward_into{i + 1}_{name}"] = (above,)
-    for i, ((below, above), k) in enumerate(zip(pairs, kernels, strict=True)):
-        shapes[f"feedback_into{i}"] = (above, below, k, k)
-        shapes[f"feedback_into{i}_bias"] = (below,)
-    return shapes
+    return {
+        name: shape
+        for projection in declared(spec.network)
+        if spec.network.dcgan is None or projection.kind != DISCRIMINATOR
+        for name, shape in projection.tensors.items()
+    }
 
 
 def weight_columns(shapes: dict[str, tuple[int, ...]]) -> list[Column]:

@@ -28,9 +28,6 @@ class Noise(Section):
     """Its standard deviation, in units of the potential."""
     bottom: bool = True
     """Whether the dreamt stimulus is noisy too."""
-    by_layer: tuple[Annotated[float, Field(ge=0, le=100)], ...] | None = None
-    """Factors on `scale` at h_0 ... h_N; default: 1 everywhere."""
-    decay: Decay = Decay()
 
 
 class Discriminator(Section):
@@ -110,6 +107,8 @@ class NetworkSection(Section):
     """Dreams begin from N(0, I), or from a mixture of Gaussians learnt from the waking top."""
     prior_components: int = Field(1, ge=1, le=512)
     """Gaussians of the learnt prior."""
+    lateral: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Layers whose units have lateral weights, which carry their somata of the step before."""
     derivative: Literal["exact", "surrogate"] = "exact"
     """surrogate: psi' is never zero, in F and in G."""
     noise: Noise = Noise()
@@ -118,10 +117,10 @@ class NetworkSection(Section):
     inverse_relu_decay: Decay = Decay()
     perturb_activity: Literal["after_normalisation", "before_normalisation"] = "after_normalisation"
     """Where silencing and scaling act on the soma."""
-    birth: Literal["normal", "uniform", "small"] = "normal"
-    """Weights N(0, 1 / fan_in); U(-1, 1) / sqrt(fan_in), biases too; or F and G N(0, 0.02^2)."""
+    birth: Literal["normal", "uniform"] = "normal"
+    """Initial weights: N(0, 1 / fan_in); or U(-1, 1) / sqrt(fan_in), biases too."""
     feedback_at_birth: float = Field(0.5, ge=0, le=10)
-    """Factor on G's weights at birth, which are otherwise N(0, 1 / fan_in) like F's."""
+    """Factor on G's initial weights, which are otherwise N(0, 1 / fan_in) like F's."""
     discriminator: Discriminator = Discriminator()
     precision: Literal["float32", "float64"] = "float32"
     products: Literal["exact", "tf32", "bfloat16"] = "exact"
@@ -138,11 +137,18 @@ class NetworkSection(Section):
             raise ValueError("batch_norm and spectral belong to convolutional layers (dcgan)")
         if self.units == "binary":
             self._binary()
-        if self.noise.by_layer is not None and len(self.noise.by_layer) != len(self.layers):
-            raise ValueError(f"noise.by_layer has one factor for each of {len(self.layers)} layers")
+        self._lateral_layers()
         if self.discriminator.penalty_scope == "pair" and self.discriminator.pooled:
             raise ValueError("penalty_scope: pair needs pairs that are not pooled")
         return self
+
+    def _lateral_layers(self) -> None:
+        if self.lateral and self.dcgan is not None:
+            raise ValueError("lateral weights belong to dense layers; leave `dcgan` or them out")
+        if len(set(self.lateral)) != len(self.lateral) or max(self.lateral, default=0) >= len(
+            self.layers
+        ):
+            raise ValueError(f"lateral names layers from 1 to {len(self.layers) - 1}, each once")
 
     def _binary(self) -> None:
         if {self.transfer, self.bottom, self.top} != {"sigmoid"}:
@@ -194,6 +200,12 @@ class DiscriminatorLearning(Learning):
     apply: Literal["step", "cycle"] = "cycle"
 
 
+class LateralLearning(Learning):
+    """Learning of lateral weights (your own module:Class only)."""
+
+    rate: float = Field(1e-3, gt=0, le=10)
+
+
 class ReadoutLearning(Learning):
     """Learning of R, the readout discriminator (doubly_adversarial only)."""
 
@@ -227,8 +239,6 @@ class AlgorithmSection(Section):
     """Weight of the top layer's KL to N(0, I) (adversarial_wake_sleep only)."""
     reduction: Literal["sum", "mean"] = "sum"
     """Prediction errors of a layer are summed over its units, or averaged (as published)."""
-    surprisal: float = Field(0.0, ge=0, le=10)
-    """Feedback learns more of stimuli that D finds wake-like: strength; 0: of all alike."""
     replay: float = Field(0.0, ge=0, le=1)
     """Share of the prior's draws replaced by waking top states, those of the highest D."""
     baseline: Literal["batch", "running"] = "batch"
@@ -238,6 +248,8 @@ class AlgorithmSection(Section):
     feedforward: FeedforwardLearning = FeedforwardLearning()
     feedback: FeedbackLearning = FeedbackLearning()
     discriminator: DiscriminatorLearning = DiscriminatorLearning()
+    lateral: LateralLearning = LateralLearning()
+    """Lateral weights (your own module:Class only)."""
     gamma: float = Field(0.9, ge=0, le=1)
     """1: pure AWS, 0: WGAN-GP (doubly_adversarial only)."""
     readout: ReadoutLearning = ReadoutLearning()
@@ -249,4 +261,6 @@ class AlgorithmSection(Section):
             raise ValueError(f"credit has no meaning under {self.name}; leave it out")
         if self.options and ":" not in self.name:
             raise ValueError("options are for your own module:Class; leave them out")
+        if "lateral" in self.model_fields_set and ":" not in self.name:
+            raise ValueError(f"{self.name} changes no lateral weights; leave `lateral` out")
         return self

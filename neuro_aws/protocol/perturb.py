@@ -83,6 +83,7 @@ class PlasticityScale(Section):
 
     feedforward: float = Field(1.0, ge=0, le=100)
     feedback: float = Field(1.0, ge=0, le=100)
+    lateral: float = Field(1.0, ge=0, le=100)
     discriminator: float = Field(1.0, ge=0, le=100)
 
 

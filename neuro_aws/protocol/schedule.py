@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase, Projection
+from neuro_aws.phase import (
+    DISCRIMINATOR,
+    FEEDBACK,
+    FEEDFORWARD,
+    LATERAL,
+    NREM,
+    REM,
+    WAKE,
+    Phase,
+)
 from neuro_aws.protocol.perturb import DepriveSleep
 from neuro_aws.protocol.schema import Block, Period
 
@@ -62,7 +71,8 @@ class Stretch:
     start: int
     cycles: int
     cycle: tuple[Beat, ...]
-    scales: dict[Projection, float]
+    scales: dict[str, float]
+    """Factors on the changes of each kind of projection."""
     before: dict[Phase, int]
     """Steps of each phase in the periods before."""
     order: tuple[int, ...]
@@ -113,6 +123,7 @@ class Schedule:
             scales = {
                 FEEDFORWARD: period.feedforward_plasticity,
                 FEEDBACK: period.feedback_plasticity,
+                LATERAL: period.lateral_plasticity,
                 DISCRIMINATOR: period.discriminator_plasticity,
             }
             stretch = Stretch(

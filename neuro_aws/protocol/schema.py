@@ -58,6 +58,7 @@ class Period(Section):
     """The arms part at the start of this period."""
     feedforward_plasticity: float = Field(1.0, ge=0, le=100)
     feedback_plasticity: float = Field(1.0, ge=0, le=100)
+    lateral_plasticity: float = Field(1.0, ge=0, le=100)
     discriminator_plasticity: float = Field(1.0, ge=0, le=100)
     """Factors on the weight changes, after the optimiser."""
 

@@ -7,7 +7,7 @@ from neuro_aws.algorithms import ALGORITHMS, algorithm_class
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.perturbations import Slots
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Projection
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, KINDS, NREM, REM, WAKE
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
 
@@ -46,7 +46,6 @@ VARIANTS = {
         "network.batch_norm_feedback=true",
         "network.prior=learnt",
         "network.discriminator.penalty_scope=pair",
-        "algorithm.surprisal=1.0",
         "algorithm.replay=0.5",
     ),
     "conv_aws_spectral": (CONV, "network.spectral=true"),
@@ -72,17 +71,18 @@ class Own:
     def __init__(self, gain: float) -> None:
         self.gain = gain
 
-    def propagate(self, network, stimulus, phase, noise, clamp):
+    def propagate(self, network, stimulus, phase, noise, gains):
         from neuro_aws.algorithms.base import propagate
 
-        return propagate(network, stimulus, phase, noise, clamp)
+        return propagate(network, stimulus, phase, noise, gains)
 
     def deltas(self, network, state, ach, phase):
         from neuro_aws.model.state import Delta
 
         if phase is not WAKE:
             return {}
-        tensors = [self.gain * 1e-3 * torch.ones_like(t) for t in network.parameters(FEEDFORWARD)]
+        weights = network.parameters(FEEDFORWARD)
+        tensors = {name: self.gain * 1e-3 * torch.ones_like(t) for name, t in weights.items()}
         return {FEEDFORWARD: Delta(tensors, ach.gate)}
 
 
@@ -105,7 +105,11 @@ def engine(living, phases, slots=None, cycles=5) -> Engine:
 def live(engine: Engine) -> list[torch.Tensor]:
     for step in range(engine.schedule.steps):
         engine.step(step)
-    return [t.clone() for p in Projection for t in engine.network.parameters(p)]
+    return weights(engine.network)
+
+
+def weights(network) -> list[torch.Tensor]:
+    return [t.clone() for kind in KINDS for t in network.parameters(kind).values()]
 
 
 PAIR = (Block(wake=1), Block(nrem=1), Block(rem=1))
@@ -130,23 +134,22 @@ class TestEveryAlgorithm:
 
     def test_nothing_is_learnt_in_nrem(self, animal, variant):
         living = animal(*VARIANTS[variant])
-        before = [t.clone() for p in Projection for t in living.network.parameters(p)]
+        before = weights(living.network)
         after = live(engine(living, (Block(nrem=1),)))
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
     @pytest.mark.parametrize("phase", [WAKE, REM])
     def test_feedforward_learns_in_its_own_phase_only(self, animal, variant, phase):
         living = animal(*VARIANTS[variant])
-        before = [t.clone() for t in living.network.parameters(FEEDFORWARD)]
+        before = living.network.flat(FEEDFORWARD).clone()
         live(engine(living, (Block(wake=1),) if phase is WAKE else (Block(rem=1),)))
-        after = living.network.parameters(FEEDFORWARD)
-        moved = not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+        moved = not torch.equal(before, living.network.flat(FEEDFORWARD))
         assert moved == (phase in LEARNS_IN[variant.removeprefix("conv_").split("_")[0]])
 
     def test_a_gate_or_a_scale_of_zero_moves_nothing(self, animal, variant):
         living = animal(*VARIANTS[variant])
-        before = [t.clone() for p in Projection for t in living.network.parameters(p)]
-        after = live(engine(living, PAIR, Slots(scales=dict.fromkeys(Projection, 0.0))))
+        before = weights(living.network)
+        after = live(engine(living, PAIR, Slots(scales=dict.fromkeys(KINDS, 0.0))))
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
         assert all(r.moments.count == 0 for r in living.updates.plasticity.values())
 
@@ -154,10 +157,12 @@ class TestEveryAlgorithm:
         living = animal(*VARIANTS[variant])
         one = engine(living, PAIR)
         for step in range(6):
-            for projection, delta in one.step(step).deltas.items():
-                for t, w in zip(delta.tensors, living.network.parameters(projection), strict=True):
-                    assert t.shape == w.shape
-                    assert bool(torch.isfinite(t).all())
+            for kind, delta in one.step(step).deltas.items():
+                own = living.network.parameters(kind)
+                assert delta.tensors.keys() == own.keys()
+                for name, tensor in delta.tensors.items():
+                    assert tensor.shape == own[name].shape
+                    assert bool(torch.isfinite(tensor).all())
 
     def test_half_the_rate_moves_half_as_far_in_the_first_step(self, animal, variant):
         if variant in ("frozen",):
@@ -167,9 +172,10 @@ class TestEveryAlgorithm:
         moves = []
         for rate in (1e-4, 5e-5):
             living = animal(*VARIANTS[variant], f"algorithm.feedforward.rate={rate}")
-            before = living.network.parameters(FEEDFORWARD)[-2].clone()
+            top = f"feedforward_into{living.network.depth}"
+            before = living.network.parameters(FEEDFORWARD)[top].clone()
             live(engine(living, phase, cycles=1))
-            moves.append(living.network.parameters(FEEDFORWARD)[-2] - before)
+            moves.append(living.network.parameters(FEEDFORWARD)[top] - before)
         assert torch.allclose(moves[0], 2 * moves[1], rtol=1e-6, atol=1e-12)
 
 

@@ -38,7 +38,7 @@ def moment(
     living = build_animal(spec, seed, torch.device("cpu"))
     network = living.network
     for p in (FEEDFORWARD, FEEDBACK):
-        for tensor in network.parameters(p):  # biases too
+        for tensor in network.parameters(p).values():  # biases too
             tensor += 0.1 * torch.randn(
                 tensor.shape, generator=torch.Generator().manual_seed(seed), dtype=tensor.dtype
             )
@@ -72,14 +72,14 @@ def objective(network: Network, somata: list[torch.Tensor], kl: float) -> torch.
 def test_backprop_is_the_gradient_through_all_of_f(seed, sizes, transfer, norm, gained, inverse):
     more = ["network.inverse_relu=0.5"] if inverse and transfer == "relu" else []
     network, state, ach, _ = moment(seed, sizes, transfer, norm, *more, gained=gained)
-    weights = [w.clone().requires_grad_() for w in network.parameters(FEEDFORWARD)]
+    weights = {n: w.clone().requires_grad_() for n, w in network.parameters(FEEDFORWARD).items()}
     somata = autograd.replay(network, state, weights, detach=False)
     for found, wanted in zip(state.somas, somata, strict=True):
         assert relative_error(found, wanted.detach()) < 1e-10
-    gradients = torch.autograd.grad(objective(network, somata, 0.3), weights)
-    parts = CREDITS["backprop"]()(network, state, ach, 0.3)
-    for found, wanted in zip([t for part in parts for t in part], gradients, strict=True):
-        assert relative_error(found, -wanted) < 1e-8
+    gradients = torch.autograd.grad(objective(network, somata, 0.3), list(weights.values()))
+    changes = CREDITS["backprop"]()(network, state, ach, 0.3)
+    for name, wanted in zip(weights, gradients, strict=True):
+        assert relative_error(changes[name], -wanted) < 1e-8
 
 
 @given(
@@ -94,12 +94,12 @@ def test_layer_is_the_gradient_with_the_graph_cut_between_layers(
     seed, sizes, transfer, norm, gained
 ):
     network, state, ach, _ = moment(seed, sizes, transfer, norm, gained=gained)
-    weights = [w.clone().requires_grad_() for w in network.parameters(FEEDFORWARD)]
+    weights = {n: w.clone().requires_grad_() for n, w in network.parameters(FEEDFORWARD).items()}
     somata = autograd.replay(network, state, weights, detach=True)
-    gradients = torch.autograd.grad(objective(network, somata, 0.3), weights)
-    parts = CREDITS["layer"]()(network, state, ach, 0.3)
-    for found, wanted in zip([t for part in parts for t in part], gradients, strict=True):
-        assert relative_error(found, -wanted) < 1e-8
+    gradients = torch.autograd.grad(objective(network, somata, 0.3), list(weights.values()))
+    changes = CREDITS["layer"]()(network, state, ach, 0.3)
+    for name, wanted in zip(weights, gradients, strict=True):
+        assert relative_error(changes[name], -wanted) < 1e-8
 
 
 def test_layer_random_differs_only_in_the_way_back():
@@ -123,17 +123,18 @@ def test_scalar_is_reinforce_with_the_batch_mean_as_baseline(seed, sizes, transf
     network, state, ach, _ = moment(seed, sizes, transfer, "rms")
     level = network.acetylcholine.level(state.somas)
     centred = level - level.mean()
-    parts = CREDITS["scalar"]()(network, state, ach, 0.0)
-    for i, part in enumerate(parts):
+    changes = CREDITS["scalar"]()(network, state, ach, 0.0)
+    for i in range(network.depth):
+        name = f"feedforward_into{i + 1}"
         potential = state.layers[i + 1].drive.potential
         w = network.layers[i].feedforward[0].clone().requires_grad_()
         mean = state.layers[i].transmitted @ w.T + network.layers[i].feedforward[1]
-        log_p = -((potential - mean) ** 2).sum(-1) / (2 * network.sigma**2)
+        log_p = -((potential - mean) ** 2).sum(-1) / (2 * network.noise.sigma**2)
         (gradient,) = torch.autograd.grad((centred * log_p).mean(), w)
-        assert relative_error(part[0], -gradient) < 1e-8
+        assert relative_error(changes[name], -gradient) < 1e-8
         assert (
             relative_error(
-                part[1],
+                changes[f"{name}_bias"],
                 -(centred[:, None] * score(state.layers[i + 1].xi, 0.2, "gaussian")).mean(0),
             )
             < 1e-8
@@ -153,7 +154,8 @@ def test_scalar_points_on_average_where_backprop_points():
         state = algorithm.propagate(network, x, WAKE, noise, {})
         ach = network.acetylcholine(state)
         scalar, exact = (
-            CREDITS[c]()(network, state, ach, 0.0)[0][1] for c in ("scalar", "backprop")
+            CREDITS[c]()(network, state, ach, 0.0)["feedforward_into1_bias"]
+            for c in ("scalar", "backprop")
         )
         cosines.append(float(torch.cosine_similarity(scalar, exact, 0)))
     assert min(cosines) > 0.9
@@ -163,15 +165,16 @@ def test_scalar_points_on_average_where_backprop_points():
 def test_kl_reaches_the_top_and_only_backprop_carries_it_down(credit):
     network, state, ach, _ = moment(2, [8, 5], "relu", "rms")
     without, with_ = (CREDITS[credit]()(network, state, ach, kl) for kl in (0.0, 1.0))
-    top = network.depth - 1
-    assert not torch.allclose(without[top][0], with_[top][0])
-    assert torch.allclose(without[0][0], with_[0][0]) == (credit != "backprop")
+    top, bottom = f"feedforward_into{network.depth}", "feedforward_into1"
+    assert not torch.allclose(without[top], with_[top])
+    assert torch.allclose(without[bottom], with_[bottom]) == (credit != "backprop")
 
 
 def test_none_teaches_nothing_but_the_kl():
     network, state, ach, _ = moment(2, [8, 5], "relu", "rms")
-    parts = CREDITS["none"]()(network, state, ach, 0.0)
-    assert all(bool((t == 0).all()) for part in parts for t in part)
+    changes = CREDITS["none"]()(network, state, ach, 0.0)
+    assert changes.keys() == network.parameters(FEEDFORWARD).keys()
+    assert all(bool((t == 0).all()) for t in changes.values())
 
 
 def test_running_baseline_reads_release():
@@ -180,7 +183,7 @@ def test_running_baseline_reads_release():
     again = network.acetylcholine(state)
     batch = ScalarCredit()(network, state, again, 0.0)
     running = ScalarCredit(running_baseline=True)(network, state, again, 0.0)
-    assert relative_error(running[0][0], batch[0][0]) < 1e-10
+    assert relative_error(running["feedforward_into1"], batch["feedforward_into1"]) < 1e-10
 
 
 @pytest.mark.parametrize("credit", ["layer", "backprop", "scalar", "none"])
@@ -189,6 +192,5 @@ def test_a_weight_per_sample_is_the_mean_of_the_weighted_samples(credit):
     ones = torch.ones(7, dtype=torch.float64)
     plain = CREDITS[credit]()(network, state, ach, 0.1)
     doubled = CREDITS[credit]()(network, state, ach, 0.1, 2 * ones)
-    for a, b in zip(plain, doubled, strict=True):
-        assert torch.allclose(2 * a[0], b[0])
-        assert torch.allclose(2 * a[1], b[1])
+    for name, change in plain.items():
+        assert torch.allclose(2 * change, doubled[name])

@@ -11,6 +11,9 @@ from neuro_aws.phase import DISCRIMINATOR, FEEDFORWARD
 OPTIMISERS = [SGD(0.01), Adam(0.01), Adam(0.01, (0.64, 0.999))]
 
 
+NAMES = ("feedforward_into1", "feedforward_into1_bias")
+
+
 def draws(seed: int) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [
@@ -18,13 +21,18 @@ def draws(seed: int) -> list[torch.Tensor]:
     ]
 
 
+def named(tensors: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return tensors by name, in another order than that of the weights."""
+    return dict(reversed(list(zip(NAMES, tensors, strict=True))))
+
+
 def updates(optimiser, when="step") -> Updates:
-    moments = optimiser.start(torch.zeros_like(flat(draws(0))))
-    return Updates({FEEDFORWARD: Plasticity(optimiser, moments, when)})
+    moments = optimiser.start(torch.zeros_like(flat(named(draws(0)), NAMES)))
+    return Updates({FEEDFORWARD: Plasticity(NAMES, optimiser, moments, when)})
 
 
 def step(rule: Updates, seed: int, gate=1.0, scale=1.0, ends=True, deviation=None):
-    delta = Delta(draws(seed), gate, deviation)
+    delta = Delta(named(draws(seed)), gate, deviation)
     return parts(rule({FEEDFORWARD: delta}, {FEEDFORWARD: scale}, ends).get(FEEDFORWARD))
 
 
@@ -104,8 +112,10 @@ def test_gates_that_differ_by_sample_weigh_the_samples(optimiser):
     mean = [(a + b) / 2 for a, b in zip(one, two, strict=True)]
     deviation = [(-1 * a + 1 * b) / 2 for a, b in zip(one, two, strict=True)]
     plain, paired = updates(optimiser), updates(optimiser)
-    whole = parts(plain({FEEDFORWARD: Delta(mean)}, {}, True)[FEEDFORWARD])
-    found = parts(paired({FEEDFORWARD: Delta(mean, 2.0, deviation)}, {}, True)[FEEDFORWARD])
+    whole = parts(plain({FEEDFORWARD: Delta(named(mean))}, {}, True)[FEEDFORWARD])
+    found = parts(
+        paired({FEEDFORWARD: Delta(named(mean), 2.0, named(deviation))}, {}, True)[FEEDFORWARD]
+    )
     for change, base, a, b in zip(found, whole, one, two, strict=True):
         ratio = base / ((a + b) / 2)  # eta over the root of the second moment, by weight
         assert torch.allclose(change, ratio * (a + 3 * b) / 2, rtol=1e-9)
@@ -123,7 +133,7 @@ def test_saved_state_goes_on_where_it_stopped():
 
 def test_projections_do_not_mix():
     rule = updates(SGD(1.0))
-    assert rule({DISCRIMINATOR: Delta(draws(0))}, {}, True) == {}
+    assert rule({DISCRIMINATOR: Delta(named(draws(0)))}, {}, True) == {}
 
 
 @pytest.mark.parametrize("optimiser", [SGD(0.01), Adam(0.01)])

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from neuro_aws.backends.rate.one_step import Step, one_cycle
+from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import Protocol
 from tests.reference.published import Experiment, recorded_draws
 
-GOLDEN = Path(__file__).parent / "data" / "aws_step_gamma1.npz"
+GOLDEN = Path(__file__).parents[1] / "data" / "aws_step_gamma1.npz"
 
 TEXT = """
 schema_version: 1
@@ -97,6 +98,47 @@ def test_the_oracle_is_equal_to_the_golden_step_too():
     for name, wanted in under(tensors, "after/").items():
         if name in oracle.p and not name.startswith("readout"):
             assert error(oracle.p[name].detach(), wanted) < 1e-9, name
+
+
+def spoilt(noise: dict, name: str, kind: int, change) -> dict:
+    """Return noise with the draws of one kind of one pass changed."""
+    draws = [list(part) for part in noise[name]]
+    draws[kind] = change(draws[kind])
+    return {**noise, name: tuple(draws)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda n: {**n, "wakee": n["wake"]}, r"no pass is called 'wakee'.*'wake'"),
+        (lambda n: spoilt(n, "wake", 0, lambda d: [*d, d[-1]]), r"'wake' takes 5 normal.* 6 are"),
+        (lambda n: spoilt(n, "wake", 1, lambda d: d[:-1]), r"'wake' takes 4 uniform.* 3 are"),
+        (lambda n: spoilt(n, "sleep", 0, lambda d: d[::-1]), r"draw 0 of pass 'sleep' has shape"),
+        (lambda n: {k: v for k, v in n.items() if k != "gp_wake"}, r"'gp_wake' takes 1 .* 0 are"),
+        (lambda n: {**n, "readout": n["wake"]}, r"'readout' takes 0 normal"),
+    ],
+)
+def test_noise_that_a_cycle_does_not_draw_is_refused(spoil, words):
+    """Nothing is dropped, nothing shifts into the next pass, nothing runs out in the middle."""
+    tensors = golden("float64")
+    protocol = Protocol.from_text(TEXT.format(preset="published", precision="float64"), "golden")
+    noise = spoil(noise_of(tensors))
+    with pytest.raises(NeuroAWSError, match=words):
+        one_cycle(protocol, under(tensors, "before/"), tensors["x"], tensors["z"], noise)
+
+
+def test_too_many_draws_of_one_pass_do_not_shift_into_the_next():
+    """A draw too many for R's penalty has the shape of the first of the next pass."""
+    tensors = golden("float64")
+    noise = doubly_noise(tensors, 0)
+    extra = noise["readout"][0][0]
+    noise["sleep"] = ([*noise["sleep"][0], extra], noise["sleep"][1])
+    noise["readout"] = (noise["readout"][0][1:], noise["readout"][1])
+    protocol = Protocol.from_text(
+        TEXT.format(preset="published_doubly", precision="float64"), "golden"
+    )
+    with pytest.raises(NeuroAWSError, match="'sleep' takes 4 normal"):
+        one_cycle(protocol, under(tensors, "before/"), tensors["x"], tensors["z"], noise)
 
 
 SHAPES = [(4, 16, 16), (8, 8, 8), (16, 4, 4), (32, 2, 2), (8, 1, 1)]

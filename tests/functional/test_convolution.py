@@ -14,7 +14,7 @@ from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.functional.plasticity import feedforward_plasticity, predictive_plasticity
 from neuro_aws.functional.shapes import like, rows
 from neuro_aws.functional.spectral import leading, shrink, shrink_back
-from neuro_aws.model.conv import ConvLayer
+from neuro_aws.model.conv import ConvForm, ConvLayer
 from neuro_aws.model.dense import DenseLayer
 from neuro_aws.phase import FEEDBACK, FEEDFORWARD, WAKE
 from tests.reference import autograd
@@ -52,18 +52,12 @@ def test_bfloat16_products_are_near_and_not_equal():
 
 def conv_layer(geometry: Geometry, side: int, normalised: str = "none", **more) -> ConvLayer:
     relu, tanh = Psi(TRANSFERS["relu"], "none", axis=1), Psi(TRANSFERS["tanh"], axis=1)
-    generator = torch.Generator().manual_seed(1)
-    return ConvLayer.born(
-        3,
-        5,
-        side,
-        geometry,
-        (tanh, relu, tanh),
-        generator,
-        torch.float64,
-        normalised=normalised,
-        **more,
-    )
+    weight = draw(5, 3, geometry.kernel, geometry.kernel)
+    more_tensors = {"none": (0,), "affine": (1, 0), "plain": ()}[normalised]
+    feedforward = [weight, *(torch.full((5,), float(v), dtype=weight.dtype) for v in more_tensors)]
+    feedback = [torch.roll(weight, 1, 0), torch.zeros(3, dtype=weight.dtype)]
+    form = ConvForm(geometry, side, normalised, **more)
+    return ConvLayer(feedforward, feedback, tanh, relu, tanh, form)
 
 
 def unrolled(layer: ConvLayer, shape: tuple[int, int, int], way) -> torch.Tensor:
@@ -170,33 +164,34 @@ def test_credit_in_a_convolutional_network_is_the_gradient(animal, credit, more)
     noise = KeyedNoise(0, "noise", torch.float64)
     state = living.algorithm.propagate(network, living.dataset.train[:7], WAKE, noise.at(0), {})
     ach = network.acetylcholine(state)
-    weights = [w.clone().requires_grad_() for w in network.parameters(FEEDFORWARD)]
-    somata, start = [state.layers[0].soma], 0
+    weights = {n: w.clone().requires_grad_() for n, w in network.parameters(FEEDFORWARD).items()}
+    somata = [state.layers[0].soma]
     for i, layer in enumerate(network.layers):
-        count, there = len(layer.feedforward), state.layers[i + 1]
-        own, start = weights[start : start + count], start + count
+        there, name = state.layers[i + 1], f"feedforward_into{i + 1}"
         carried = somata[-1]
         if i and state.layers[i].transmitted is not state.layers[i].soma:
             here = state.layers[i]
             carried = torch.where(here.soma > 0, carried, here.transmitted)
         below = carried.detach() if credit == "layer" else carried
         stride, padding = layer.geometry.stride, layer.geometry.padding
-        a = f.conv2d(below, own[0], stride=stride, padding=padding)
-        if count == 3:
-            a = f.batch_norm(a, None, None, own[1], own[2], training=True)
+        a = f.conv2d(below, weights[name], stride=stride, padding=padding)
+        if f"{name}_scale" in weights:
+            scale, shift = weights[f"{name}_scale"], weights[f"{name}_shift"]
+            a = f.batch_norm(a, None, None, scale, shift, training=True)
         else:
-            a = a + own[1].view(-1, 1, 1)
-        a = a + network.sigma * there.xi
+            a = a + weights[f"{name}_bias"].view(-1, 1, 1)
+        a = a + network.noise.sigma * there.xi
         if i + 1 < network.depth:
             v = torch.relu(a)
             a = v / torch.sqrt((v**2).mean(1, keepdim=True) + 1e-8)
         somata.append(a)
     level = autograd.discriminator(network.acetylcholine.weights, [rows(h) for h in somata])
     objective = level.mean() + 0.3 * autograd.kl(rows(somata[-1]))
-    wanted = torch.autograd.grad(objective, weights)
-    found = [t for part in CREDITS[credit]()(network, state, ach, 0.3) for t in part]
-    for mine, grad in zip(found, wanted, strict=True):
-        assert relative_error(mine, -grad) < 1e-8
+    wanted = torch.autograd.grad(objective, list(weights.values()))
+    found = CREDITS[credit]()(network, state, ach, 0.3)
+    assert found.keys() == weights.keys()
+    for name, grad in zip(weights, wanted, strict=True):
+        assert relative_error(found[name], -grad) < 1e-8
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -208,12 +203,13 @@ def test_feedback_with_a_normalised_drive_is_the_gradient(animal, reduction):
     network = living.network
     noise = KeyedNoise(0, "noise", torch.float64)
     state = living.algorithm.propagate(network, living.dataset.train[:7], WAKE, noise.at(0), {})
-    weights = [w.clone().requires_grad_() for w in network.parameters(FEEDBACK)]
+    weights = {n: w.clone().requires_grad_() for n, w in network.parameters(FEEDBACK).items()}
     loss = torch.zeros((), dtype=torch.float64)
     for i, layer in enumerate(network.layers):
         h, above = state.layers[i].soma, state.layers[i + 1].soma
         stride, padding = layer.geometry.stride, layer.geometry.padding
-        a = f.conv_transpose2d(above, weights[2 * i], weights[2 * i + 1], stride, padding)
+        weight, bias = weights[f"feedback_into{i}"], weights[f"feedback_into{i}_bias"]
+        a = f.conv_transpose2d(above, weight, bias, stride, padding)
         if i:
             v = torch.relu(f.batch_norm(a, None, None, training=True))
             d = v / torch.sqrt((v**2).mean(1, keepdim=True) + 1e-8)
@@ -221,14 +217,15 @@ def test_feedback_with_a_normalised_drive_is_the_gradient(animal, reduction):
             d = torch.tanh(a)
         units = h[0].numel() if reduction == "mean" else 1
         loss = loss + 0.5 * (h - d).square().sum() / (7 * units)
-    wanted = torch.autograd.grad(loss, weights)
-    found = feedback_delta(network, state, "gaussian", reduction)  # type: ignore[arg-type]
-    for k, (mine, grad) in enumerate(zip(found, wanted, strict=True)):
-        if k % 2 and k > 1:  # a bias before a normalisation moves nothing
-            assert float(mine.abs().sum()) == 0
+    wanted = torch.autograd.grad(loss, list(weights.values()))
+    found = feedback_delta(network, state, "gaussian", reduction)
+    for name, grad in zip(weights, wanted, strict=True):
+        if name.endswith("_bias") and name != "feedback_into0_bias":
+            # a bias before a normalisation moves nothing
+            assert float(found[name].abs().sum()) == 0
             assert float(grad.norm()) < 1e-9
         else:
-            assert relative_error(mine, -grad) < 1e-8
+            assert relative_error(found[name], -grad) < 1e-8
 
 
 def test_prediction_and_dream_have_one_psi_but_for_the_noise(animal):

@@ -152,17 +152,18 @@ def test_discriminator_ascends_in_wake_and_descends_in_rem_under_its_penalty(
     states = [draw(batch, n) for n in sizes]
     xi = draw(batch, len(weights.bias))
     xi_penalty = xi if draws == "shared" else draw(batch, len(weights.bias))
-    tensors = [t.clone().requires_grad_() for t in weights.tensors]
+    tensors = {name: t.clone().requires_grad_() for name, t in weights.tensors.items()}
     leaves = weights.like(tensors)
     objective = sign * autograd.discriminator(leaves, states, form, xi).mean()
     objective = objective - autograd.penalty(leaves, states, form, xi_penalty)
-    wanted = torch.autograd.grad(objective, tensors, allow_unused=True)
+    wanted = torch.autograd.grad(objective, list(tensors.values()), allow_unused=True)
     at = potential(weights, form, states)
     reading = read(weights, form, at, xi)
     penalised = reading if draws == "shared" else read(weights, form, at, xi_penalty)
     gradient = state_gradient(weights, at, penalised.sent)
     delta = discriminator_plasticity(weights, form, at, reading, penalised, gradient, sign)
-    for found, grad in zip(delta.tensors, wanted, strict=True):
+    for name, grad in zip(tensors, wanted, strict=True):
+        found = delta.tensors[name]
         assert relative_error(found, torch.zeros_like(found) if grad is None else grad) < 1e-7
 
 
@@ -229,7 +230,7 @@ def test_rules_take_leading_dimensions():
     weights = Weights([draw(2, 6, 4), draw(2, 6, 3)], draw(2, 6), draw(2, 6), [], [])
     both_d = plasticity_of(weights, [x, teach], 1.0, form)
     for k in range(2):
-        alone = weights.like([t[k] for t in weights.tensors])
+        alone = weights.like({name: t[k] for name, t in weights.tensors.items()})
         one = plasticity_of(alone, [x[k], teach[k]], 1.0, form)
-        for mine, wanted in zip(both_d.tensors, one.tensors, strict=True):
-            assert torch.allclose(mine[k], wanted)
+        for name, wanted in one.tensors.items():
+            assert torch.allclose(both_d.tensors[name][k], wanted)

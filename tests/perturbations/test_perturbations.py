@@ -7,7 +7,7 @@ from neuro_aws.backends.rate.build import build_animal
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.perturbations import slots
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Projection
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, NREM, REM, WAKE
 from neuro_aws.protocol import Protocol
 from tests.branches import branch, finish
 from tests.conftest import TINY
@@ -125,10 +125,10 @@ def test_clamped_ach_teaches_nothing_and_d_goes_on(credit):
         "algorithm.kl=0",
     )
     moment = lab.step(WAKE)
-    assert all(bool((t == 0).all()) for t in moment.deltas[FEEDFORWARD].tensors)
+    assert all(bool((t == 0).all()) for t in moment.deltas[FEEDFORWARD].tensors.values())
     assert bool((moment.ach.release == 3.0).all())
     assert bool((moment.ach.own.reading.level != 3.0).any())
-    assert any(bool((t != 0).any()) for t in moment.deltas[DISCRIMINATOR].tensors)
+    assert any(bool((t != 0).any()) for t in moment.deltas[DISCRIMINATOR].tensors.values())
     assert float(moment.ach.gate) == 1.0
 
 
@@ -139,7 +139,7 @@ def test_clamped_running_scalar_teaches_nothing_either():
         "algorithm.baseline=running",
         "algorithm.kl=0",
     )
-    assert all(bool((t == 0).all()) for t in lab.step(WAKE).deltas[FEEDFORWARD].tensors)
+    assert all(bool((t == 0).all()) for t in lab.step(WAKE).deltas[FEEDFORWARD].tensors.values())
 
 
 def test_a_clamp_may_hold_the_discriminator():
@@ -267,7 +267,8 @@ def test_perturbations_of_four_slots_compose():
     assert bool(
         (rem.state.layers[1].soma[:, list(lab.protocol.targets(0)["cells"].ids)] == 0).all()
     )
-    assert wake.slots.scales == {FEEDFORWARD: 1.0, FEEDBACK: 0.5, DISCRIMINATOR: 1.0}
+    factors = {FEEDFORWARD: 1.0, FEEDBACK: 0.5, LATERAL: 1.0, DISCRIMINATOR: 1.0}
+    assert wake.slots.scales == factors
 
 
 def test_nothing_a_perturbation_draws_is_missing_elsewhere():
@@ -281,4 +282,3 @@ def test_nothing_a_perturbation_draws_is_missing_elsewhere():
         plain, perturbed = lab.both(phase)
         for a, b in zip(plain.state.layers, perturbed.state.layers, strict=True):
             assert (a.xi is None and b.xi is None) or torch.equal(a.xi, b.xi)
-    assert set(Projection) == {FEEDFORWARD, FEEDBACK, DISCRIMINATOR, Projection.READOUT}

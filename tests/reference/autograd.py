@@ -4,6 +4,8 @@ Nothing here is shared with the rules under test beyond the network's weights an
 recomputed from the recorded noise with differentiable torch functions.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -113,7 +115,7 @@ def kl(top: Tensor) -> Tensor:
 
 
 def replay(
-    network: Network, state: NetworkState, weights: list[Tensor], detach: bool
+    network: Network, state: NetworkState, weights: Mapping[str, Tensor], detach: bool
 ) -> list[Tensor]:
     """h_0 ... h_N of a wake step from given feedforward weights and the step's own noise.
 
@@ -124,9 +126,10 @@ def replay(
     for i, layer in enumerate(network.layers):
         there = state.layers[i + 1]
         below = carried.detach() if detach else carried
-        a = below @ weights[2 * i].T + weights[2 * i + 1]
+        name = f"feedforward_into{i + 1}"
+        a = below @ weights[name].T + weights[f"{name}_bias"]
         if there.xi is not None:
-            a = a + network.sigma * there.xi
+            a = a + network.noise.sigma * there.xi
         h = psi(*of(layer.psi_above)[:2], a)
         if there.gain is not None:
             h = h * there.gain

@@ -36,7 +36,7 @@ def lived(steps: int, overrides: list[str], team: Team) -> dict[str, torch.Tenso
         lambda _: Slots(),
         team=team,
     )
-    engine.live(steps)
+    engine.run(steps)
     team.compare(living.network) if team.size > 1 else None
     return living.network.state_dict()
 

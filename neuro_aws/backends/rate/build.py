@@ -1,9 +1,7 @@
-"""Assembly: from a protocol's settings to the objects that live through it."""
+"""Assembly: from a protocol's settings to a network, an algorithm and its updates."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -11,24 +9,20 @@ from neuro_aws import rng
 from neuro_aws.algorithms import Algorithm, algorithm_class
 from neuro_aws.algorithms.updates import Plasticity, Updates
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.functional.activations import TRANSFERS
-from neuro_aws.functional.compartments import Normalisation, Psi
-from neuro_aws.functional.convolution import Geometry
 from neuro_aws.functional.decay import Decay
-from neuro_aws.functional.discriminator import Form, Weights
+from neuro_aws.functional.discriminator import Weights
 from neuro_aws.functional.optimisers import SGD, Adam, Optimiser
-from neuro_aws.model.acetylcholine import Acetylcholine, born_weights
-from neuro_aws.model.conv import ConvLayer
-from neuro_aws.model.dense import DenseLayer
-from neuro_aws.model.initialise import small_birth, uniform_birth
-from neuro_aws.model.layer import Layer
+from neuro_aws.model import initialise
+from neuro_aws.model.acetylcholine import Acetylcholine
+from neuro_aws.model.assembly import layers_of
+from neuro_aws.model.initialise import Normal
+from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.memory import Replay
 from neuro_aws.model.network import Network
 from neuro_aws.model.prior import LearntPrior
 from neuro_aws.model.readout import Readout
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, READOUT, Projection
 from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection
-from neuro_aws.protocol.model import Decay as DecaySection
+from neuro_aws.protocol.projections import units
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.stimuli import SOURCES, Dataset
 
@@ -51,149 +45,40 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _generator(animal: int, stream: str, device: torch.device) -> torch.Generator:
-    return torch.Generator(device).manual_seed(rng.stream_key(animal, stream))
-
-
 def build_network(
     section: NetworkSection, algorithm: AlgorithmSection, animal: int, device: torch.device
 ) -> Network:
-    """Return the animal's network at birth."""
+    """Return the animal's network with its initial weights."""
     dtype = dtype_of(section)
-    generator = _generator(animal, rng.INITIAL, device)
-    layers = _conv_layers if section.dcgan else _dense_layers
-    made = layers(section, generator, dtype)
-    shapes = [layer.shape_below() for layer in made] + [made[-1].shape_above()]
-    sizes = [math.prod(shape) for shape in shapes]
-    told = section.discriminator
-    form = Form(
-        told.slope,
-        told.pooled,
-        told.spread,
-        told.noise,
-        told.penalty,
-        told.penalty_form,
-        told.penalty_scope,
-        section.products == "bfloat16",
-    )
 
-    def sub_discriminators(stream: str) -> Weights:
-        return born_weights(sizes, told.hidden, _generator(animal, stream, device), dtype, form)
+    def stream(name: str) -> torch.Generator:
+        return torch.Generator(device).manual_seed(rng.stream_key(animal, name))
 
+    layers = layers_of(section, Normal(stream(rng.INITIAL), dtype))
+    sizes = units(section)
+
+    def discriminator(name: str) -> Weights:
+        return initialise.discriminator(section, sizes, Normal(stream(name), dtype))
+
+    random_path = algorithm.credit == "layer_random"
     ach = Acetylcholine(
-        sub_discriminators(rng.INITIAL_ACH),
-        form,
-        told.baseline_rate,
-        sub_discriminators(rng.RETURN_PATH) if algorithm.credit == "layer_random" else None,
-        told.draws == "each",
+        section,
+        discriminator(rng.INITIAL_ACH),
+        discriminator(rng.RETURN_PATH) if random_path else None,
     )
     readout = None
     if algorithm.name == "doubly_adversarial":
-        born = _generator(animal, rng.INITIAL_READOUT, device)
-        readout = Readout.born(sizes[-2], algorithm.readout.penalty, born, dtype)
-    if section.birth == "small":
-        small_birth(made, _generator(animal, "birth/small", device))
+        weights = initialise.readout(sizes[-2], Normal(stream(rng.INITIAL_READOUT), dtype))
+        readout = Readout(*weights, algorithm.readout.penalty)
+    lateral = Lateral(initialise.lateral(section, Normal(stream(rng.INITIAL_LATERAL), dtype)))
     if section.birth == "uniform":
-        uniform_birth(made, ach, readout, _generator(animal, rng.INITIAL_UNIFORM, device))
-    return Network(
-        made,
-        ach,
-        readout,
-        sigma=section.noise.scale,
-        density=section.noise.density,
-        inverse_relu_scale=section.inverse_relu,
-        gain_first=section.perturb_activity == "before_normalisation",
-        bottom_noise=section.noise.bottom,
-        noise_decay=_decay(section.noise.decay),
-        inverse_relu_decay=_decay(section.inverse_relu_decay),
-        noise_by_layer=section.noise.by_layer or (),
-        replay=Replay(algorithm.replay, sizes[-1], dtype, device) if algorithm.replay else None,
-        prior=_prior(section, sizes[-1], _generator(animal, rng.INITIAL_PRIOR, device), dtype),
-    )
-
-
-def _prior(
-    section: NetworkSection, units: int, generator: torch.Generator, dtype: torch.dtype
-) -> LearntPrior | None:
-    if section.prior == "standard":
-        return None
-    return LearntPrior(section.prior_components, units, generator, dtype)
-
-
-def _decay(section: DecaySection) -> Decay:
-    return Decay(section.factor, section.every)
-
-
-def _dense_layers(
-    section: NetworkSection, generator: torch.Generator, dtype: torch.dtype
-) -> Sequence[Layer]:
-    sizes, psis = section.layers, _psis(section, axis=-1)
-    return [
-        DenseLayer.born(
-            sizes[i],
-            sizes[i + 1],
-            psis[i].dreamt,
-            psis[i + 1].recognised,
-            generator,
-            dtype,
-            section.feedback_at_birth,
-            psis[i].predicted,
-        )
-        for i in range(len(sizes) - 1)
-    ]
-
-
-def _conv_layers(
-    section: NetworkSection, generator: torch.Generator, dtype: torch.dtype
-) -> Sequence[Layer]:
-    assert section.dcgan is not None
-    sizes, psis, side = section.layers, _psis(section, axis=1), section.dcgan.side
-    low = section.products == "bfloat16"
-    layers = []
-    for i in range(len(sizes) - 1):
-        top = i + 2 == len(sizes)
-        geometry = Geometry(side, 1, 0, low) if top else Geometry(4, 2, 1, low)
-        layers.append(
-            ConvLayer.born(
-                sizes[i],
-                sizes[i + 1],
-                side,
-                geometry,
-                (psis[i].dreamt, psis[i + 1].recognised, psis[i].predicted),
-                generator,
-                dtype,
-                section.feedback_at_birth,
-                section.batch_norm,
-                section.spectral,
-                section.batch_norm_feedback and i > 0,
-            )
-        )
-        side = side // 2
-    return layers
-
-
-class Psis(NamedTuple):
-    """How one layer's units fire: driven from below, driven from above, and as predicted."""
-
-    recognised: Psi
-    dreamt: Psi
-    predicted: Psi
-
-
-def _psis(section: NetworkSection, axis: int) -> list[Psis]:
-    surrogate, published = section.derivative == "surrogate", section.order == "published"
-
-    def psis(transfer: str, normalisation: Normalisation) -> Psis:
-        binary = section.units == "binary"
-        psi = Psi(TRANSFERS[transfer], normalisation, False, surrogate, axis, binary)
-        dreamt = replace(psi, normalise_first=published)
-        bare = replace(psi, normalisation="none")
-        return Psis(psi, dreamt, bare if section.prediction == "bare" else dreamt)
-
-    top: Normalisation = section.normalisation if section.normalise_top else "none"
-    inner = psis(section.transfer, section.normalisation)
-    count = len(section.layers) - 2
-    return [psis(section.bottom, "none"), *[inner] * count, psis(section.top, top)]
+        initialise.uniform(layers, ach, readout, stream(rng.INITIAL_UNIFORM))
+        initialise.uniform_lateral(lateral, stream(rng.INITIAL_LATERAL))
+    prior = None
+    if section.prior == "learnt":
+        prior = LearntPrior(section.prior_components, sizes[-1], stream(rng.INITIAL_PRIOR), dtype)
+    replay = Replay(algorithm.replay, sizes[-1], dtype, device) if algorithm.replay else None
+    return Network(section, layers, ach, readout, lateral, prior, replay)
 
 
 def build_algorithm(section: AlgorithmSection, network: NetworkSection) -> Algorithm:
@@ -216,7 +101,6 @@ def build_algorithm(section: AlgorithmSection, network: NetworkSection) -> Algor
             "kl": section.kl,
             "running_baseline": section.baseline == "running",
             "reduction": section.reduction,
-            "surprisal": section.surprisal,
         }
     elif ":" in section.name:
         options = dict(section.options)
@@ -247,20 +131,20 @@ def _optimiser(section: Learning) -> Optimiser:
 
 
 def build_updates(section: AlgorithmSection, network: Network) -> Updates:
-    """Return optimisers with fresh moments for every projection."""
-    plasticity: dict[Projection, Plasticity] = {}
-    for projection, learning in (
-        (FEEDFORWARD, section.feedforward),
-        (FEEDBACK, section.feedback),
-        (DISCRIMINATOR, section.discriminator),
-        (READOUT, section.readout),
-    ):
-        if projection not in network.projections:
+    """Return optimisers with fresh moments for every kind that has settings to learn with."""
+    plasticity: dict[str, Plasticity] = {}
+    for kind in network.kinds:
+        learning: Learning | None = getattr(section, kind, None)
+        if learning is None:
             continue
         optimiser = _optimiser(learning)
-        moments = optimiser.start(network.flat(projection))
-        plasticity[projection] = Plasticity(
-            optimiser, moments, learning.apply, clip=learning.clip, decay=_decay(learning.decay)
+        plasticity[kind] = Plasticity(
+            tuple(network.parameters(kind)),
+            optimiser,
+            optimiser.start(network.flat(kind)),
+            learning.apply,
+            clip=learning.clip,
+            decay=Decay(learning.decay.factor, learning.decay.every),
         )
     return Updates(plasticity)
 
@@ -288,7 +172,7 @@ def load_dataset(spec: ProtocolSpec, animal: int, device: torch.device) -> Datas
 
 @dataclass
 class Animal:
-    """What lives: a network, how it learns, and what it can see."""
+    """A network, how it learns, and what it can see."""
 
     network: Network
     algorithm: Algorithm

@@ -3,10 +3,10 @@
     torchrun --nproc-per-node 2 -m neuro_aws run protocols/mnist_aws.yaml
 
 Every process draws the random numbers of the whole batch and keeps its own rows, so that together
-they live what one process would. The means of their Deltas are what changes the weights, in all of
-them alike. What a process computes over its own share (batch normalisation, the KL, the spread, the
-batch's mean of ACh) is that share's: only where no rule reads such a statistic is the run that of
-one process, to rounding. Process 0 writes the run's folder.
+they compute what one process would. The means of their Deltas are what changes the weights, in all
+of them alike. What a process computes over its own share (batch normalisation, the KL, the spread,
+the batch's mean of ACh) is that share's: only where no rule reads such a statistic is the run that
+of one process, to rounding. Process 0 writes the run's folder.
 """
 
 import os
@@ -20,7 +20,7 @@ from torch import Tensor
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.noise import Draws
 from neuro_aws.model.network import Network
-from neuro_aws.model.state import Delta, Deltas
+from neuro_aws.model.state import Delta, Deltas, Tensors
 
 CHECK_EVERY = 100
 """Steps between two comparisons of the processes' weights."""
@@ -28,7 +28,7 @@ CHECK_EVERY = 100
 
 @dataclass(frozen=True)
 class Team:
-    """The processes that live one animal together; one alone needs no talk."""
+    """The processes that simulate one animal together; one alone needs no messages."""
 
     rank: int = 0
     size: int = 1
@@ -52,15 +52,19 @@ class Team:
         """Return the mean of all processes' Deltas."""
         if self.size == 1:
             return deltas
-        return {projection: self._mean(delta) for projection, delta in deltas.items()}
+        return {kind: self._mean(delta) for kind, delta in deltas.items()}
 
     def _mean(self, delta: Delta) -> Delta:
-        tensors = self._averaged(delta.tensors)
-        deviation = delta.deviation and self._averaged(delta.deviation)
-        here = delta.tensors[0].device
-        told = torch.tensor(delta.gate, dtype=torch.float64, device=here)
-        gate = float(self._averaged([told])[0])
-        return replace(delta, tensors=tensors, deviation=deviation, gate=gate)
+        tensors = self._by_name(delta.tensors)
+        deviation = None if delta.deviation is None else self._by_name(delta.deviation)
+        device = next(iter(tensors.values())).device
+        gate = torch.tensor(delta.gate, dtype=torch.float64, device=device)
+        gate = self._averaged([gate])[0]
+        return replace(delta, tensors=tensors, deviation=deviation, gate=float(gate))
+
+    def _by_name(self, tensors: Tensors) -> Tensors:
+        means = self._averaged([tensors[name] for name in sorted(tensors)])
+        return dict(zip(sorted(tensors), means, strict=True))
 
     def _averaged(self, tensors: list[Tensor]) -> list[Tensor]:
         """Return the mean over processes, in one message."""
@@ -85,7 +89,7 @@ class Team:
 
     def compare(self, network: Network) -> None:
         """Refuse to go on if two processes hold different weights."""
-        sums = torch.stack([network.flat(p).double().sum() for p in network.projections])
+        sums = torch.stack([network.flat(kind).double().sum() for kind in network.kinds])
         gathered = [torch.zeros_like(sums) for _ in range(self.size)]
         dist.all_gather(gathered, sums)
         if not all(torch.equal(sums, other) for other in gathered):
@@ -107,11 +111,11 @@ class Team:
         """Say whether any process raises the flag."""
         if self.size == 1:
             return flag
-        told = torch.tensor(float(flag))
+        raised = torch.tensor(float(flag))
         if dist.get_backend() == "nccl":
-            told = told.cuda()
-        dist.all_reduce(told)
-        return bool(told > 0)
+            raised = raised.cuda()
+        dist.all_reduce(raised)
+        return bool(raised > 0)
 
 
 class SharedDraws(Draws):
@@ -153,6 +157,6 @@ def join(device: str) -> Team:
 
 
 def leave() -> None:
-    """Take leave of the team."""
+    """Leave the team."""
     if dist.is_available() and dist.is_initialized():
         dist.destroy_process_group()

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from neuro_aws import rng
 from neuro_aws.algorithms.base import Algorithm
+from neuro_aws.algorithms.declaration import DeltaCheck
 from neuro_aws.algorithms.updates import Updates
 from neuro_aws.backends.rate.distributed import SharedDraws, Team
+from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Network
@@ -65,7 +67,7 @@ class Streams:
 
 
 class Engine:
-    """One network living through one schedule."""
+    """One network going through one schedule, step by step."""
 
     def __init__(
         self,
@@ -90,14 +92,21 @@ class Engine:
         self.batch = self.team.share(batch)
         self.slots = slots
         self.observers = observers
+        self.check = DeltaCheck(algorithm, network, updates.plasticity)
+        if self.team.size > 1 and network.lateral.weights:
+            raise NeuroAWSError(
+                "lateral weights carry a state that several processes cannot share",
+                where="network.lateral",
+                next_step="Run one process",
+            )
 
-    def live(self, steps: int) -> None:
-        """Live so many steps from birth."""
+    def run(self, steps: int) -> None:
+        """Simulate so many steps from the first."""
         for step in range(steps):
             self.step(step)
 
     def step(self, step: int) -> Moment:
-        """Live one step: one batch in one phase.
+        """Simulate one step: one batch in one phase.
 
         Nothing in it needs a graph, so torch keeps no track, unless the algorithm asks for it.
         """
@@ -109,11 +118,15 @@ class Engine:
         perturb = self.slots(spec)
         stimulus, labels = self._stimulus(spec, perturb)
         noise = self.streams.noise.at(step)
-        self.network.age(step)
-        state = self.algorithm.propagate(self.network, stimulus, spec.phase, noise, perturb.gains)
+        self.network.noise.at(step)
+        with self.network.following():
+            gains = perturb.gains
+            state = self.algorithm.propagate(self.network, stimulus, spec.phase, noise, gains)
         signal = self.network.acetylcholine(state, self.streams.ach.at(step))
         ach = perturb.neuromodulator(signal, labels, self.streams.neuromodulator.at(step))
-        deltas = self.team.mean(self.algorithm.deltas(self.network, state, ach, spec.phase))
+        deltas = self.algorithm.deltas(self.network, state, ach, spec.phase)
+        self.check(deltas, spec.phase)
+        deltas = self.team.mean(deltas)
         changes = self.updates(deltas, perturb.scales, spec.cycle_ends)
         self.network.apply(changes)
         self.network.acetylcholine.track(signal, state)

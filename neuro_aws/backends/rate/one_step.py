@@ -18,6 +18,15 @@ from torch import Tensor
 from neuro_aws.algorithms.doubly_adversarial import Graph
 from neuro_aws.backends.rate.build import build_algorithm, build_network, build_updates, dtype_of
 from neuro_aws.backends.rate.engine import Engine, Moment
+from neuro_aws.backends.rate.given_noise import (
+    REM_PASSES,
+    REM_READINGS,
+    WAKE_PASSES,
+    WAKE_READINGS,
+    Draws,
+    check,
+    played_back,
+)
 from neuro_aws.backends.rate.published_names import load_published, running_statistics, to_published
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.densities import kl_to_standard_normal
@@ -34,29 +43,13 @@ from neuro_aws.protocol.schema import Block, Period
 
 Named = Mapping[str, Tensor]
 
-WAKE_NOISE = ("wake", "readout_penalty_wake")
-REM_NOISE = ("sleep", "readout", "readout_penalty_sleep", "readout_for_generator")
-WAKE_ACH_NOISE = ("disc_wake", "gp_wake", "disc_wake_for_inference")
-REM_ACH_NOISE = ("disc_sleep", "gp_sleep")
-"""The passes that draw noise, in the order they draw it.
-
-    wake, sleep                 the step itself: up from x, down from z
-    readout_penalty_wake        up from x, for R's penalty                     (gamma < 1)
-    readout                     up from the dreamt x, for R and F              (gamma < 1)
-    readout_penalty_sleep       up from the dreamt x, for R's penalty          (gamma < 1)
-    readout_for_generator       up from the dreamt x, for G                    (gamma < 1)
-    disc_wake, disc_sleep       D as it is read
-    gp_wake, gp_sleep           D as its penalty reads it
-    disc_wake_for_inference     D as it teaches F
-"""
-
 
 @dataclass(frozen=True)
 class Step:
     """What one cycle did.
 
     states     h_0 ... h_N by pass: wake, sleep, and the passes up through F of gamma < 1
-    losses     per-sample D and R, penalties, per-layer generative losses, KL, totals
+    losses     per-sample D and R, the penalties of both, per-layer generative losses, KL, totals
     gradients  of every parameter: the direction of descent of the loss that it follows
     after      every parameter and running statistic afterwards
     """
@@ -72,20 +65,28 @@ def one_cycle(
     parameters: Named,
     x: Tensor,
     z: Tensor,
-    noise: Mapping[str, tuple[Sequence[Tensor], Sequence[Tensor]]],
+    noise: Mapping[str, Draws],
 ) -> Step:
     """Run a wake step and a REM step at the given parameters and return all there is to know.
 
     ``x`` (batch, channels, side, side) is the stimulus, ``z`` (batch, latents) the draw from the
-    prior. ``noise`` maps the name of a pass (see ``WAKE_NOISE`` and its like) to its normal and its
-    uniform
-    draws, each in the order the layers fire: a pass with ``draws: shared`` is left out. Every
-    projection has to change once a cycle (``apply: cycle``), as in the published experiment.
+    prior. ``noise`` maps the name of a pass (``neuro_aws.backends.rate.given_noise`` lists them) to
+    its normal and its uniform draws, each in the order the layers fire; what a pass does not take
+    is refused. Every projection has to change once a cycle (``apply: cycle``), as in the published
+    experiment.
     """
     spec = protocol.spec
     if spec.network.dcgan is None:
         raise NeuroAWSError("one_cycle is for convolutional networks", where="network.dcgan")
     network = build_network(spec.network, spec.algorithm, 0, x.device)
+    learnt = network.prior.learnt
+    if network.binary or (learnt is not None and len(learnt.weight) > 1):
+        raise NeuroAWSError(
+            "one_cycle takes z as it is drawn from N(0, I)",
+            where="network.prior",
+            next_step="Use prior: standard and rate units",
+        )
+    check(network, x, z.flatten(1), noise)
     load_published(network, {name: t.to(dtype_of(spec.network)) for name, t in parameters.items()})
     moments: list[Moment] = []
     block = (Block(wake=1), Block(rem=1))
@@ -99,11 +100,11 @@ def one_cycle(
         len(x),
         lambda _: Slots(),
         (moments.append,),
-    ).live(2)
+    ).run(2)
     wake, rem = moments
     states = {"wake": wake.state.somas, "sleep": rem.state.somas}
-    states |= _passes(("readout_penalty_wake",), wake.state)
-    states |= _passes(REM_NOISE[1:], rem.state)
+    states |= _passes(WAKE_PASSES[1:], wake.state)
+    states |= _passes(REM_PASSES[1:], rem.state)
     return Step(states, _losses(network, spec.algorithm, wake, rem), *_changes(network, moments))
 
 
@@ -130,17 +131,10 @@ class _At:
 class _Recorded:
     """The streams of an animal, played back."""
 
-    def __init__(
-        self, z: Tensor, noise: Mapping[str, tuple[Sequence[Tensor], Sequence[Tensor]]]
-    ) -> None:
-        def recorded(names: Sequence[str]) -> RecordedNoise:
-            known = [noise[name] for name in names if name in noise]
-            normals = [t for draws in known for t in draws[0]]
-            return RecordedNoise(normals, [t for draws in known for t in draws[1]])
-
+    def __init__(self, z: Tensor, noise: Mapping[str, Draws]) -> None:
         nothing = _At(RecordedNoise(), RecordedNoise())
-        self.noise = _At(recorded(WAKE_NOISE), recorded(REM_NOISE))
-        self.ach = _At(recorded(WAKE_ACH_NOISE), recorded(REM_ACH_NOISE))
+        self.noise = _At(played_back(WAKE_PASSES, noise), played_back(REM_PASSES, noise))
+        self.ach = _At(played_back(WAKE_READINGS, noise), played_back(REM_READINGS, noise))
         self.prior = _At(RecordedNoise(), RecordedNoise([z]))
         self.stimulus = self.eyes = self.neuromodulator = nothing
 
@@ -157,7 +151,7 @@ def _losses(
     losses = {
         "disc_wake": own.reading.level,
         "disc_sleep": dreamt.reading.level,
-        "disc_wake_for_inference": own.taught,
+        "disc_wake_for_inference": own.teaching_level,
         "gp_wake": penalty(form, own.gradient),
         "gp_sleep": penalty(form, dreamt.gradient),
         "kl_from_standard_normal": kl_to_standard_normal(rows(wake.state.somas[-1])),
@@ -170,18 +164,20 @@ def _losses(
     losses["generator_per_layer"] = torch.stack(errors)
     descent = -own.reading.level.mean() + dreamt.reading.level.mean()
     losses["discriminator_total"] = gamma * (descent + losses["gp_sleep"] + losses["gp_wake"])
-    taught = gamma * own.taught.mean() + algorithm.kl * losses["kl_from_standard_normal"]
+    inference = gamma * own.teaching_level.mean() + algorithm.kl * losses["kl_from_standard_normal"]
     predicted = gamma * losses["generator_per_layer"].sum()
     if isinstance(wake.state.graph, Graph) and isinstance(rem.state.graph, Graph):
         seen, slept = wake.state.graph.losses, rem.state.graph.losses
-        told = slept["readout"].mean() - seen["readout"].mean()
-        punished = seen["readout_penalty"] + slept["readout_penalty"]
-        losses["readout_total"] = (1 - gamma) * (told + punished)
-        taught = taught + losses["readout_total"]
+        descent = slept["readout"].mean() - seen["readout"].mean()
+        losses["readout_penalty_wake"] = seen["readout_penalty"]
+        losses["readout_penalty_sleep"] = slept["readout_penalty"]
+        penalties = seen["readout_penalty"] + slept["readout_penalty"]
+        losses["readout_total"] = (1 - gamma) * (descent + penalties)
+        inference = inference + losses["readout_total"]
         sent = slept.get("readout_for_generator", slept["readout"])
         predicted = predicted - (1 - gamma) * sent.mean()
         losses |= {"readout_wake": seen["readout"], "readout_sleep": slept["readout"]}
-    return {**losses, "inference_total": taught, "generator_total": predicted}
+    return {**losses, "inference_total": inference, "generator_total": predicted}
 
 
 def _changes(
@@ -189,10 +185,12 @@ def _changes(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     gradients: dict[str, Tensor] = {}
     after = {name: t.clone() for name, t in running_statistics(network).items()}
-    for projection in network.projections:
-        parts = [m.deltas[projection].tensors for m in moments if projection in m.deltas]
-        ascent = [torch.stack(tensors).sum(0) for tensors in zip(*parts, strict=True)]
-        named = to_published(network, projection, ascent)
+    for kind in network.kinds:
+        deltas = [m.deltas[kind].tensors for m in moments if kind in m.deltas]
+        ascent = {
+            name: torch.stack([tensors[name] for tensors in deltas]).sum(0) for name in deltas[0]
+        }
+        named = to_published(network, kind, ascent)
         gradients |= {name: -tensor for name, tensor in named.items()}
-        after |= to_published(network, projection, network.parameters(projection))
+        after |= to_published(network, kind, network.parameters(kind))
     return gradients, after

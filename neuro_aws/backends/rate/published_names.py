@@ -16,14 +16,16 @@ from torch import Tensor
 
 from neuro_aws.functional.discriminator import Weights
 from neuro_aws.model.network import Network
+from neuro_aws.model.state import Tensors
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, READOUT
 
 
-def to_published(network: Network, projection: str, tensors: list[Tensor]) -> dict[str, Tensor]:
-    """Return tensors of one projection (weights, Deltas or changes) by their published names."""
-    if projection in ("feedforward", "feedback"):
-        return dict(zip(_layer_names(network, projection), tensors, strict=True))
-    if projection == "readout":
-        weight, bias = tensors[0], tensors[1]
+def to_published(network: Network, kind: str, tensors: Tensors) -> dict[str, Tensor]:
+    """Return tensors of one kind (weights, Deltas or changes) by their published names."""
+    if kind in (FEEDFORWARD, FEEDBACK):
+        return {_layer_name(name): tensor for name, tensor in tensors.items()}
+    if kind == READOUT:
+        weight, bias = tensors["readout"], tensors["readout_bias"]
         units, extra = network.shapes[-2], weight[-1:]
         rows = _channels_first(weight[: len(weight) - len(extra)].unsqueeze(0), units)
         joined = torch.cat([rows, extra.unsqueeze(0)], 1)
@@ -33,19 +35,19 @@ def to_published(network: Network, projection: str, tensors: list[Tensor]) -> di
 
 def load_published(network: Network, named: Mapping[str, Tensor]) -> None:
     """Put parameters and running statistics, by their published names, into the network."""
-    for projection in network.projections:
-        own = network.parameters(projection)
-        if projection == "discriminator":
+    for kind in network.kinds:
+        if kind == DISCRIMINATOR:
             values = _by_state(network, named)
-        elif projection == "readout":
+        elif kind == READOUT:
             weight, shape = named["readout/readout.weight"], network.shapes[-2]
             units = network.sizes[-2]
             rows = _channels_last(weight[:, :units], shape)[0]
-            values = [torch.cat([rows, weight[0, units:]]), named["readout/readout.bias"].view(())]
+            joined = torch.cat([rows, weight[0, units:]])
+            values = {"readout": joined, "readout_bias": named["readout/readout.bias"].view(())}
         else:
-            values = [named[name] for name in _layer_names(network, projection)]
-        for tensor, value in zip(own, values, strict=True):
-            tensor.copy_(value)
+            values = {name: named[_layer_name(name)] for name in network.parameters(kind)}
+        for name, tensor in network.parameters(kind).items():
+            tensor.copy_(values[name])
     for name, tensor in running_statistics(network).items():
         if name in named:
             tensor.copy_(named[name])
@@ -63,18 +65,18 @@ def running_statistics(network: Network) -> dict[str, Tensor]:
     return found
 
 
-def _layer_names(network: Network, projection: str) -> list[str]:
-    names = []
-    for i, layer in enumerate(network.layers):
-        if projection == "feedback":
-            where = f"generator/generative_{i + 1}to{i}_conv"
-            names += [f"{where}.weight", f"{where}.bias"]
-            continue
-        where = f"inference/inference_{i + 1}from{i}_conv"
-        kinds = {1: [], 2: ["conv1.bias"], 3: ["bn1.weight", "bn1.bias"]}
-        names += [f"{where}.conv1.weight"]
-        names += [f"{where}.{kind}" for kind in kinds[len(layer.feedforward)]]
-    return names
+_ENDINGS = {"": "conv1.weight", "bias": "conv1.bias", "scale": "bn1.weight", "shift": "bn1.bias"}
+"""What a feedforward tensor's name ends in, here and there."""
+
+
+def _layer_name(name: str) -> str:
+    """Return the published name of a tensor of F or G."""
+    kind, into, *ending = name.split("_")
+    layer = int(into.removeprefix("into"))
+    if kind == FEEDBACK:
+        return f"generator/generative_{layer + 1}to{layer}_conv.{ending[0] if ending else 'weight'}"
+    where = f"inference/inference_{layer}from{layer - 1}_conv"
+    return f"{where}.{_ENDINGS[ending[0] if ending else '']}"
 
 
 def _channels_first(rows: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -107,7 +109,7 @@ def _discriminator(network: Network, weights: Weights) -> dict[str, Tensor]:
     return found
 
 
-def _by_state(network: Network, named: Mapping[str, Tensor]) -> list[Tensor]:
+def _by_state(network: Network, named: Mapping[str, Tensor]) -> Tensors:
     shapes, sizes = network.shapes, network.sizes
     pairs, extra = len(shapes) - 1, int(bool(network.acetylcholine.weights.spread))
     reading: list[list[Tensor]] = [[] for _ in shapes]
@@ -119,10 +121,12 @@ def _by_state(network: Network, named: Mapping[str, Tensor]) -> list[Tensor]:
             reading[j].append(_channels_last(part[:, : sizes[j]], shapes[j]))
             spread[j].append(part[:, sizes[j] :].flatten())
     bias = torch.cat([named[f"discriminator/linear{i}{i + 1}.bias"] for i in range(pairs)])
-    found = [torch.cat(parts) for parts in reading]
-    found += [bias, named["discriminator/linear2.weight"][0]]
-    if extra:
-        found += [torch.cat(parts) for parts in spread]
-    if network.acetylcholine.weights.offset:
-        found.append(named["discriminator/linear2.bias"].view(()))
-    return found
+    own = network.acetylcholine.weights
+    offset = [named["discriminator/linear2.bias"].view(())] if own.offset else []
+    return Weights(
+        [torch.cat(parts) for parts in reading],
+        bias,
+        named["discriminator/linear2.weight"][0],
+        [torch.cat(parts) for parts in spread] if extra else [],
+        offset,
+    ).tensors

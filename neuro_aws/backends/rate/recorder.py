@@ -1,18 +1,18 @@
 """What is recorded of a rate network, step by step."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from neuro_aws.backends.rate.engine import Moment
 from neuro_aws.functional.shapes import by_unit
 from neuro_aws.model.network import Network
-from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, Projection
+from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState, Tensors
+from neuro_aws.phase import FEEDFORWARD
 from neuro_aws.protocol.columns import PHASE_CODES, recorded_units
+from neuro_aws.protocol.projections import changes_by_layer
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.recording.writer import Writer
@@ -25,13 +25,7 @@ class Recorder:
         self.spec = spec
         self.network = network
         self.out = out
-        self._names = self._plasticity_names()
-        self._counts = {
-            FEEDFORWARD: [len(layer.feedforward) for layer in network.layers],
-            FEEDBACK: [len(layer.feedback) for layer in network.layers],
-            DISCRIMINATOR: [1] * (network.depth + 1),
-        }
-        self._spans = {p: [t.numel() for t in network.parameters(p)] for p in network.projections}
+        self._changes = changes_by_layer(network.projections)
 
     def step(self, moment: Moment, perturbations: Iterable[str]) -> None:
         """Record what the protocol asks for of one step."""
@@ -46,16 +40,6 @@ class Recorder:
         self.out.interval("phases", here, after, str(spec.phase))
         for words in perturbations:
             self.out.interval("perturbations", here, after, words)
-
-    def _plasticity_names(self) -> dict[Projection, list[str]]:
-        pairs = range(self.network.depth)
-        return {
-            FEEDFORWARD: [f"plasticity/layer{i + 1}/feedforward" for i in pairs],
-            FEEDBACK: [f"plasticity/layer{i}/feedback" for i in pairs],
-            DISCRIMINATOR: [
-                f"plasticity/layer{j}/discriminator" for j in range(self.network.depth + 1)
-            ],
-        }
 
     def signals(self, spec: StepSpec, ach: AcetylcholineSignal) -> None:
         """Record ACh, its release and its gate."""
@@ -82,28 +66,27 @@ class Recorder:
             lengths = [x / root for x in torch.stack(torch._foreach_norm(taught)).tolist()]
         for layer, length in enumerate(lengths, start=1):
             put(f"plasticity/layer{layer}/teaching", length)
-        for projection, names in self._names.items():
-            delta, change = deltas.get(projection), changes.get(projection)
-            self._sizes(names, "raw", projection, delta.tensors if delta else None)
-            pieces = None if change is None else torch.split(change, self._spans[projection])
-            self._sizes(names, "applied", projection, pieces)
+        for kind, layers in self._changes.items():
+            delta, change = deltas.get(kind), changes.get(kind)
+            parts = None if change is None else self.network.named(kind, change)
+            self._sizes(kind, layers, "raw", None if delta is None else delta.tensors)
+            self._sizes(kind, layers, "applied", parts)
 
     def _sizes(
-        self,
-        names: list[str],
-        kind: str,
-        projection: Projection,
-        tensors: Sequence[Tensor] | None,
+        self, kind: str, layers: dict[int, tuple[str, ...]], what: str, tensors: Tensors | None
     ) -> None:
+        """Record the length of what changes by layer, 0 where nothing does."""
+        put = self.out.put
         if tensors is None:
-            for name in names:
-                self.out.put(f"{name}_{kind}", 0.0)
+            for layer in layers:
+                put(f"plasticity/layer{layer}/{kind}_{what}", 0.0)
             return
-        squares = [x * x for x in torch.stack(torch._foreach_norm(list(tensors))).tolist()]
-        start = 0
-        for name, size in zip(names, self._counts[projection], strict=True):
-            self.out.put(f"{name}_{kind}", sum(squares[start : start + size]) ** 0.5)
-            start += size
+        names = [name for group in layers.values() for name in group]
+        norms = torch.stack(torch._foreach_norm([tensors[name] for name in names])).tolist()
+        squares = {name: norm * norm for name, norm in zip(names, norms, strict=True)}
+        for layer, group in layers.items():
+            length = sum(squares[name] for name in group) ** 0.5
+            put(f"plasticity/layer{layer}/{kind}_{what}", length)
 
     def activity(self, spec: StepSpec, state: NetworkState) -> None:
         """Record batch means of somata and dendrites of the chosen units."""

@@ -95,11 +95,11 @@ class RateSimulator:
 
     def _refuse_not_finite(self, step: int) -> None:
         network = self.animal.network
-        for projection in network.projections:
-            if not bool(torch.isfinite(network.flat(projection)).all()):
+        for kind in network.kinds:
+            if not bool(torch.isfinite(network.flat(kind)).all()):
                 raise NeuroAWSError(
-                    f"{projection} weights are no longer finite at step {step}",
-                    next_step="Lower that projection's rate; what was recorded is kept",
+                    f"{kind} weights are no longer finite at step {step}",
+                    next_step="Lower its rate (algorithm); what was recorded is kept",
                 )
 
     def state_dict(self) -> State:
@@ -122,13 +122,14 @@ class RateSimulator:
             parts[part][key] = values
         network = {name: self._tensor(v) for name, v in parts["network"].items()}
         self.animal.network.load_state_dict(network)
-        updates: dict[str, dict[str, Any]] = {
-            projection: dict.fromkeys(kept)
-            for projection, kept in self.animal.updates.state_dict().items()
-        }
+        updates = self.animal.updates.state_dict()
+        saved = {name.split("/")[0] for name in parts["updates"]}
+        for kind in saved & updates.keys():  # an arm's own theory may change other projections
+            updates[kind] = dict.fromkeys(updates[kind])
         for name, values in parts["updates"].items():
-            projection, key = name.split("/")
-            updates[projection][key] = values.item() if values.ndim == 0 else self._tensor(values)
+            kind, key = name.split("/")
+            if kind in updates:
+                updates[kind][key] = values.item() if values.ndim == 0 else self._tensor(values)
         self.animal.updates.load_state_dict(updates)
         self.memory.clear()
         self.memory |= {name: torch.from_numpy(np.array(v)) for name, v in parts["memory"].items()}
@@ -142,8 +143,8 @@ class RateSimulator:
 
     def _named(self) -> dict[str, torch.Tensor]:
         network = self.animal.network
-        tensors = [t for p in network.projections for t in network.parameters(p)]
-        return dict(zip(weight_shapes(self.spec), tensors, strict=False))
+        tensors = {n: t for kind in network.kinds for n, t in network.parameters(kind).items()}
+        return {name: tensors[name] for name in weight_shapes(self.spec)}
 
     def images(self, step: int) -> dict[str, Array]:
         """Return dreams and predictions as bytes, where stimuli are single pictures."""

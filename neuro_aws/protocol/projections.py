@@ -1,0 +1,139 @@
+"""The projections that a network declares: what connects what, and the tensors they consist of.
+
+Learning rules, rates, factors, optimisers and Deltas go by the kind of a projection; tensors go by
+name, and nothing is matched by its position. No torch in here: a recording is laid out, and a
+protocol checked, from the declaration alone.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, KINDS, LATERAL, READOUT
+from neuro_aws.protocol.model import NetworkSection
+
+Shape = tuple[int, ...]
+
+KERNEL = 4
+"""Side of a strided convolution's kernel; the top one is as wide as the maps below it."""
+
+HALVINGS = 4
+"""Strided layers of a convolutional network: each halves the side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """One set of connections.
+
+    name     such as feedforward_into1, feedback_into0, lateral_in1, discriminator, readout
+    kind     what it is to a learning rule: one of ``neuro_aws.phase.KINDS``
+    source   the layer that it comes from (None: all of them)
+    target   the layer that it acts on (None: a discriminator, which is none)
+    tensors  the shape of each of its tensors, by the name under /weights in a recording
+    """
+
+    name: str
+    kind: str
+    source: int | None
+    target: int | None
+    tensors: Mapping[str, Shape]
+
+
+def declared(network: NetworkSection, with_readout: bool = False) -> tuple[Projection, ...]:
+    """Return every projection of a network, kind by kind and from the bottom up.
+
+    ``with_readout``: with the readout discriminator that some algorithms bring along.
+    """
+    top = len(network.layers) - 1
+    found = [_feedforward(network, i) for i in range(top)]
+    found += [_feedback(network, i) for i in range(top)]
+    found += [_lateral(network, layer) for layer in sorted(network.lateral)]
+    found.append(Projection(DISCRIMINATOR, DISCRIMINATOR, None, None, _discriminator(network)))
+    if with_readout:
+        tensors: dict[str, Shape] = {READOUT: (units(network)[-2] + 1,), f"{READOUT}_bias": ()}
+        found.append(Projection(READOUT, READOUT, top - 1, None, tensors))
+    return tuple(found)
+
+
+def kinds(projections: tuple[Projection, ...]) -> tuple[str, ...]:
+    """Return the kinds among projections, in the order of ``KINDS``."""
+    there = {projection.kind for projection in projections}
+    return tuple(kind for kind in KINDS if kind in there)
+
+
+def changes_by_layer(projections: tuple[Projection, ...]) -> dict[str, dict[int, tuple[str, ...]]]:
+    """Return the tensors whose changes are recorded together: kind -> layer -> names.
+
+    A projection counts for the layer that it acts on, the discriminator's weights for the layer
+    that they read. The readout discriminator is not among them.
+    """
+    found: dict[str, dict[int, tuple[str, ...]]] = {}
+    top = 0
+    for projection in projections:
+        if projection.target is not None:
+            found.setdefault(projection.kind, {})[projection.target] = tuple(projection.tensors)
+            top = max(top, projection.target)
+    return {**found, DISCRIMINATOR: {j: (f"{DISCRIMINATOR}_from{j}",) for j in range(top + 1)}}
+
+
+def kernel(network: NetworkSection, layer: int) -> int:
+    """Return the side of the kernel between ``layer`` and the one above (dcgan)."""
+    assert network.dcgan is not None
+    return network.dcgan.side >> HALVINGS if layer == HALVINGS else KERNEL
+
+
+def side(network: NetworkSection, layer: int) -> int:
+    """Return the side of a layer's maps (dcgan)."""
+    assert network.dcgan is not None
+    return 1 if layer > HALVINGS else network.dcgan.side >> layer
+
+
+def units(network: NetworkSection) -> tuple[int, ...]:
+    """Return the units of h_0 ... h_N, positions counted."""
+    if network.dcgan is None:
+        return network.layers
+    return tuple(n * side(network, layer) ** 2 for layer, n in enumerate(network.layers))
+
+
+def _feedforward(network: NetworkSection, i: int) -> Projection:
+    below, above = network.layers[i : i + 2]
+    name = f"{FEEDFORWARD}_into{i + 1}"
+    if network.dcgan is None:
+        shape: Shape = (above, below)
+        extra: tuple[str, ...] = ("bias",)
+    else:
+        shape = (above, below, kernel(network, i), kernel(network, i))
+        extra = {"none": ("bias",), "affine": ("scale", "shift"), "plain": ()}[network.batch_norm]
+    tensors = {name: shape, **{f"{name}_{more}": (above,) for more in extra}}
+    return Projection(name, FEEDFORWARD, i, i + 1, tensors)
+
+
+def _feedback(network: NetworkSection, i: int) -> Projection:
+    below, above = network.layers[i : i + 2]
+    name = f"{FEEDBACK}_into{i}"
+    if network.dcgan is None:
+        shape: Shape = (below, above)
+    else:
+        shape = (above, below, kernel(network, i), kernel(network, i))
+    return Projection(name, FEEDBACK, i + 1, i, {name: shape, f"{name}_bias": (below,)})
+
+
+def _lateral(network: NetworkSection, layer: int) -> Projection:
+    name, size = f"{LATERAL}_in{layer}", network.layers[layer]
+    return Projection(name, LATERAL, layer, layer, {name: (size, size)})
+
+
+def _discriminator(network: NetworkSection) -> dict[str, Shape]:
+    """Return D's tensors: weights by state, of the hidden units of the pairs that read it."""
+    section, sizes = network.discriminator, units(network)
+    pairs = list(itertools.pairwise(range(len(sizes))))
+    readers = [section.hidden * sum(j in pair for pair in pairs) for j in range(len(sizes))]
+    hidden = section.hidden * len(pairs)
+    reading = [f"{DISCRIMINATOR}_from{j}" for j in range(len(sizes))]
+    shapes: dict[str, Shape] = {name: (readers[j], sizes[j]) for j, name in enumerate(reading)}
+    shapes |= {f"{DISCRIMINATOR}_bias": (hidden,), f"{DISCRIMINATOR}_readout": (hidden,)}
+    if section.spread:
+        shapes |= {f"{name}_spread": (readers[j],) for j, name in enumerate(reading)}
+    if section.pooled:
+        shapes[f"{DISCRIMINATOR}_offset"] = ()
+    return shapes
