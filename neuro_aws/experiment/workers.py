@@ -16,6 +16,7 @@ from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.data import using_data
 
 Report = Callable[["Task", int, str], None]
 """Called with a task, how many of its steps have been lived, and how learning goes."""
@@ -41,6 +42,8 @@ class Job:
     overrides: tuple[str, ...]
     device: str
     save_seconds: float
+    data: str | None = None
+    """Folder that holds data sets."""
 
 
 def tasks_of(protocol: Protocol, animals: list[int], arms: list[str]) -> list[Task]:
@@ -79,7 +82,7 @@ def live(
     what = f"animal {task.animal}, {task.segment}"
     team = join(job.device)
     held = lock(place.rolling.with_suffix(".lock"), what) if team.writes else nullcontext()
-    with held, threadpool_limits(1):
+    with held, threadpool_limits(1), using_data(job.data):
         if spiking:
             from neuro_aws.backends.spiking.lives import life_of
 

@@ -19,7 +19,7 @@ from neuro_aws.backends.rate.recorder import Recorder
 from neuro_aws.backends.rate.status import Note
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.measuring import Measurer
-from neuro_aws.metrics.collapse import inspect, raise_or_report
+from neuro_aws.metrics.collapse import alarms, collapse, raise_or_report
 from neuro_aws.metrics.subject import Value
 from neuro_aws.perturbations import Slots, slots
 from neuro_aws.perturbations.verify import TargetCheck
@@ -265,10 +265,10 @@ class Life:
     def _watch(self, rule: Watch) -> None:
         self._finite()
         with torch.inference_mode():
-            alarms = inspect(self.measurer.subject(self.step), rule)
-        if alarms and rule.stop:
+            found = alarms(collapse(self.measurer.subject(self.step)), rule, self.step)
+        if found and rule.stop:
             self._save(self.place.rolling)
-        raise_or_report(alarms, rule, f"animal {self.place.animal}, {self.place.segment}")
+        raise_or_report(found, rule, f"animal {self.place.animal}, {self.place.segment}")
 
     def _slots(self, spec: StepSpec) -> Slots:
         active = self.plan.active(spec.period, spec.cycle, spec.phase)
