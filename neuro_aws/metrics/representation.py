@@ -26,7 +26,7 @@ def refuse_few_labels(labels: NDArray[np.int64], measure: str, which: str, each:
     if len(sizes) < 2 or len(labels) < each * len(sizes) or sizes.min() < 2:
         found = f"{len(labels)} with {len(sizes)} labels, {sizes.min()} of the rarest"
         raise NeuroAWSError(
-            f"{measure} needs two labels and {each} {which} stimuli for each, but there are {found}",
+            f"{measure} needs two labels, {each} {which} stimuli of each; there are {found}",
             where="measure",
             next_step=f"Drop {measure}, or change the stimuli or how many are held out",
         )

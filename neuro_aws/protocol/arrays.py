@@ -58,7 +58,7 @@ def read_arrays(file: str) -> StimulusArrays:
             next_step="Give a path relative to where you start the run, or an absolute one",
         ) from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        objects = "object" in str(error).lower()
+        objects = any(said in str(error) for said in ("Object arrays", "Python objects"))
         what = "holds Python objects, not numbers" if objects else "is no readable .npy or .npz"
         raise NeuroAWSError(
             what,

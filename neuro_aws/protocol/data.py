@@ -172,15 +172,6 @@ def class_folders(folder: str) -> list[Path]:
             next_step="Give a path relative to where you start the run, or an absolute one",
         )
     inside = sorted(p for p in path.iterdir() if not p.name.startswith("."))
-    for file in inside:
-        if file.is_file():
-            _refuse_data(file, folder)
-            if file.suffix.lower() in IMAGE_SUFFIXES:
-                raise NeuroAWSError(
-                    f"{file.name} lies beside the sub-folders and has no class",
-                    where=where,
-                    next_step="Move it into one of them",
-                )
     found = [p for p in inside if p.is_dir()]
     if not found:
         raise NeuroAWSError(
@@ -188,6 +179,14 @@ def class_folders(folder: str) -> list[Path]:
             where=where,
             next_step="Make one for each class, or drop class_folders",
         )
+    for file in inside:
+        _refuse_data(file, folder)
+        if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES:
+            raise NeuroAWSError(
+                f"{file.name} lies beside the sub-folders and has no class",
+                where=where,
+                next_step="Move it into one of them",
+            )
     return found
 
 
