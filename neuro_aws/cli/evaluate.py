@@ -19,6 +19,9 @@ import click
 )
 @click.option("--samples", type=click.IntRange(20), help="Dreams for Frechet distances.")
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--data", type=click.Path(), help="Folder that holds mnist/ and other data; default: the run's."
+)
 @click.option("--state", default="final", show_default=True, help="final, best, or a kept step.")
 def command(
     run: str,
@@ -28,6 +31,7 @@ def command(
     extractor: str | None,
     samples: int | None,
     device: str,
+    data: str | None,
     state: str,
 ) -> None:
     """Measure the final states of RUN (plasticity off, held-out stimuli).
@@ -46,7 +50,7 @@ def command(
 
     opened = open_run(run)
     names = [m.strip() for m in measures.split(",")] if measures else None
-    options = evaluation.Options(repeats, samples, extractor, device, state)
+    options = evaluation.Options(repeats, samples, extractor, device, state, data)
     rows = evaluation.evaluate(opened, names, arm, options)
     path = opened.folder / "evaluation.csv"
     rows.to_csv(path, index=False)

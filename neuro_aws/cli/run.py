@@ -54,19 +54,16 @@ def command(
     from neuro_aws.cli.progress import Bar
     from neuro_aws.experiment import results
     from neuro_aws.experiment import run as runner
-    from neuro_aws.stimuli.paths import DATA_VARIABLE
 
     if (protocol is None) == (resumed is None):
         raise NeuroAWSError("give a PROTOCOL, or --resume RUN", where="run")
-    if data is not None:
-        os.environ[DATA_VARIABLE] = str(Path(data).expanduser().resolve())
     chosen = tuple(a.strip() for a in arms.split(",")) if arms else ()
-    options = Options(seed, seeds, jobs, _device(device), out, chosen, save_every)
+    options = Options(seed, seeds, jobs, _device(device), out, chosen, save_every, data)
     console = tables.console()
     bar = Bar(console)
     if resumed is not None:
         if sets or arms or seeds or seed:
-            raise NeuroAWSError("a run keeps its settings; only --jobs goes with --resume")
+            raise NeuroAWSError("a run keeps its settings; only --jobs and --data go with --resume")
         finished = runner.resume(resumed, options=options, progress=bar)
     else:
         assert protocol is not None

@@ -14,7 +14,7 @@ from neuro_aws.backends.base import Simulator, State
 from neuro_aws.backends.rate.distributed import Team
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.measuring import take
-from neuro_aws.metrics.collapse import alarms
+from neuro_aws.metrics.collapse import alarms, raise_or_report
 from neuro_aws.plots.images import write_pictures
 from neuro_aws.protocol import ArmPlan, Protocol
 from neuro_aws.protocol.agenda import Agenda, Due, Moment
@@ -170,15 +170,9 @@ class Branch:
         """Report loss of variety; stop the run where the protocol says so."""
         rule = self.plan.spec.watch
         found = alarms(list(self.simulator.measure("collapse", at)), rule, at.step)
-        for alarm in found:
-            log.warning("%s, %s", alarm, self._where)
         if found and rule.stop:
             self._save(self.place.rolling)
-            raise NeuroAWSError(
-                found[0],
-                where=self._where,
-                next_step="watch.stop is set; all is saved, and --resume goes on from there",
-            )
+        raise_or_report(found, rule, self._where)
 
     def _save(self, path: Path) -> None:
         """Write the recording so far, then the state that belongs to it."""

@@ -15,6 +15,7 @@ from neuro_aws.metrics.extractor import Extractor, load_extractor
 from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.check import measure_faults
 from neuro_aws.protocol.columns import picture_shape
+from neuro_aws.protocol.data import required_root, using_data
 from neuro_aws.protocol.vocabulary import AGAINST_ONSET, MEASURES
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
@@ -38,6 +39,8 @@ class Options:
     device: str = "cpu"
     state: str = "final"
     """Which state: final, best, or the step of one that was kept."""
+    data: str | None = None
+    """Folder that holds mnist/ and other data sets; None: the one that the run used."""
 
 
 def evaluate(
@@ -58,7 +61,11 @@ def evaluate(
     if options.extractor is not None:
         settings["extractor"] = _extractor(run, options.extractor, options.device)
     rows = []
-    with threadpool_limits(1):  # as in the run: the same sums in the same order
+    with (
+        threadpool_limits(1),  # as in the run: the same sums in the same order
+        using_data(options.data or run.provenance.get("data")),
+    ):
+        required_root(run.protocol.tree.arms[a].spec.stimulus for a in ([arm] if arm else run.arms))
         for animal in run.animals:
             for name in [arm] if arm else run.arms:
                 rows += _one(run, animal, name, chosen, options, dict(settings))

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from neuro_aws.experiment.workers import (
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.cost import estimate
+from neuro_aws.protocol.data import required_root, using_data
 from neuro_aws.recording import provenance
 from neuro_aws.recording.parts import consolidate, write_index
 from neuro_aws.recording.reader import Run, group_name, open_run
@@ -53,6 +54,8 @@ class Options:
     out: str = "runs"
     arms: tuple[str, ...] = ()
     save_seconds: float = SAVE_SECONDS
+    data: str | None = None
+    """Folder that holds mnist/ and other data sets; None: $NEURO_AWS_DATA."""
 
 
 def run(
@@ -75,10 +78,8 @@ def run(
     arms = chosen_arms(protocol, options.arms)
     animals = protocol.animals(options.seed, options.seeds)
     from neuro_aws.backends.rate.distributed import join
-    from neuro_aws.stimuli.paths import refuse_missing
 
-    stimulus = protocol.spec.stimulus
-    refuse_missing(stimulus.source, getattr(stimulus, "folder", None))
+    options = replace(options, data=_data(protocol, arms, options.data))
     team = join(options.device)
     folder = Path(team.agree(str(_new_folder(protocol, options)) if team.writes else ""))
     if not team.writes:
@@ -89,6 +90,7 @@ def run(
         "animals": animals,
         "arms": arms,
         "device": options.device,
+        "data": options.data,
     }
     try:
         (folder / "protocol.yaml").write_text(protocol.text, encoding="utf-8")
@@ -112,6 +114,9 @@ def resume(
     from neuro_aws.backends.rate.distributed import join
 
     options = options or Options()
+    if data["outcome"] != "finished":
+        named = _data(protocol, data["arms"], options.data or data.get("data"))
+        options = replace(options, data=named)
     if not join(data["device"]).writes:
         return _follow(folder, protocol, options, data["animals"], data["arms"])
     return _continue(folder, protocol, options, progress or Silent())
@@ -130,6 +135,7 @@ def _follow(
         protocol.overrides,
         options.device,
         options.save_seconds,
+        options.data,
     )
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
@@ -147,6 +153,12 @@ def chosen_arms(protocol: Protocol, arms: tuple[str, ...]) -> list[str]:
             f"no arm {unknown[0]!r}", where="--arms", next_step="Arms: " + ", ".join(known)
         )
     return [arm for arm in known if not arms or arm in arms]
+
+
+def _data(protocol: Protocol, arms: list[str], named: str | None) -> str | None:
+    """Return the folder of data sets that these arms need; refuse stimuli that are missing."""
+    with using_data(named):
+        return required_root(protocol.tree.arms[arm].spec.stimulus for arm in arms)
 
 
 def _new_folder(protocol: Protocol, options: Options) -> Path:
@@ -177,6 +189,9 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
                 where=str(folder),
                 next_step=f"neuro-aws inspect {folder} shows it",
             )
+        if data.get("data") != options.data:
+            data["data"] = options.data
+            provenance.write(folder, data)
         try:
             finished = _simulate(folder, protocol, options, data, progress)
         except BaseException as error:
@@ -216,6 +231,7 @@ def _simulate(
         tuple(data["overrides"]),
         data["device"],
         options.save_seconds,
+        options.data,
     )
     started, ended = time.monotonic(), set[Task]()
 

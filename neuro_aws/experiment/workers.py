@@ -19,6 +19,7 @@ from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.data import using_data
 from neuro_aws.recording.checkpoint import Place
 
 LOCK_SECONDS = 15.0
@@ -47,6 +48,8 @@ class Job:
     overrides: tuple[str, ...]
     device: str
     save_seconds: float
+    data: str | None = None
+    """Folder that holds data sets."""
 
 
 def tasks_of(protocol: Protocol, animals: list[int], arms: list[str]) -> list[Task]:
@@ -84,7 +87,7 @@ def simulate(
     team = join(job.device)
     what = f"animal {task.animal}, {task.branch}"
     held = lock(place.lock, what) if team.writes else nullcontext()
-    with held, threadpool_limits(1):
+    with held, threadpool_limits(1), using_data(job.data):
         simulator = make(protocol, task.branch, task.animal, device=job.device, team=team)
         return Branch(protocol, place, simulator, job.save_seconds, team).run(stopped, report)
 

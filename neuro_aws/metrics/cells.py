@@ -1,4 +1,4 @@
-"""Waking activity of target cells and of spared ones, against the onset of the arm."""
+"""Waking activity of target and of non-target cells, against the onset of the arm."""
 
 from collections.abc import Iterator
 
@@ -15,10 +15,10 @@ def target_cells(subject: Subject) -> Iterator[Value]:
     target_activity            mean |soma| of the targets
     target_activity_relative   the same over its value at the onset of the arm
     spared_activity_relative   mean |soma| of the layer's other cells over its value at onset
-    target_spared_ratio        target over spared, each relative to onset
+    target_spared_ratio        target over non-target, each relative to onset
     target_potential           mean potential of the compartment that drives them (F h + b)
     target_never_active        share of targets silent for every stimulus
-    spared_never_active        share of spared cells silent for every stimulus
+    spared_never_active        share of the layer's other cells silent for every stimulus
     target_dendrite            mean |d|, what feedback predicts them to fire
     target_feedforward         length of the feedforward weights into the targets over onset
 
@@ -33,14 +33,14 @@ def target_cells(subject: Subject) -> Iterator[Value]:
         mask = torch.zeros(layer.soma.shape[-1], dtype=torch.bool, device=layer.soma.device)
         mask[list(cells.ids)] = True
         target = _mean(layer.soma, mask)
-        spared = _mean(layer.soma, ~mask)
+        others = _mean(layer.soma, ~mask)
         relative = ratio(target, _onset(subject, f"{name}/target", target))
-        spared_relative = ratio(spared, _onset(subject, f"{name}/spared", spared))
+        others_relative = ratio(others, _onset(subject, f"{name}/spared", others))
         silent = (layer.soma == 0).all(0)
         yield Value("target_activity", target, cells.layer, name)
         yield Value("target_activity_relative", relative, cells.layer, name)
-        yield Value("spared_activity_relative", spared_relative, cells.layer, name)
-        yield Value("target_spared_ratio", ratio(relative, spared_relative), cells.layer, name)
+        yield Value("spared_activity_relative", others_relative, cells.layer, name)
+        yield Value("target_spared_ratio", ratio(relative, others_relative), cells.layer, name)
         yield Value("target_never_active", _share(silent, mask), cells.layer, name)
         yield Value("spared_never_active", _share(silent, ~mask), cells.layer, name)
         if layer.drive is not None:

@@ -27,7 +27,7 @@ log = logging.getLogger("neuro_aws")
 class Classifier(nn.Module):
     """Maps images to features; ``logits`` maps features to labels."""
 
-    def __init__(self, channels: int, side: int, labels: int) -> None:
+    def __init__(self, channels: int, shape: tuple[int, int], labels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels, 16, 5, 2, 2),
@@ -35,7 +35,7 @@ class Classifier(nn.Module):
             nn.Conv2d(16, 32, 5, 2, 2),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(32 * ((side + 3) // 4) ** 2, FEATURES),
+            nn.Linear(32 * ((shape[0] + 3) // 4) * ((shape[1] + 3) // 4), FEATURES),
             nn.ReLU(),
         )
         self.logits = nn.Linear(FEATURES, labels)
@@ -60,7 +60,7 @@ def default_extractor(dataset: Dataset) -> Extractor:
     device = dataset.train.device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = Classifier(dataset.channels, dataset.shape[0], labels).to(device)
+        network = Classifier(dataset.channels, dataset.shape, labels).to(device)
     path = cache_folder() / f"classifier-{_fingerprint(dataset)}.pt"
     if not _restored(network, path):
         log.info("training the default extractor on %d labelled images", len(dataset.train))

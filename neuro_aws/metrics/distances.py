@@ -32,7 +32,7 @@ def sliced(a: Tensor, b: Tensor) -> float:
 def sliced_distance(subject: Subject) -> Iterator[Value]:
     """Sliced Wasserstein distance of dreamt stimuli to held-out ones (``sliced_distance``).
 
-    ``sliced_distance_real`` is that of as many stimuli of the animal's life: the floor.
+    ``sliced_distance_real`` is that of as many training stimuli: the floor.
     """
     data = subject.waking()[0]
     dreams = subject.dreams(len(data))[0]
@@ -57,7 +57,7 @@ def ach_gap(subject: Subject) -> Iterator[Value]:
     """Mean D on held-out stimuli in wake minus mean D in REM (``ach_gap``), nothing perturbed.
 
     ``ach_gap_perturbed`` is the same with REM under each perturbation of cells, by group: the
-    gap that D lives with in an arm that perturbs them.
+    gap that D has to learn from in an arm that perturbs them.
     """
     waking = subject.waking(noisy=True)
     count = len(waking[0])
@@ -70,10 +70,10 @@ def ach_gap(subject: Subject) -> Iterator[Value]:
 
 
 def fresh_classifier(subject: Subject) -> Iterator[Value]:
-    """Accuracy of a new perceptron told wake from REM (``fresh_classifier``); 0.5 is chance.
+    """How well a new perceptron separates wake from REM (``fresh_classifier``); 0.5 is chance.
 
     One hidden layer of 64, 40 epochs of Adam, batches of 64, on all layers' somata: as many
-    dreams as stimuli of the life (1,200 at most) to learn from; held-out stimuli and as many
+    dreams as training stimuli (1,200 at most) to learn from; held-out stimuli and as many
     new dreams to be tested on. Mean over ``repeats`` initialisations.
     """
     train = [h[:1200] for h in subject.waking_train(noisy=True)]

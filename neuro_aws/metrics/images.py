@@ -14,6 +14,7 @@ from torch import Tensor
 from neuro_aws.metrics.classifier import default_extractor, pictures
 from neuro_aws.metrics.extractor import Extractor
 from neuro_aws.metrics.frechet import frechet
+from neuro_aws.metrics.representation import refuse_few_labels
 from neuro_aws.metrics.subject import Subject, Value, array
 
 FOLDS = 10
@@ -26,7 +27,7 @@ def frechet_distance(subject: Subject) -> Iterator[Value]:
     Named for the network: ``frechet_classifier`` uses a small classifier of the data's labels
     trained here (``extractor_accuracy`` is its accuracy on held-out stimuli), ``fid`` an Inception
     network given with --extractor, ``frechet_<file>`` any other file. ``..._real`` is that of as
-    many stimuli of the life: the floor. ``frechet_samples`` and ``frechet_reference`` are the
+    many training stimuli: the floor. ``frechet_samples`` and ``frechet_reference`` are the
     numbers of dreams and of stimuli.
     """
     extractor = subject.extractor or default_extractor(subject.dataset)
@@ -58,7 +59,7 @@ def dreamt_images(subject: Subject, count: int, stream: str = "images") -> Tenso
 def layer_likelihood(subject: Subject) -> Iterator[Value]:
     """Mean log p(h_i | h_{i+1}) a unit, nats, held-out stimuli, noise off (``log_likelihood``).
 
-    Gaussian with each layer's own residual variance, fitted on stimuli of the life (rate units), or
+    Gaussian with each layer's own residual variance, fitted on training stimuli (rate units), or
     Bernoulli (units of 0 and 1). The sum over layers and units is Eq. 2's U, the part of the ELBO
     that G climbs; it leaves out the prior and the entropy of F, and is no bound on log p(x).
     """
@@ -84,13 +85,14 @@ def svm_10fold(subject: Subject) -> Iterator[Value]:
     """Linear support vector machine on one layer's somata, ten folds INSIDE the held-out stimuli.
 
     The paper's own measure (its Figure 2C), comparable with nothing that trains on the training
-    set;
-    ``svm_10fold`` is the mean accuracy, ``svm_10fold_spread`` the standard deviation over folds.
+    set; ``svm_10fold`` is the mean accuracy, ``svm_10fold_spread`` the standard deviation
+    over folds.
     """
     labels = subject.dataset.held_out_labels
     assert labels is not None
     train = subject.waking()
     y = labels[: len(train[0])].cpu().numpy()
+    refuse_few_labels(y, "svm_10fold", "held-out", FOLDS)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=subject.seed("folds"))
     for layer in range(1, len(train)):
         machine = make_pipeline(StandardScaler(), LinearSVC(C=1e-3, max_iter=2000))
@@ -101,10 +103,10 @@ def svm_10fold(subject: Subject) -> Iterator[Value]:
 
 
 def nearest_neighbours(subject: Subject) -> Iterator[Value]:
-    """How far dreams are from the nearest stimulus of the life, against what new stimuli are.
+    """How far dreams are from the nearest training stimulus, against what new stimuli are.
 
-    ``neighbour_distance``: mean Euclidean distance of a dream's pixels to the nearest stimulus of
-    the life; ``neighbour_distance_real``: of a held-out stimulus. Far below it, dreams are copies.
+    ``neighbour_distance``: mean Euclidean distance of a dream's pixels to the nearest training
+    stimulus; ``neighbour_distance_real``: of a held-out stimulus. Far below it, dreams are copies.
     """
     count = min(NEIGHBOUR_SAMPLES, len(subject.dataset.held_out))
     dreams = dreamt_images(subject, count, "neighbours").permute(0, 2, 3, 1).flatten(1)
@@ -117,7 +119,7 @@ def nearest_neighbours(subject: Subject) -> Iterator[Value]:
 
 
 def nearest(x: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distance to, and the number of, the nearest row of ``life`` for every row of x."""
+    """Return the distance to, and the index of, the row of ``train`` nearest to each row of x."""
     distance = torch.full((len(x),), math.inf, dtype=x.dtype, device=x.device)
     index = torch.zeros(len(x), dtype=torch.long, device=x.device)
     for start in range(0, len(train), 10_000):

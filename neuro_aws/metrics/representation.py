@@ -1,31 +1,49 @@
-"""What waking activity tells about the stimulus, and what each layer tells about the one below."""
+"""What waking activity says of the stimulus, and each layer of the one below."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from neuro_aws.errors import NeuroAWSError
 from neuro_aws.metrics.subject import MOST_STIMULI, Subject, Value, array, ratio
 
 FIT_SHARE = 0.9
-"""Share of the life's stimuli that each repeat of the probe is fitted on."""
+"""Share of the training stimuli that each repeat of the probe is fitted on."""
+
+LEAST_PER_LABEL = 10
+"""Training stimuli that the probe needs for each label, on average: a tenth is left out."""
+
+
+def refuse_few_labels(labels: NDArray[np.int64], measure: str, which: str, each: int) -> None:
+    """Refuse stimuli that no classifier of labels can be fitted on."""
+    sizes = np.unique(labels, return_counts=True)[1]
+    if len(sizes) < 2 or len(labels) < each * len(sizes) or sizes.min() < 2:
+        found = f"{len(labels)} with {len(sizes)} labels, {sizes.min()} of the rarest"
+        raise NeuroAWSError(
+            f"{measure} needs two labels, {each} {which} stimuli of each; there are {found}",
+            where="measure",
+            next_step=f"Drop {measure}, or change the stimuli or how many are held out",
+        )
 
 
 def linear_probe(subject: Subject) -> Iterator[Value]:
     """Accuracy of a logistic regression of the labels on one layer's standardised somata.
 
-    Fitted on stimuli of the animal's life, tested on held-out ones; mean over ``repeats``
-    random, stratified nine tenths of the former. ``linear_probe``: noise off;
+    Fitted on training stimuli, tested on held-out ones; mean over ``repeats`` random,
+    stratified nine tenths of the former. ``linear_probe``: noise off;
     ``linear_probe_noisy``: with the waking noise, one draw a stimulus.
     """
     labels, held_out = subject.dataset.train_labels, subject.dataset.held_out_labels
     assert labels is not None
     assert held_out is not None
     y, y_test = (t[:MOST_STIMULI].cpu().numpy() for t in (labels, held_out))
+    refuse_few_labels(y, "linear_probe", "training", LEAST_PER_LABEL)
     splits = StratifiedShuffleSplit(
         subject.repeats, train_size=FIT_SHARE, random_state=subject.seed("probe")
     )

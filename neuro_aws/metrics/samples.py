@@ -20,8 +20,8 @@ STRIP = 10
 
 def dream_grid(subject: Subject) -> Tensor:
     """Return dreams as bytes (64, height, width, channels)."""
-    born = replace(subject, step=0)  # the same draws at every moment: the network is what changes
-    return to_bytes(dreamt_images(born, DREAMS, "pictures"))
+    fixed = replace(subject, step=0)  # the same draws at every moment: only the network changes
+    return to_bytes(dreamt_images(fixed, DREAMS, "pictures"))
 
 
 def reconstruction_strip(subject: Subject) -> Tensor:

@@ -1,4 +1,4 @@
-"""What spike counts tell: rates, predictions, dreams, ACh, labels. numpy in, values out.
+"""What spike counts say: rates, predictions, dreams, ACh, labels. numpy in, values out.
 
 A measure looks back on the last steps of wake and of REM (``spiking.window``); nothing is run for
 it. Counts are spikes of one cell in one step.
@@ -76,7 +76,7 @@ class SpikeSubject:
     """Whether this is the moment at which the arms part."""
 
     def relative(self, name: str, layer: int, value: float) -> float:
-        """Return a value over the first one of its kind in this life."""
+        """Return a value over the first one of its kind in this branch."""
         first = self.memory.setdefault(f"first/{name}/{layer}", np.array(value))
         return ratio(value, float(first))
 
@@ -131,21 +131,21 @@ def spike_dreams(subject: SpikeSubject) -> Iterator[Value]:
 
 
 def spike_ach(subject: SpikeSubject) -> Iterator[Value]:
-    """How well ACh tells wake from REM, step by step (its mean over a step).
+    """How well ACh separates wake from REM, step by step (its mean over a step).
 
     ``ach_auc``: area under the ROC curve, 0.5 not at all; ``ach_wake``, ``ach_rem``: mean logit.
-    ``wake_rem_probe``: accuracy of a fresh logistic regression told wake from REM by the counts of
-    all cells, five folds, so that a slow ACh is not mistaken for a matched dream.
+    ``wake_rem_probe``: accuracy of a fresh logistic regression that separates wake from REM by the
+    counts of all cells, five folds, so that a slow ACh is not mistaken for a matched dream.
     """
     wake, rem = subject.wake.level, subject.rem.level
-    told = np.concatenate([np.ones(len(wake)), np.zeros(len(rem))])
+    awake = np.concatenate([np.ones(len(wake)), np.zeros(len(rem))])
     if len(wake) and len(rem):
-        yield Value("ach_auc", float(roc_auc_score(told, np.concatenate([wake, rem]))))
+        yield Value("ach_auc", float(roc_auc_score(awake, np.concatenate([wake, rem]))))
         yield Value("ach_wake", float(wake.mean()))
         yield Value("ach_rem", float(rem.mean()))
     if min(len(wake), len(rem)) >= FOLDS:
         counts = np.concatenate([subject.wake.counts, subject.rem.counts])
-        yield Value("wake_rem_probe", _probe(subject, counts, told))
+        yield Value("wake_rem_probe", _probe(subject, counts, awake))
 
 
 def spike_probe(subject: SpikeSubject) -> Iterator[Value]:
@@ -161,16 +161,16 @@ def spike_probe(subject: SpikeSubject) -> Iterator[Value]:
         yield Value("spike_probe", _probe(subject, subject.wake.counts[:, cells], labels), i)
 
 
-def _probe(subject: SpikeSubject, counts: Array, told: Array) -> float:
+def _probe(subject: SpikeSubject, counts: Array, labels: Array) -> float:
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=subject.seed % 2**32)
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
-    return float(cross_val_score(probe, counts.astype(float), told, cv=folds).mean())
+    return float(cross_val_score(probe, counts.astype(float), labels, cv=folds).mean())
 
 
 def spike_targets(subject: SpikeSubject) -> Iterator[Value]:
-    """Waking rate of target cells (Hz), and of targets and spared cells relative to the onset.
+    """Waking rate of target cells (Hz), and of target and non-target cells relative to the onset.
 
-    The onset is the window before the arms parted; spared are the other cells of the layer.
+    The onset is the window before the arms parted; non-target are the other cells of the layer.
     """
     if not len(subject.wake):
         return
@@ -192,8 +192,8 @@ def spike_targets(subject: SpikeSubject) -> Iterator[Value]:
             target.layer, name,
         )  # fmt: skip
         if not mine.all():
-            spared = ratio(float(now[~mine].mean()), float(before[~mine].mean()))
-            yield Value("spared_rate_relative", spared, target.layer, name)
+            others = ratio(float(now[~mine].mean()), float(before[~mine].mean()))
+            yield Value("spared_rate_relative", others, target.layer, name)
 
 
 def spike_ocular_dominance(subject: SpikeSubject) -> Iterator[Value]:

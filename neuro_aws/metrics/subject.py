@@ -1,4 +1,4 @@
-"""What a measure gets to see: a network that does not learn, and stimuli it never lived with."""
+"""What a measure gets to see: a network that does not learn, and stimuli it was not trained on."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Subject:
 
     ``targets`` are the cells that are followed, ``dream_gains`` the perturbations whose dreams
     are kept for comparison, by name. Random numbers are keyed by measure and step, so that a
-    measure takes nothing from the life and two arms are measured with the same numbers.
+    measure takes nothing from the run and two arms are measured with the same numbers.
     """
 
     network: Network
@@ -79,7 +79,7 @@ class Subject:
         return self._somata("held_out", self.dataset.held_out[:MOST_STIMULI], noisy)
 
     def waking_train(self, noisy: bool = False) -> list[Tensor]:
-        """Return the somata h_0 ... h_N on stimuli of the animal's life."""
+        """Return the somata h_0 ... h_N on training stimuli."""
         return self._somata(TRAIN, self.dataset.train[:MOST_STIMULI], noisy)
 
     def dreams(self, count: int, stream: str = "dreams", gains: Gains = NO_GAINS) -> list[Tensor]:
@@ -92,7 +92,7 @@ class Subject:
         return _joined(parts)
 
     def predicted(self, noisy: bool = False, train: bool = False) -> list[Tensor]:
-        """Return what feedback predicts of h_0 ... h_{N-1}, held-out stimuli or the life's."""
+        """Return what feedback predicts of h_0 ... h_{N-1}, on held-out or on training stimuli."""
         parts = []
         which, stimuli = (
             (TRAIN, self.dataset.train) if train else ("held_out", self.dataset.held_out)

@@ -1,5 +1,6 @@
 """What a schema cannot see: whether the parts fit together. Refuses, never repairs."""
 
+import math
 from collections.abc import Iterator
 
 from neuro_aws.phase import Phase
@@ -59,10 +60,12 @@ def _activity(spec: ProtocolSpec) -> Found:
 
 
 def _network(spec: ProtocolSpec) -> Found:
+    for key, message in spec.stimulus.faults():
+        yield ("stimulus", key), message
     pixels, source = spec.stimulus.pixels, spec.stimulus.source
     if spec.network.dcgan is not None:
         yield from _image(spec)
-    elif spec.network.layers[0] != pixels:
+    elif pixels is not None and spec.network.layers[0] != pixels:
         found = spec.network.layers[0]
         message = f"layer 0 has {found} units, but {source} as set up here has {pixels} pixels"
         yield ("network", "layers"), message
@@ -90,9 +93,13 @@ def _network(spec: ProtocolSpec) -> Found:
 def _image(spec: ProtocolSpec) -> Found:
     dcgan, pixels = spec.network.dcgan, spec.stimulus.pixels
     assert dcgan is not None
-    if dcgan.channels * dcgan.side**2 != pixels:
+    shape = (dcgan.side, dcgan.side, dcgan.channels)
+    picture = spec.stimulus.picture
+    if pixels is not None and (math.prod(shape) != pixels or picture not in (None, shape)):
         size = f"{dcgan.channels} x {dcgan.side} x {dcgan.side}"
         message = f"images of {size}, but {spec.stimulus.source} as set up here has {pixels} pixels"
+        if picture is not None:
+            message += " ({2} x {0} x {1})".format(*picture)
         yield ("network", "dcgan"), message
 
 
@@ -193,7 +200,7 @@ def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
     if p.action in EYES and not _binocular(spec):
         yield (*path, p.action), "needs a stimulus with two eyes (patches, `eyes: binocular`)"
     if p.pair is not None:
-        if not spec.stimulus.labels:
+        if spec.stimulus.labels == 0:
             yield (*path, "pair"), f"{spec.stimulus.source} has no labels to choose stimuli by"
         for label in p.pair.labels:
             if spec.stimulus.labels and label >= spec.stimulus.labels:
@@ -257,9 +264,9 @@ def measure_faults(spec: ProtocolSpec, name: str) -> Iterator[str]:
     if unfit is not None:
         yield unfit
         return
-    if name in NEEDS_LABELS and not spec.stimulus.labels:
+    if name in NEEDS_LABELS and spec.stimulus.labels == 0:
         yield f"{name} needs labelled stimuli; {spec.stimulus.source} has none"
-    if name == "frechet_distance" and not spec.stimulus.labels:
+    if name == "frechet_distance" and spec.stimulus.labels == 0:
         yield (
             f"frechet_distance trains a classifier of labels; {spec.stimulus.source} has none "
             "(neuro-aws evaluate RUN --extractor FILE needs none)"

@@ -133,11 +133,7 @@ def _images(spec: ProtocolSpec) -> list[Column]:
 
 def picture_shape(spec: ProtocolSpec) -> tuple[int, int, int] | None:
     """Return height, width and channels of a stimulus; None where it is no single picture."""
-    stimulus = spec.stimulus
-    if stimulus.source == "patches" or stimulus.source == "spike_pattern":
-        return None
-    channels = 3 if stimulus.source == "cifar10" else getattr(stimulus, "channels", 1)
-    return (stimulus.side, stimulus.side, channels)
+    return spec.stimulus.picture
 
 
 def tables() -> list[Column]:

@@ -1,17 +1,36 @@
 """The `stimulus` section: what the animal sees."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.arrays import ArrayFacts, array_facts
 from neuro_aws.protocol.base import Section
+from neuro_aws.protocol.data import class_folders
 
 Digit = Annotated[int, Field(ge=0, le=9)]
+
+DIGIT_COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
+"""How many images of each digit scikit-learn has."""
+
+LEAST_DIGITS = 100
+"""Digits that must be left to train on."""
 
 
 class _Stimulus(Section):
     batch: int = Field(64, ge=2, le=65536)
     """Samples in one step."""
+
+    @property
+    def picture(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of a stimulus; None where it is no single picture."""
+        return None
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together within the section, as (key, message)."""
+        yield from ()
 
 
 class Digits(_Stimulus):
@@ -19,7 +38,7 @@ class Digits(_Stimulus):
 
     source: Literal["digits"]
     held_out: int = Field(597, ge=50, le=1697)
-    """Images kept out of the animal's life, for measuring; drawn per animal."""
+    """Images kept out of training, for measuring; drawn per animal."""
     side: int = Field(8, ge=8, le=64, multiple_of=8)
     """Side of the image, pixels; above 8 they are enlarged (bilinear)."""
     classes: Annotated[tuple[Digit, ...], Field(min_length=1)] | None = None
@@ -34,6 +53,23 @@ class Digits(_Stimulus):
     def labels(self) -> int:
         """Number of labels, 0: none."""
         return 10
+
+    @property
+    def picture(self) -> tuple[int, int, int]:
+        """Height, width and channels of a stimulus."""
+        return (self.side, self.side, 1)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together within the section, as (key, message)."""
+        chosen = sorted(set(self.classes or range(10)))
+        count = sum(DIGIT_COUNTS[digit] for digit in chosen)
+        if self.held_out > count - LEAST_DIGITS:
+            names = ", ".join(map(str, chosen))
+            yield (
+                "held_out",
+                f"{self.held_out} are to be held out, but there are {count} images of {names}; "
+                f"hold out {count - LEAST_DIGITS} at most",
+            )
 
 
 class SpikePattern(_Stimulus):
@@ -77,7 +113,7 @@ class Patches(_Stimulus):
     count: int = Field(8000, ge=200, le=1_000_000)
     """Patches in the animal's dataset."""
     held_out: int = Field(1000, ge=50, le=100_000)
-    """Patches kept out of the animal's life, for measuring."""
+    """Patches kept out of training, for measuring."""
     folder: str | None = None
     """An image, or a folder of images, of your own."""
 
@@ -103,7 +139,9 @@ class Images(_Stimulus):
     channels: Literal[1, 3] = 1
     """1: grey; 3: red, green, blue."""
     held_out: int = Field(50, ge=2, le=100_000)
-    """Images kept out of the animal's life, for measuring."""
+    """Images kept out of training, for measuring."""
+    class_folders: bool = False
+    """Each sub-folder is a class: in alphabetical order they are the labels 0, 1, ..."""
 
     @property
     def pixels(self) -> int:
@@ -111,9 +149,60 @@ class Images(_Stimulus):
         return self.side**2 * self.channels
 
     @property
-    def labels(self) -> int:
-        """Number of labels, 0: none."""
-        return 0
+    def labels(self) -> int | None:
+        """Number of labels, 0: none; None: not known, the folder cannot be read."""
+        if not self.class_folders:
+            return 0
+        try:
+            return len(class_folders(self.folder))
+        except NeuroAWSError:
+            return None
+
+    @property
+    def picture(self) -> tuple[int, int, int]:
+        """Height, width and channels of a stimulus."""
+        return (self.side, self.side, self.channels)
+
+
+class ArrayStimuli(_Stimulus):
+    """Arrays of your own in a .npy or .npz file, as rows of pixels or as pictures.
+
+    uint8 becomes x / 127.5 - 1; floats lie in [-1, 1], or ``scale`` says what becomes -1 and 1.
+    """
+
+    source: Literal["array"]
+    file: str
+    """.npy: the images; .npz: `images`, and if you like `labels`, `held_out_images` and
+    `held_out_labels`. Images are (n, pixels), (n, height, width) or with channels last."""
+    held_out: int | None = Field(None, ge=2)
+    """Images kept out of training, drawn per animal; default: held_out_images, or else a fifth."""
+    scale: tuple[float, float] | None = None
+    """The values that become -1 and 1."""
+
+    @property
+    def facts(self) -> ArrayFacts | None:
+        """What the file holds; None where it cannot be read."""
+        return array_facts(self.file)
+
+    @property
+    def pixels(self) -> int | None:
+        """Size of h_0; None: not known, the file cannot be read."""
+        return self.facts.pixels if self.facts else None
+
+    @property
+    def labels(self) -> int | None:
+        """Number of labels, 0: none; None: not known, the file cannot be read."""
+        return self.facts.labels if self.facts else None
+
+    @property
+    def picture(self) -> tuple[int, int, int] | None:
+        """Height, width and channels of a stimulus; None where it is a row of pixels."""
+        return self.facts.picture if self.facts else None
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together within the section, as (key, message)."""
+        if self.scale is not None and not self.scale[0] < self.scale[1]:
+            yield "scale", f"must rise: [LOW, HIGH], not {list(self.scale)}"
 
 
 class _Labelled(_Stimulus):
@@ -138,6 +227,11 @@ class _Idx(_Labelled):
     def pixels(self) -> int:
         """Size of h_0."""
         return self.side**2
+
+    @property
+    def picture(self) -> tuple[int, int, int]:
+        """Height, width and channels of a stimulus."""
+        return (self.side, self.side, 1)
 
 
 class Mnist(_Idx):
@@ -170,8 +264,13 @@ class Cifar10(_Labelled):
         """Size of h_0."""
         return 3 * self.side**2
 
+    @property
+    def picture(self) -> tuple[int, int, int]:
+        """Height, width and channels of a stimulus."""
+        return (self.side, self.side, 3)
+
 
 Stimulus = Annotated[
-    Digits | SpikePattern | Patches | Images | Mnist | FashionMnist | Cifar10,
+    Digits | SpikePattern | Patches | Images | ArrayStimuli | Mnist | FashionMnist | Cifar10,
     Field(discriminator="source"),
 ]

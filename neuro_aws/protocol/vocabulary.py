@@ -23,6 +23,7 @@ STIMULI: dict[str, str] = {
     "digits": "scikit-learn's 1,797 digits, 8 x 8 or enlarged, embedded",
     "patches": "whitened patches of natural photographs, one eye or two, embedded or your own",
     "images": "a folder of your own images, whole, grey or in colour, resized",
+    "array": "arrays of your own in a .npy or .npz file, with labels or without",
     "mnist": "MNIST in idx format from a folder, checked by md5",
     "fashion_mnist": "Fashion-MNIST in idx format from a folder",
     "spike_pattern": "a frozen pattern of spikes and a teacher, for a single neuron (spiking)",

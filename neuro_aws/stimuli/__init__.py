@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from neuro_aws.stimuli.arrays import array
 from neuro_aws.stimuli.cifar10 import cifar10
 from neuro_aws.stimuli.dataset import Dataset
 from neuro_aws.stimuli.digits import digits
@@ -16,6 +17,7 @@ SOURCES: dict[str, Callable[[Any, int, torch.dtype], Dataset]] = {
     "digits": digits,
     "patches": patches,
     "images": images,
+    "array": array,
     "mnist": mnist,
     "fashion_mnist": fashion_mnist,
     "cifar10": cifar10,

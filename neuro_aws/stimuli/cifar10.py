@@ -11,13 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.data import FOLDERS, data_folder
 from neuro_aws.protocol.stimulus import Cifar10
 from neuro_aws.stimuli.dataset import Dataset, binarised
-from neuro_aws.stimuli.paths import data_folder
 from neuro_aws.stimuli.resize import cached
 
 SIDE, CHANNELS, LABELS = 32, 3, 10
-FOLDER = "cifar-10-batches-py"
 
 MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -47,8 +46,8 @@ class _Restricted(pickle.Unpickler):
 
 
 def cifar10(section: Cifar10, animal: int, dtype: torch.dtype) -> Dataset:
-    """Return the training batches for life and the first test images for measuring."""
-    folder = data_folder(section.folder, FOLDER)
+    """Return the training batches and, for measuring, the first test images."""
+    folder = data_folder(section.folder, FOLDERS["cifar10"])
     named = [f"data_batch_{k}" for k in section.batches or (1, 2, 3, 4, 5)]
     train = [
         _batch(folder / name, MD5[name] if section.batches is None else None) for name in named

@@ -15,7 +15,7 @@ GREY_LEVELS = 8.0
 
 
 def digits(section: Digits, animal: int, dtype: torch.dtype) -> Dataset:
-    """Return the digits, split at random for each animal into its life and the held-out ones."""
+    """Return the digits, split at random for each animal into training and held-out ones."""
     images, labels = load_digits(return_X_y=True)
     order = numpy_generator(animal, DATASET).permutation(len(images))
     if section.classes is not None:

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.data import FOLDERS, data_folder
 from neuro_aws.protocol.stimulus import FashionMnist, Mnist
 from neuro_aws.stimuli.dataset import Dataset, binarised
-from neuro_aws.stimuli.paths import data_folder
 from neuro_aws.stimuli.resize import cached
 
 SIDE, LABELS = 28, 10
@@ -36,15 +36,15 @@ FASHION_MD5 = {
 
 
 def mnist(section: Mnist, animal: int, dtype: torch.dtype) -> Dataset:
-    """Return the training images for life and the first test images for measuring."""
-    folder = data_folder(section.folder, "mnist")
+    """Return the training images and, for measuring, the first test images."""
+    folder = data_folder(section.folder, FOLDERS["mnist"])
     contents = {name: _verified(folder, name, plain=MNIST_MD5) for name in MNIST_MD5}
     return _dataset(section, contents, dtype)
 
 
 def fashion_mnist(section: FashionMnist, animal: int, dtype: torch.dtype) -> Dataset:
-    """Return the training images for life and the first test images for measuring."""
-    folder = data_folder(section.folder, "fashion-mnist")
+    """Return the training images and, for measuring, the first test images."""
+    folder = data_folder(section.folder, FOLDERS["fashion_mnist"])
     contents = {name: _verified(folder, name, packed=FASHION_MD5) for name in FASHION_MD5}
     return _dataset(section, contents, dtype)
 

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.data import image_files
 from neuro_aws.protocol.stimulus import Patches
 from neuro_aws.rng import DATASET, numpy_generator
 from neuro_aws.stimuli.dataset import Dataset
-from neuro_aws.stimuli.photographs import embedded, grey, image_files
+from neuro_aws.stimuli.photographs import embedded, grey
 
 CUTOFF = 0.4
 """Cut-off of the whitening filter, as a share of the Nyquist frequency times two (cycles/pixel)."""
@@ -42,7 +43,7 @@ def whiten(picture: Picture) -> Picture:
 
 
 def patches(section: Patches, animal: int, dtype: torch.dtype) -> Dataset:
-    """Return the animal's patches: where they lie and what noise they carry is its own."""
+    """Return the animal's patches: where they lie and what noise they carry is drawn for it."""
     if section.folder is None:
         pictures = embedded()
     else:
@@ -60,15 +61,15 @@ def patches(section: Patches, animal: int, dtype: torch.dtype) -> Dataset:
     whitened = [whiten(p) for p in pictures]
     spread = float(np.sqrt(np.mean([w.var() for w in whitened])))
     cuts = [round((1 - HELD_OUT_STRIP) * len(w)) for w in whitened]
-    lived = [w[:cut] for w, cut in zip(whitened, cuts, strict=True)]
-    kept = [w[cut:] for w, cut in zip(whitened, cuts, strict=True)]
+    above = [w[:cut] for w, cut in zip(whitened, cuts, strict=True)]
+    foot = [w[cut:] for w, cut in zip(whitened, cuts, strict=True)]
     rng = numpy_generator(animal, DATASET)
 
     def rows(source: list[Picture], count: int) -> Tensor:
         found = np.stack([_patch(section, source, spread, rng) for _ in range(count)])
         return torch.from_numpy(found).to(dtype)
 
-    train, held_out = rows(lived, section.count), rows(kept, section.held_out)
+    train, held_out = rows(above, section.count), rows(foot, section.held_out)
     eyes = 2 if section.eyes == "binocular" else 1
     return Dataset(train, None, held_out, None, (section.size, section.size), eyes)
 

@@ -1,4 +1,4 @@
-"""Photographs: scikit-learn's own two, an image, or a folder of images, as grey arrays."""
+"""Photographs as arrays: scikit-learn's own two, and image files, grey or in colour."""
 
 from pathlib import Path
 
@@ -9,7 +9,6 @@ from sklearn.datasets import load_sample_images
 
 from neuro_aws.errors import NeuroAWSError
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".gif"}
 LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
 
@@ -17,27 +16,6 @@ LUMA = np.array([0.299, 0.587, 0.114])
 def embedded() -> list[NDArray[np.float64]]:
     """Return the two photographs that scikit-learn ships, grey, 0 ... 255."""
     return [np.asarray(image, dtype=np.float64) @ LUMA for image in load_sample_images().images]
-
-
-def image_files(folder: str) -> list[Path]:
-    """Return the image files of a folder, or the one file named, in alphabetical order."""
-    path = Path(folder).expanduser()
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise NeuroAWSError(
-            "no such image or folder",
-            where=f"stimulus.folder: {folder}",
-            next_step="Give a path relative to where you start the run, or an absolute one",
-        )
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not files:
-        raise NeuroAWSError(
-            "holds no images",
-            where=f"stimulus.folder: {folder}",
-            next_step="Known suffixes: " + " ".join(sorted(SUFFIXES)),
-        )
-    return files
 
 
 def grey(file: Path, side: int | None = None) -> NDArray[np.float64]:

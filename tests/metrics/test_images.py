@@ -7,8 +7,9 @@ import torch
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.noise import Draws
-from neuro_aws.metrics.classifier import default_extractor
-from neuro_aws.metrics.collapse import effective_rank, raise_or_report
+from neuro_aws.metrics import MEASURES, Subject, Value
+from neuro_aws.metrics.classifier import default_extractor, pictures
+from neuro_aws.metrics.collapse import alarms, collapse, effective_rank, raise_or_report
 from neuro_aws.metrics.extractor import load_extractor
 from neuro_aws.metrics.frechet import frechet
 from neuro_aws.metrics.images import nearest
@@ -18,6 +19,7 @@ from neuro_aws.perturbations import Slots
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period, Watch
 from neuro_aws.protocol.stimulus import Digits
+from neuro_aws.stimuli import Dataset
 from neuro_aws.stimuli.digits import digits
 
 
@@ -71,8 +73,8 @@ def test_the_default_extractor_is_trained_once_and_reads_digits(tmp_path, monkey
 
 
 def test_nearest_neighbours_are_found():
-    life = torch.arange(30.0).view(10, 3)
-    distance, index = nearest(life[[7, 2]] + 0.01, life)
+    train = torch.arange(30.0).view(10, 3)
+    distance, index = nearest(train[[7, 2]] + 0.01, train)
     assert index.tolist() == [7, 2]
     assert float(distance.max()) < 0.02
 
@@ -85,7 +87,54 @@ def test_effective_rank_counts_directions():
     assert effective_rank(torch.eye(100)[:, :5].repeat(3, 1)) == pytest.approx(5, abs=0.3)
 
 
-def test_an_alarm_stops_the_run_only_if_told_to():
+def test_collapse_measures_every_layer_and_alarms_name_what_is_below_its_limit(animal):
+    living = animal("network.layers=[64, 20, 6]")
+    for layer in living.network.layers:
+        layer.feedback[0].zero_()  # feedback that predicts the same of everything
+    subject = Subject(living.network, living.dataset, 0, 40, {}, {}, {})
+    values = list(collapse(subject))
+    assert [(v.name, v.layer) for v in values] == [
+        ("dream_spread", 0),
+        ("dream_spread", 1), ("waking_rank", 1),
+        ("dream_spread", 2), ("waking_rank", 2),
+    ]  # fmt: skip
+    found = {(v.name, v.layer): v.value for v in values}
+    assert found["dream_spread", 0] < 0.5 < found["dream_spread", 2]
+    assert found["waking_rank", 1] == effective_rank(subject.waking()[1][:500])
+    assert values == list(collapse(subject))  # the same draws whenever it is asked
+    made = [Value("dream_spread", 0.049, 0), Value("dream_spread", float("nan"), 1)]
+    made += [
+        Value("waking_rank", 1.25, 1),
+        Value("dream_spread", 0.5, 2),
+        Value("waking_rank", 9, 2),
+    ]
+    assert alarms(made, Watch(every=1, diversity=0.1, rank=2), 40) == [
+        "mode collapse at step 40, layer 0: dreams have 0.05 of waking's spread (limit 0.1)",
+        "mode collapse at step 40, layer 1: dreams have nan of waking's spread (limit 0.1)",
+        "collapse at step 40, layer 1: waking activity has effective rank 1.2 (limit 2)",
+    ]
+
+
+def test_pictures_need_not_be_square(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEURO_AWS_CACHE", str(tmp_path))
+    monkeypatch.setattr("neuro_aws.metrics.classifier.LEAST_STEPS", 2)
+    images = np.random.default_rng(0).integers(0, 256, (60, 5, 9, 3), dtype=np.uint8)
+    dataset = Dataset.from_arrays(images, np.arange(60) % 4)
+    assert default_extractor(dataset)(pictures(dataset.held_out, dataset)).shape == (12, 64)
+
+
+@pytest.mark.parametrize("measure", ["linear_probe", "svm_10fold"])
+@pytest.mark.parametrize("labels", [np.zeros(300, int), np.arange(300) // 4])
+def test_labels_that_no_classifier_can_learn_are_refused_in_one_line(animal, measure, labels):
+    living = animal()
+    images = np.random.default_rng(0).uniform(-1, 1, (300, 64))
+    dataset = Dataset.from_arrays(images, labels, dtype=torch.float64)
+    subject = Subject(living.network, dataset, 0, 0, {}, {}, {})
+    with pytest.raises(NeuroAWSError, match=f"{measure} needs two labels"):
+        list(MEASURES[measure](subject))
+
+
+def test_an_alarm_stops_the_run_only_if_asked_to():
     raise_or_report(["collapse at step 5, layer 2"], Watch(every=1), "animal 0")
     with pytest.raises(NeuroAWSError, match="step 5, layer 2"):
         raise_or_report(["collapse at step 5, layer 2"], Watch(every=1, stop=True), "animal 0")
@@ -116,7 +165,7 @@ def test_the_prior_learns_the_waking_top(components):
 def test_replay_puts_the_most_wakelike_states_before_the_prior():
     replay = Replay(0.5, 3, torch.float64, torch.device("cpu"))
     draws = torch.zeros(4, 3, dtype=torch.float64)
-    assert torch.equal(replay.mixed(draws), draws)  # nothing was lived yet
+    assert torch.equal(replay.mixed(draws), draws)  # nothing was stored yet
     tops = torch.arange(12.0, dtype=torch.float64).view(4, 3)
     replay.store(tops, torch.tensor([0.1, 3.0, -1.0, 2.0], dtype=torch.float64))
     assert torch.equal(replay.mixed(draws), torch.cat([tops[[1, 3]], draws[2:]]))
@@ -124,7 +173,7 @@ def test_replay_puts_the_most_wakelike_states_before_the_prior():
 
 def test_replayed_dreams_begin_from_waking(animal):
     living = animal("algorithm.replay=0.5")
-    spec = Period(name="life", cycles=1, phases=(Block(wake=1), Block(rem=1)))
+    spec = Period(name="only", cycles=1, phases=(Block(wake=1), Block(rem=1)))
     streams = Streams(0, torch.float64, torch.device("cpu"))
     engine = Engine(
         living.network, living.algorithm, living.updates, living.dataset, Schedule((spec,)), streams,

@@ -254,7 +254,7 @@ def test_the_real_data_sets_are_read():
 def test_a_run_without_its_data_is_refused_before_it_starts(tmp_path, monkeypatch):
     monkeypatch.delenv("NEURO_AWS_DATA", raising=False)
     path = ROOT / "protocols" / "mnist_aws.yaml"
-    with pytest.raises(NeuroAWSError, match="no folder given"):
+    with pytest.raises(NeuroAWSError, match="no folder of data sets is known"):
         run(path, options=Options(out=str(tmp_path)))
     monkeypatch.setenv("NEURO_AWS_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(NeuroAWSError, match="no such folder"):

@@ -1,0 +1,212 @@
+"""Stimuli in a .npy or .npz file: what is in it, and why it does not serve. No torch here."""
+
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuro_aws.errors import NeuroAWSError
+
+KEYS = ("images", "labels", "held_out_images", "held_out_labels")
+"""Arrays that a .npz file may hold."""
+
+HELD_OUT_SHARE = 0.2
+"""Share of the images that is held out where nobody says how many."""
+
+LEAST = 2
+"""Training stimuli, and held-out ones, that are needed at least."""
+
+MAX_LABELS = 10_000
+Scale = tuple[float, float]
+
+
+class StimulusArrays(NamedTuple):
+    """Images (n, pixels), (n, height, width) or (n, height, width, channels), and their labels."""
+
+    images: NDArray[Any]
+    labels: NDArray[Any] | None = None
+    held_out_images: NDArray[Any] | None = None
+    held_out_labels: NDArray[Any] | None = None
+
+
+class ArrayFacts(NamedTuple):
+    """What a protocol has to know of an array file."""
+
+    pixels: int
+    picture: tuple[int, int, int] | None
+    """Height, width, channels; None for rows of pixels without a shape."""
+    labels: int
+    """Largest label + 1; 0: there are none."""
+
+
+def read_arrays(file: str) -> StimulusArrays:
+    """Read a file as it is, checking nothing but its keys; .npy is mapped, not loaded."""
+    path = Path(file).expanduser()
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return StimulusArrays(found)
+        with found:
+            return _of_archive(found, file)
+    except FileNotFoundError as error:
+        raise NeuroAWSError(
+            "no such file",
+            where=f"stimulus.file: {file}",
+            next_step="Give a path relative to where you start the run, or an absolute one",
+        ) from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        objects = any(said in str(error) for said in ("Object arrays", "Python objects"))
+        what = "holds Python objects, not numbers" if objects else "is no readable .npy or .npz"
+        raise NeuroAWSError(
+            what,
+            where=f"stimulus.file: {file}",
+            next_step="Write it with np.save(file, images) or np.savez(file, images=..., "
+            "labels=...), arrays of numbers",
+        ) from error
+
+
+def _of_archive(archive: Any, file: str) -> StimulusArrays:
+    names = list(archive.files)
+    if "images" not in names and len(names) == 1:
+        return StimulusArrays(archive[names[0]])
+    unknown = [name for name in names if name not in KEYS]
+    if unknown or "images" not in names:
+        held = ", ".join(names) or "nothing"
+        raise NeuroAWSError(
+            f"holds {held}; " + (f"{unknown[0]!r} is unknown" if unknown else "images are missing"),
+            where=f"stimulus.file: {file}",
+            next_step="Keys: " + ", ".join(KEYS) + "; or a single array, the images",
+        )
+    return StimulusArrays(**{name: archive[name] for name in names})
+
+
+def check_arrays(
+    arrays: StimulusArrays, held_out: int | None, scale: Scale | None, where: str
+) -> ArrayFacts:
+    """Return what the arrays hold; refuse what cannot be shown to a network as it is."""
+    facts = check_form(arrays, where)
+    check_values(arrays.images, "images", scale, where)
+    if arrays.held_out_images is not None:
+        check_values(arrays.held_out_images, "held_out_images", scale, where)
+        if held_out is not None:
+            raise NeuroAWSError(
+                "brings held_out_images of its own",
+                where=where,
+                next_step="Drop held_out, or held_out_images",
+            )
+        sizes = (len(arrays.images), len(arrays.held_out_images))
+    else:
+        kept = held_out_count(len(arrays.images), held_out)
+        sizes = (len(arrays.images) - kept, kept)
+    if min(sizes) < LEAST:
+        raise NeuroAWSError(
+            f"holds {len(arrays.images)} images, which leaves {max(sizes[0], 0)} to train on and "
+            f"{sizes[1]} held out",
+            where=where,
+            next_step=f"Each must be {LEAST} at least: change held_out, or add images",
+        )
+    return facts
+
+
+def check_form(arrays: StimulusArrays, where: str) -> ArrayFacts:
+    """Return what the arrays hold by their shapes and labels; refuse what does not fit together."""
+    images, held_out = arrays.images, arrays.held_out_images
+    for name, array in (("images", images), ("held_out_images", held_out)):
+        if array is None:
+            continue
+        if array.ndim not in (2, 3, 4) or 0 in array.shape:
+            raise NeuroAWSError(
+                f"{name} have shape {array.shape}",
+                where=where,
+                next_step="Allowed: (n, pixels), (n, height, width), (n, height, width, channels)",
+            )
+        if array.shape[1:] != images.shape[1:]:
+            raise NeuroAWSError(
+                f"{name} are {array.shape[1:]}, but images {images.shape[1:]}", where=where
+            )
+    if held_out is None and arrays.held_out_labels is not None:
+        raise NeuroAWSError("held_out_labels have no held_out_images", where=where)
+    if held_out is not None and (arrays.labels is None) != (arrays.held_out_labels is None):
+        lacking = "labels" if arrays.labels is None else "held_out_labels"
+        raise NeuroAWSError(f"{lacking} are missing", where=where, next_step="Give both, or none")
+    counts = [_label_count(arrays.labels, len(images), "labels", where)]
+    if held_out is not None:
+        kept = arrays.held_out_labels
+        counts.append(_label_count(kept, len(held_out), "held_out_labels", where))
+    shape = images.shape[1:]
+    pixels = int(np.prod(shape))
+    if len(shape) == 1:
+        return ArrayFacts(pixels, None, max(counts))
+    return ArrayFacts(pixels, (shape[0], shape[1], (*shape, 1)[2]), max(counts))
+
+
+def _label_count(labels: NDArray[Any] | None, images: int, name: str, where: str) -> int:
+    if labels is None:
+        return 0
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise NeuroAWSError(
+            f"{name} are {labels.dtype} of shape {labels.shape}",
+            where=where,
+            next_step="Give one whole number for each image: 0, 1, ...",
+        )
+    if len(labels) != images:
+        raise NeuroAWSError(f"{len(labels)} {name} for {images} images", where=where)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= MAX_LABELS:
+        raise NeuroAWSError(
+            f"{name} run from {low} to {high}",
+            where=where,
+            next_step=f"Labels are 0, 1, ..., {MAX_LABELS - 1} at most",
+        )
+    return high + 1
+
+
+def check_values(images: NDArray[Any], name: str, scale: Scale | None, where: str) -> None:
+    """Refuse images whose numbers are not finite, or not in the range that is -1 ... 1."""
+    kind = images.dtype.kind
+    if kind not in "biuf":
+        raise NeuroAWSError(f"{name} are {images.dtype}, not real numbers", where=where)
+    if kind in "biu" and images.dtype != np.uint8 and scale is None:
+        raise NeuroAWSError(
+            f"{name} are {images.dtype}; only uint8 and floats have a scale of their own",
+            where=where,
+            next_step="Set scale: [LOW, HIGH], the values that become -1 and 1",
+        )
+    low, high = float(images.min()), float(images.max())  # nan and inf pass through both
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = "nan" if np.isnan(low) else "inf"
+        raise NeuroAWSError(f"{name} hold {bad}", where=where, next_step="Mend or remove them")
+    least, most = scale or ((0.0, 255.0) if kind == "u" else (-1.0, 1.0))
+    if low < least or high > most:
+        allowed = f"scale is [{least:g}, {most:g}]" if scale else "floats must lie in [-1, 1]"
+        raise NeuroAWSError(
+            f"{name} run from {low:g} to {high:g}, but {allowed}",
+            where=where,
+            next_step="Set scale: [LOW, HIGH], the values that become -1 and 1",
+        )
+
+
+def held_out_count(images: int, held_out: int | None) -> int:
+    """Return how many images are held out: as many as somebody says, or a fifth."""
+    return max(LEAST, round(HELD_OUT_SHARE * images)) if held_out is None else held_out
+
+
+def array_facts(file: str) -> ArrayFacts | None:
+    """Return what an array file holds; None where it cannot be read or does not fit together.
+
+    A protocol stays readable without its data: what is wrong with a file is said before a run.
+    """
+    try:
+        path = Path(file).expanduser().resolve()
+        stat = path.stat()
+        return _facts(str(path), stat.st_mtime_ns, stat.st_size)
+    except (OSError, NeuroAWSError):
+        return None
+
+
+@lru_cache(maxsize=8)
+def _facts(file: str, changed: int, size: int) -> ArrayFacts:
+    return check_form(read_arrays(file), file)

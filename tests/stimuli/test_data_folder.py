@@ -1,0 +1,92 @@
+"""The folder of data sets that a run used is written down, and found again by what comes after."""
+
+import struct
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from neuro_aws import Options, Protocol, resume, run
+from neuro_aws.cli.evaluate import command as evaluate_command
+from neuro_aws.cli.run import command as run_command
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.experiment.progress import Silent
+from neuro_aws.protocol.data import data_root
+from neuro_aws.recording import provenance
+from tests.conftest import TINY
+
+
+def command(which: click.Command, arguments: list[str]) -> Result:
+    return CliRunner().invoke(which, arguments)
+
+
+def idx(array: np.ndarray) -> bytes:
+    shape = array.shape
+    return (
+        b"\x00\x00\x08"
+        + bytes([len(shape)])
+        + struct.pack(f">{len(shape)}I", *shape)
+        + bytes(array)
+    )
+
+
+@pytest.fixture
+def fashion(tmp_path: Path, monkeypatch) -> Path:
+    """Return a folder that holds fashion-mnist/, made up, and let nobody know of it."""
+    monkeypatch.delenv("NEURO_AWS_DATA", raising=False)
+    folder = tmp_path / "data" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 70), ("t10k", 60)):
+        drawn = rng.integers(0, 255, (n, 28, 28), dtype=np.uint8)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(drawn))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(np.arange(n, dtype=np.uint8) % 10))
+    return folder.parent
+
+
+FASHION = (
+    TINY.replace("source: digits", "source: fashion_mnist, side: 7, held_out: 50")
+    .replace("layers: [64,", "layers: [49,")
+    .replace("cycles: 6", "cycles: 1")
+    .replace("cycles: 4", "cycles: 1")
+)
+
+
+def test_the_folder_of_the_data_is_remembered(fashion, tmp_path):
+    path = tmp_path / "fashion.yaml"
+    path.write_text(FASHION)
+    runs = ("--out", str(tmp_path / "runs"), "--jobs", "1")
+    done = command(run_command, [str(path), "--data", str(fashion), *runs])
+    assert done.exit_code == 0, done.output
+    (folder,) = (tmp_path / "runs" / "tiny").iterdir()
+    assert provenance.read(folder)["data"] == str(fashion)
+    again = command(evaluate_command, [str(folder), "--measure", "ach_gap"])
+    assert again.exit_code == 0, again.output
+    moved = fashion.rename(tmp_path / "moved")
+    lost = command(evaluate_command, [str(folder), "--measure", "ach_gap"])
+    assert lost.exit_code == 1
+    given = [str(folder), "--measure", "ach_gap", "--data", str(moved)]
+    assert command(evaluate_command, given).exit_code == 0
+    assert data_root() is None  # nothing is left behind in the process
+
+
+def test_a_resumed_run_finds_its_data_again(fashion, tmp_path):
+    protocol = Protocol.from_text(FASHION)
+    options = Options(out=str(tmp_path), data=str(fashion))
+    whole = run(protocol, options=options)
+
+    class Stopper(Silent):
+        def update(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(protocol, options=options, progress=Stopper())
+    (broken,) = (f for f in (tmp_path / "tiny").iterdir() if f != whole.folder)
+    moved = fashion.rename(tmp_path / "moved")
+    with pytest.raises(NeuroAWSError, match="no such folder"):
+        resume(broken)
+    resumed = resume(broken, options=Options(data=str(moved)))
+    assert resumed.provenance["data"] == str(moved)
+    assert resumed.metrics.equals(whole.metrics)
