@@ -133,7 +133,7 @@ class Estimate(NamedTuple):
 
 def _digits(width: float, mean: float) -> int:
     """Return the decimals that show two figures of half an interval, three of a mean without."""
-    size, figures = (width / 2, 2) if width > 0 else (abs(mean), 3)
+    size, figures = (width / 2, 2) if width > max(DUST, DUST * abs(mean)) else (abs(mean), 3)
     if size == 0 or not math.isfinite(size):
         return 2
     return min(6, max(0, figures - 1 - math.floor(math.log10(size))))
