@@ -51,3 +51,16 @@ def write_png(path: Path, sheet: Bytes, scale: int = 2) -> None:
     temporary = path.with_suffix(".tmp")
     matplotlib.image.imsave(temporary, large, format="png")
     temporary.replace(path)
+
+
+def write_pictures(folder: Path, step: int, dreams: Bytes, predicted: Bytes) -> list[Path]:
+    """Write the dreams (64, h, w, c) of a step, and stimuli with predictions (10, 1 + N, h, w, c).
+
+    Dreams stand in rows of eight; of the predictions each column is a stimulus, each row a depth.
+    """
+    sheets = {"dreams": tiled(dreams, 8), "predicted": strip(predicted)}
+    written = []
+    for name, sheet in sheets.items():
+        written.append(folder / f"{name}_{step:08d}.png")
+        write_png(written[-1], sheet)
+    return written
