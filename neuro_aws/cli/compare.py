@@ -12,6 +12,7 @@ def command(first: str, second: str) -> None:
     \b
     neuro-aws compare runs/quickstart/20260101-120000-s0 runs/quickstart/20260101-130000-s0
     """
+    from neuro_aws.cli import tables
     from neuro_aws.experiment.compare import bits, measures, settings
     from neuro_aws.recording.reader import open_run
 
@@ -24,5 +25,4 @@ def command(first: str, second: str) -> None:
         click.echo(line)
     table = measures(a, b)
     if len(table):
-        click.echo("last measures, mean over animals")
-        click.echo(table.to_string(index=False, float_format="%.4g"))
+        tables.console().print(tables.comparison(table))

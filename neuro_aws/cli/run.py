@@ -72,7 +72,8 @@ def command(
         return  # process 0 of a team tells
     metrics = finished.metrics
     table = results.at_end(results.summary(metrics))
-    console.print(tables.results(table, finished.arms, len(finished.animals)))
+    apart = results.against_reference(finished, metrics)
+    console.print(tables.results(table, finished.arms, len(finished.animals), apart))
     for line in results.alarms(metrics):
         console.print(f"[bold red]{line}[/]", soft_wrap=True)
     judged = results.verdicts(finished, metrics)

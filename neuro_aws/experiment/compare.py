@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from neuro_aws.experiment.results import at_end, summary
+from neuro_aws.experiment.results import references
+from neuro_aws.metrics.statistics import (
+    VALUE_KEYS,
+    Estimate,
+    estimate,
+    last_values,
+    paired,
+    paired_values,
+)
 from neuro_aws.recording.reader import Run
 
 
@@ -66,9 +74,30 @@ def _differing(a: h5py.Group, b: h5py.Group) -> Iterator[str]:
 
 
 def measures(a: Run, b: Run) -> pd.DataFrame:
-    """Return the last measures of the arms both runs have, with the difference."""
-    one, two = (at_end(summary(r.metrics)) for r in (a, b))
-    keys = ["arm", "name", "layer", "group"]
-    table = one[[*keys, "mean"]].merge(two[[*keys, "mean"]], on=keys, suffixes=("_1", "_2"))
-    table["difference"] = table["mean_2"] - table["mean_1"]
-    return table
+    """Return the last values of the arms both runs have, and every arm minus its reference.
+
+    One row a value: ``reference`` is empty for an arm's own value, else the row is about the paired
+    difference to it. Mean and interval of the first run, of the second, and of the second minus
+    the first over the animals that both hold.
+    """
+    one, two = (_own_and_against_reference(run).groupby(ROW_KEYS, sort=False) for run in (a, b))
+    rows = []
+    for key, first in one:
+        if key not in two.groups:
+            continue
+        name = key[ROW_KEYS.index("name")] if not key[1] else None
+        x, y = (part.set_index("animal")["value"] for part in (first, two.get_group(key)))
+        found = estimate(x, name), estimate(y, name), paired(y, x).difference
+        rows.append((*key, *(number for e in found for number in e)))
+    suffixed = [f"{field}{suffix}" for suffix in ("_1", "_2", "") for field in Estimate._fields]
+    return pd.DataFrame(rows, columns=[*ROW_KEYS, *suffixed])
+
+
+ROW_KEYS = ["arm", "reference", *VALUE_KEYS]
+
+
+def _own_and_against_reference(run: Run) -> pd.DataFrame:
+    last = last_values(run.metrics)
+    last = last[last["arm"].isin(run.arms)]
+    parts = [last.assign(reference=""), paired_values(last, references(run))]
+    return pd.concat([part for part in parts if len(part)])

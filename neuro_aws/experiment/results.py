@@ -6,7 +6,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from neuro_aws.metrics.statistics import Estimate, estimate
+from neuro_aws.metrics.statistics import (
+    STUDENT,
+    Estimate,
+    differences,
+    estimate,
+    kind_of,
+    last_values,
+)
 from neuro_aws.protocol.schema import Expectation
 from neuro_aws.recording.reader import Run
 
@@ -30,14 +37,24 @@ def summary(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return mean and 95 % interval over animals of every measure at every moment."""
     rows = []
     for key, group in metrics.groupby(KEYS, sort=False):
-        rows.append((*key, *estimate(group["value"].to_numpy())))
-    return pd.DataFrame(rows, columns=[*KEYS, "mean", "low", "high", "n"])
+        name = str(key[KEYS.index("name")])
+        rows.append((*key, *estimate(group["value"].to_numpy(), name), kind_of(name)))
+    return pd.DataFrame(rows, columns=[*KEYS, *Estimate._fields, "interval"])
 
 
 def at_end(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the rows measured last in each arm's last period."""
-    last = metrics.groupby("arm")["step"].transform("max")
-    return metrics[metrics["step"] == last]
+    return last_values(metrics)
+
+
+def references(run: Run) -> dict[str, str]:
+    """Return the arm that each arm is compared with."""
+    return {arm: run.protocol.tree.arms[arm].reference for arm in run.arms}
+
+
+def against_reference(run: Run, metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the paired difference of every arm to its reference, at the end of both."""
+    return differences(last_values(metrics), references(run))
 
 
 def select(metrics: pd.DataFrame, expectation: Expectation, arm: str | None = None) -> pd.Series:
@@ -68,9 +85,10 @@ def verdicts(run: Run, metrics: pd.DataFrame) -> list[Verdict]:
         if e.arm not in run.arms:
             continue
         values = select(metrics, e)
-        if e.relative_to is not None:
-            values = values - select(metrics, e, e.relative_to)
-        result = estimate(values.to_numpy())
+        if e.relative_to is None:
+            result = estimate(values.to_numpy(), e.value)
+        else:
+            result = estimate((values - select(metrics, e, e.relative_to)).to_numpy())
         low, high = e.between
         met = None if result.n == 0 else low <= result.mean <= high
         found.append(Verdict(e, result, met))
@@ -78,7 +96,7 @@ def verdicts(run: Run, metrics: pd.DataFrame) -> list[Verdict]:
 
 
 def alarms(metrics: pd.DataFrame) -> list[str]:
-    """Return one line for each life whose dreams have lost their variety (mode collapse)."""
+    """Return one line for each branch whose dreams have lost their variety (mode collapse)."""
     spread = metrics[(metrics["name"] == "diversity") & (metrics["layer"] == 0)]
     low = spread[spread["value"] < COLLAPSED]
     return [
@@ -97,8 +115,12 @@ def write(run: Run) -> tuple[pd.DataFrame, list[Verdict]]:
     document: dict[str, Any] = {
         "protocol": run.protocol.spec.name,
         "animals": run.animals,
-        "interval": "95 % t interval over animals",
+        "interval": "95 % over animals, of the kind each row names; none for one animal",
         "summary": json.loads(table.to_json(orient="records")),
+        "differences": {
+            "interval": f"{STUDENT}, of the paired difference to the reference arm, at the end",
+            "rows": json.loads(against_reference(run, metrics).to_json(orient="records")),
+        },
         "expectations": [
             {
                 **v.expectation.model_dump(mode="json", exclude_none=True),

@@ -2,10 +2,14 @@
 
 import logging
 from pathlib import Path
+from textwrap import fill
 
+from matplotlib.lines import Line2D
+
+from neuro_aws.metrics.statistics import caption
 from neuro_aws.plots import outcomes, traces
 from neuro_aws.plots.images import show, tiled
-from neuro_aws.plots.style import Figure, figure, readable, save, styled
+from neuro_aws.plots.style import WIDTH, Figure, arm_styles, figure, readable, save, styled
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.registry import load
 from neuro_aws.recording.reader import Run
@@ -42,43 +46,60 @@ LEADING = (
 
 
 def outcome_figure(run: Run) -> Figure | None:
-    """Draw every leading measure by arm; None where nothing was measured."""
+    """Draw every leading measure by arm, each beside its paired difference to the reference arm.
+
+    None where nothing was measured.
+    """
     if run.protocol.spec.network.dcgan is not None:
         return image_figure(run)
     metrics = run.metrics
     wanted = sorted(
-        (p for p in outcomes.panels(metrics) if p[0] in LEADING),
+        (p for p in outcomes.panels(metrics[metrics["arm"].isin(run.arms)]) if p[0] in LEADING),
         key=lambda p: (LEADING.index(p[0]), p[2], p[1]),
     )[:MOST_PANELS]
     if not wanted:
         return None
-    columns = min(3, len(wanted))
+    references = outcomes.references(run)
+    compared = any(arm != reference for arm, reference in references.items())
+    columns = min(2 if compared else 3, len(wanted))
     rows = -(-len(wanted) // columns)
-    many = len(run.arms) > 5
-    drawn = figure(3.1 * columns + (1.6 if many else 0.3), 2.3 * rows + 0.8)
-    grid = drawn.subplots(rows, columns, squeeze=False)
+    high = max(1.7, 0.7 + 0.21 * len(run.arms))
+    drawn = figure(WIDTH * (columns / 2 if compared else 1), high * rows + 0.7)
+    grid = drawn.add_gridspec(rows, columns)
     start = outcomes.onset_step(run)
-    for axes, (name, layer, group) in zip(grid.flat, wanted, strict=False):
+    for k, (name, layer, group) in enumerate(wanted):
+        place = grid[k // columns, k % columns]
         data = outcomes.chosen(metrics, name, layer, group)
-        arms = [arm for arm in run.arms if arm in set(data["arm"])]
-        if data[data["arm"].isin(arms)]["step"].nunique() > 2:
+        data = data[data["arm"].isin(run.arms)]
+        within = place.subgridspec(1, 2, width_ratios=[1.5, 1]) if compared else None
+        axes = drawn.add_subplot(place if within is None else within[0])
+        over_time = data["step"].nunique() > 2
+        if over_time:
             outcomes.over_time(axes, data, name, run.arms, start)
-            axes.set_xlabel("steps since the arms parted" if start else "steps lived")
         else:
-            outcomes.at_end(axes, data, name, arms)
+            outcomes.at_end(axes, data, name, run.arms)
         where = ", ".join(filter(None, [f"layer {layer}" if layer >= 0 else "", readable(group)]))
         axes.set_title(where, loc="left")
-    for axes in list(grid.flat)[len(wanted) :]:
-        axes.set_visible(False)
-    handles, labels = next(
-        (a.get_legend_handles_labels() for a in grid.flat if a.get_legend_handles_labels()[0]),
-        ([], []),
-    )
-    if handles and many:
-        drawn.legend(handles, labels, loc="outside right upper", ncols=1)
-    elif handles:
-        drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    return _titled(drawn, run)
+        if within is not None:
+            right = drawn.add_subplot(within[1])
+            outcomes.against_reference(right, data, name, run.arms, references, run.arms)
+            right.set_title("at the end", loc="left")
+            right.set_yticks([])
+    _arm_legend(drawn, run.arms)
+    return _titled(drawn, run, [name for name, _, _ in wanted], compared)
+
+
+def _arm_legend(drawn: Figure, arms: list[str]) -> None:
+    """Say below the panels which colour and line is which arm."""
+    styles = arm_styles(arms)
+    handles = [Line2D([], [], color=styles[a][0], linestyle=styles[a][1]) for a in arms]
+    if len(arms) > 1:
+        drawn.legend(
+            handles,
+            [readable(a) for a in arms],
+            loc="outside lower center",
+            ncols=min(4, len(arms)),
+        )
 
 
 IMAGE_LAYERS = ("linear_probe", "reconstruction", "diversity", "log_likelihood", "svm_10fold")
@@ -97,14 +118,13 @@ def image_figure(run: Run) -> Figure | None:
         return None
     count = len(times) + len(layers) + 1
     columns = min(3, count)
-    drawn = figure(3.1 * columns + 0.3, 2.5 * -(-count // columns) + 0.8)
+    drawn = figure(WIDTH, 2.1 * -(-count // columns) + 0.6)
     grid = list(drawn.subplots(-(-count // columns), columns, squeeze=False).flat)
     start = outcomes.onset_step(run)
     for axes, name in zip(grid, times, strict=False):
         mine = metrics[(metrics["name"] == name) & metrics["arm"].isin(run.arms)]
         if mine["step"].nunique() > 2:
             outcomes.over_time(axes, metrics, name, run.arms, start)
-            axes.set_xlabel("steps since the arms parted" if start else "steps lived")
         else:
             outcomes.at_end(axes, metrics, name, run.arms)
     for axes, name in zip(grid[len(times) :], layers, strict=False):
@@ -113,21 +133,17 @@ def image_figure(run: Run) -> Figure | None:
     show(grid[count - 1], tiled(pictures.dreams.to_numpy(), 8), f"dreams, {readable(run.arms[0])}")
     for axes in grid[count:]:
         axes.set_visible(False)
-    legends = [axes.get_legend_handles_labels() for axes in grid[: count - 1]]
-    handles, labels = max(legends, key=lambda legend: len(legend[1]))
-    if labels:
-        drawn.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
-    return _titled(drawn, run)
+    _arm_legend(drawn, run.arms)
+    return _titled(drawn, run, [*times, *layers], compared=False)
 
 
-def _titled(drawn: Figure, run: Run) -> Figure:
-    """Say what was run, in how many animals, and what the bars are."""
+def _titled(drawn: Figure, run: Run, names: list[str], compared: bool) -> Figure:
+    """Say what was run, in how many animals, and what bands, bars and points are."""
     n = len(run.animals)
-    drawn.suptitle(
-        f"{run.protocol.spec.name}: mean over {n} animal{'s' if n > 1 else ''}"
-        + (", band or bar: 95 % interval" if n > 1 else ""),
-        fontsize=9,
-    )
+    text = f"{run.protocol.spec.name}: {caption(names, n, differences=compared and n > 1)}"
+    if compared:
+        text += "\nright of each panel: arm minus its reference, a point an animal"
+    drawn.suptitle(fill(text, 110, replace_whitespace=False))
     return drawn
 
 

@@ -25,7 +25,7 @@ def hypnogram(axes: Axes, phases: pd.DataFrame, start: int, stop: int) -> Axes:
 
 
 def period_bar(axes: Axes, periods: list[tuple[str, int, int]], start: int, stop: int) -> Axes:
-    """Draw the periods of a life as labelled boxes: what a hypnogram is at this scale."""
+    """Draw the periods of a run as labelled boxes: what a hypnogram is at this scale."""
     for i, (name, first, last) in enumerate(periods):
         axes.axvspan(first, last, color="#E8E8E8" if i % 2 == 0 else "#D3D3D3", linewidth=0)
         middle = (max(first, start) + min(last, stop)) / 2

@@ -53,7 +53,14 @@ def write_png(path: Path, sheet: Bytes, scale: int = 2) -> None:
     temporary.replace(path)
 
 
-def write_pictures(folder: Path, step: int, dreams: Bytes, predicted: Bytes) -> None:
-    """Write the dreams and the predictions of one moment as PNG files."""
-    write_png(folder / f"dreams_{step:08d}.png", tiled(dreams, 8))
-    write_png(folder / f"predicted_{step:08d}.png", strip(predicted))
+def write_pictures(folder: Path, step: int, dreams: Bytes, predicted: Bytes) -> list[Path]:
+    """Write the dreams (64, h, w, c) of a step, and stimuli with predictions (10, 1 + N, h, w, c).
+
+    Dreams stand in rows of eight; of the predictions each column is a stimulus, each row a depth.
+    """
+    sheets = {"dreams": tiled(dreams, 8), "predicted": strip(predicted)}
+    written = []
+    for name, sheet in sheets.items():
+        written.append(folder / f"{name}_{step:08d}.png")
+        write_png(written[-1], sheet)
+    return written

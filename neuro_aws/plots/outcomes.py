@@ -1,22 +1,33 @@
-"""Measures over time, by arm: mean over animals with a 95 % interval."""
+"""Measures by arm: over time, at the end, by layer, and against each arm's reference."""
+
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import pandas as pd
 
-from neuro_aws.metrics.statistics import estimate
-from neuro_aws.plots.style import Axes, arm_styles, readable
+from neuro_aws.metrics.statistics import (
+    Estimate,
+    estimate,
+    last_values,
+    paired_values,
+    value_info,
+)
+from neuro_aws.plots.style import Axes, arm_styles, readable, value_label
 from neuro_aws.recording.reader import Run
+
+QUIET = "#BBBBBB"
 
 
 def over_time(
-    axes: Axes, metrics: pd.DataFrame, name: str, arms: list[str], start: int = 0
+    axes: Axes, metrics: pd.DataFrame, name: str, arms: Sequence[str], start: int = 0
 ) -> Axes:
-    """Draw one measure against steps since ``start``, one line an arm, band = 95 % t interval."""
+    """Draw one measure against steps since ``start``, one line an arm, band = 95 % interval."""
     styles = arm_styles(arms)
     for arm in arms:
         rows = metrics[(metrics["arm"] == arm) & (metrics["name"] == name)]
         if rows.empty:
             continue
-        found = rows.groupby("step")["value"].apply(estimate)
+        found = rows.groupby("step")["value"].apply(lambda values: estimate(values, name))
         x = found.index.to_numpy() - start
         colour, line = styles[arm]
         marker = "." if len(x) < 12 else ""
@@ -31,35 +42,87 @@ def over_time(
             alpha=0.15,
             linewidth=0,
         )
-    axes.set_ylabel(readable(name))
+    axes.set_ylim(within_range(name, *axes.get_ylim()))
+    axes.set_ylabel(value_label(name))
+    axes.set_xlabel(time_label(start))
     return axes
 
 
-def at_end(axes: Axes, metrics: pd.DataFrame, name: str, arms: list[str]) -> Axes:
-    """Draw the last value of each arm: animals as points, mean and 95 % interval as a bar."""
-    styles = arm_styles(arms)
+def within_range(name: str, low: float, high: float) -> tuple[float, float]:
+    """Return limits of an axis that leave out what the value cannot be, but for a margin."""
+    info, margin = value_info(name), 0.03
+    if low < info.low < high:
+        low = info.low - margin * (high - info.low)
+    if low < info.high < high:
+        high = info.high + margin * (info.high - low)
+    return low, high
+
+
+def time_label(start: int) -> str:
+    """Return what the time axis says."""
+    return "steps since the arms parted" if start else "steps"
+
+
+def at_end(axes: Axes, metrics: pd.DataFrame, name: str, arms: Sequence[str]) -> Axes:
+    """Draw the last value of each arm, a row an arm: animals as points, mean, 95 % interval."""
     for i, arm in enumerate(arms):
         rows = metrics[(metrics["arm"] == arm) & (metrics["name"] == name)]
         rows = rows[rows["step"] == rows["step"].max()]
         values = rows.groupby("animal")["value"].mean()
-        e = estimate(values.to_numpy())
-        colour = styles[arm][0]
-        axes.plot([i] * len(values), values, ".", color=colour, alpha=0.5, ms=4)
-        axes.plot([i - 0.25, i + 0.25], [e.mean] * 2, color=colour, lw=2)
-        axes.plot([i, i], [e.low, e.high], color=colour, lw=1)
-    axes.set_xticks(range(len(arms)), [readable(a) for a in arms], rotation=40, ha="right")
-    axes.set_ylabel(readable(name))
+        _row(axes, i, values, estimate(values.to_numpy(), name), arm_styles(arms)[arm][0])
+    _arms_on_y(axes, arms)
+    axes.set_xlim(within_range(name, *axes.get_xlim()))
+    axes.set_xlabel(value_label(name))
     return axes
 
 
-def by_layer(axes: Axes, metrics: pd.DataFrame, name: str, arms: list[str]) -> Axes:
+def against_reference(
+    axes: Axes,
+    metrics: pd.DataFrame,
+    name: str,
+    arms: Sequence[str],
+    references: Mapping[str, str],
+    rows: Sequence[str] | None = None,
+) -> Axes:
+    """Draw every animal's last value in an arm minus the same animal's in the arm's reference.
+
+    A row an arm, a point an animal, a bar for the mean and its 95 % t interval. ``rows`` are the
+    arms that have a row, in order; an arm that is its own reference stays empty.
+    """
+    rows = [a for a in arms if references.get(a, a) != a] if rows is None else rows
+    chosen = {arm: references[arm] for arm in rows if arm in references}
+    found = paired_values(last_values(metrics[metrics["name"] == name]), chosen)
+    axes.axvline(0, color=QUIET, lw=0.6, zorder=0)
+    for i, arm in enumerate(rows):
+        values = found.loc[found["arm"] == arm].set_index("animal")["value"].sort_index()
+        _row(axes, i, values, estimate(values.to_numpy(float)), arm_styles(arms)[arm][0])
+    _arms_on_y(axes, rows)
+    against = {r for a, r in chosen.items() if a != r}
+    whom = readable(against.pop()) if len(against) == 1 else "its reference"
+    axes.set_xlabel(f"minus {whom}")
+    return axes
+
+
+def _row(axes: Axes, i: int, values: pd.Series, found: Estimate, colour: str) -> None:
+    axes.plot(values, [i] * len(values), ".", color=colour, alpha=0.5, ms=4)
+    if found.n > 1:
+        axes.plot([found.mean] * 2, [i - 0.3, i + 0.3], color=colour, lw=1.6)
+        axes.plot([found.low, found.high], [i, i], color=colour, lw=0.8)
+
+
+def _arms_on_y(axes: Axes, arms: Sequence[str]) -> None:
+    axes.set_yticks(range(len(arms)), [fill(readable(a), 17) for a in arms], fontsize=6)
+    axes.set_ylim(len(arms) - 0.4, -0.6)
+
+
+def by_layer(axes: Axes, metrics: pd.DataFrame, name: str, arms: Sequence[str]) -> Axes:
     """Draw the last value of each arm at every layer, mean over animals with 95 % intervals."""
     styles = arm_styles(arms)
     for k, arm in enumerate(arms):
         rows = metrics[(metrics["arm"] == arm) & (metrics["name"] == name)]
         rows = rows[rows["step"] == rows["step"].max()]
         values = rows.groupby(["layer", "animal"])["value"].mean()
-        found = values.groupby("layer").apply(estimate)
+        found = values.groupby("layer").apply(lambda part: estimate(part, name))
         mean = [e.mean for e in found]
         errors = [[e.mean - e.low for e in found], [e.high - e.mean for e in found]]
         colour, line = styles[arm]
@@ -76,7 +139,7 @@ def by_layer(axes: Axes, metrics: pd.DataFrame, name: str, arms: list[str]) -> A
         )
     axes.set_xticks(sorted(metrics.loc[metrics["name"] == name, "layer"].unique()))
     axes.set_xlabel("layer (end of the run)")
-    axes.set_ylabel(readable(name))
+    axes.set_ylabel(value_label(name))
     return axes
 
 
@@ -98,3 +161,9 @@ def chosen(metrics: pd.DataFrame, name: str, layer: int, group: str) -> pd.DataF
 def onset_step(run: Run) -> int:
     """Return the step at which the arms part."""
     return max((run.protocol.tree.arms[arm].branch for arm in run.arms), default=0)
+
+
+def references(run: Run) -> dict[str, str]:
+    """Return the arm that each arm is compared with, where both were run."""
+    found = {arm: run.protocol.tree.arms[arm].reference for arm in run.arms}
+    return {arm: reference for arm, reference in found.items() if reference in run.arms}

@@ -5,7 +5,7 @@ import pandas as pd
 
 from neuro_aws.phase import REM, WAKE
 from neuro_aws.plots.hypnogram import hypnogram, shade
-from neuro_aws.plots.style import ARM_COLOURS, PHASE_COLOURS, Axes, Figure, figure, readable
+from neuro_aws.plots.style import ARM_COLOURS, PHASE_COLOURS, WIDTH, Axes, Figure, figure, readable
 from neuro_aws.plots.traces import running
 from neuro_aws.protocol.columns import PHASE_CODES
 from neuro_aws.recording.reader import Run
@@ -18,7 +18,7 @@ POTENTIAL_MS = 600.0
 def branch_figure(run: Run, animal: int, arm: str) -> Figure:
     """Draw one arm of one animal."""
     spec = run.protocol.tree.arms[arm].spec
-    drawn = figure(9.5, 7.2)
+    drawn = figure(WIDTH, 5.6)
     grid = drawn.add_gridspec(3, 1, height_ratios=[0.3, 2.2, 3.2])
     top, raster = drawn.add_subplot(grid[0]), drawn.add_subplot(grid[1])
     lower = grid[2].subgridspec(1, 2, width_ratios=[1.5, 1])
@@ -35,7 +35,6 @@ def branch_figure(run: Run, animal: int, arm: str) -> Figure:
     drawn.suptitle(
         f"{run.protocol.spec.name}: {readable(arm)}, animal {animal}, "
         f"{'-'.join(map(str, sizes))} spiking neurons",
-        fontsize=9,
     )
     return drawn
 
@@ -104,10 +103,10 @@ def neuron_figure(run: Run, animal: int, arm: str) -> Figure:
     time = run.read(animal, arm, "potentials/time")
     data = {n: run.read(animal, arm, f"potentials/{n}") for n in ("soma", "dendrite", "teacher")}
     taught = run.read(animal, arm, "potentials/taught").astype(bool)
-    drawn = figure(9.5, 5.6)
+    drawn = figure(WIDTH, 4.4)
     grid = drawn.subplots(2, 2)
     off = np.flatnonzero(~taught)
-    moments = [("at birth, teacher on", 0.0, "teacher")]
+    moments = [("at the start, teacher on", 0.0, "teacher")]
     if taught.any():
         end = time[taught][-1] + (time[1] - time[0])
         moments.append(("at the end, teacher on", end - POTENTIAL_MS, "teacher"))
@@ -123,16 +122,21 @@ def neuron_figure(run: Run, animal: int, arm: str) -> Figure:
             lines.append(("teacher", "teacher alone", ARM_COLOURS[2], 1.0))
         for key, label, colour, width in lines:
             axes.plot(time[shown] / 1000, data[key][shown], color=colour, lw=width, label=label)
-        axes.set(xlabel="biological time (s)", ylabel="potential (15 mV)")
+        axes.set(xlabel="biological time (s)", ylabel="potential (units of 15 mV)")
         axes.set_title(title, loc="left")
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=3, handlelength=1)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    drawn.legend(handles, labels, loc="outside lower center", ncols=3)
     axes = grid.flat[3]
     fine = round(run.protocol.spec.spiking.step / run.protocol.spec.spiking.dt)
     error = np.square(data["soma"] - data["dendrite"]).reshape(-1, fine).mean(1)
     on = taught.reshape(-1, fine)[:, 0]
     at = time.reshape(-1, fine)[:, 0] / 1000
     axes.plot(at[on], error[on], ".", ms=2, color=ARM_COLOURS[1])
-    axes.set(xlabel="biological time (s)", ylabel="mean (U - V*)^2 (15 mV squared)", yscale="log")
+    axes.set(
+        xlabel="biological time (s)",
+        ylabel="mean (U - V*)$^2$ (units of (15 mV)$^2$)",
+        yscale="log",
+    )
     axes.set_title("every pattern with the teacher on", loc="left")
-    drawn.suptitle(f"{run.protocol.spec.name}: animal {animal}", fontsize=9)
+    drawn.suptitle(f"{run.protocol.spec.name}: animal {animal}")
     return drawn

@@ -9,6 +9,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from neuro_aws.metrics.statistics import value_info
+
 PHASE_COLOURS = {"wake": "#F0C75E", "nrem": "#9AA5B1", "rem": "#5B7DB1"}
 ARM_COLOURS = (
     "#3B3B3B",
@@ -24,18 +26,29 @@ ARM_COLOURS = (
 )
 LINES = ("-", "-", "-", "--", "-", "-", "-", "-", "-", "-")
 
+WIDTH = 7.2
+"""Inches: two columns of a journal."""
+
 SETTINGS: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "legend.fontsize": 7,
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "figure.titlesize": 8,
+    "legend.fontsize": 6,
     "legend.frameon": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.dpi": 130,
-    "savefig.dpi": 170,
-    "lines.linewidth": 1.2,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 4,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
 }
+"""Type 42 embeds TrueType fonts in PDF and PS; journals refuse Type 3, which is the default."""
 
 
 def arm_styles(arms: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -57,9 +70,10 @@ def figure(width: float, height: float) -> Figure:
 
 
 def save(drawn: Figure, path: Path) -> Path:
-    """Write a figure."""
+    """Write a figure: PNG at 300 dpi, PDF with fonts that can be edited."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawn.savefig(path)
+    with styled():
+        drawn.savefig(path)
     return path
 
 
@@ -68,4 +82,11 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-__all__ = ["Axes", "Figure", "arm_styles", "figure", "readable", "save", "styled"]
+def value_label(name: str) -> str:
+    """Return what an axis says of a value: its name and its unit."""
+    unit = value_info(name).unit
+    words = readable(name).replace("spared", "non-target").replace("ach ", "ACh ")
+    return words + (f"\n({unit})" if unit else "")
+
+
+__all__ = ["Axes", "Figure", "arm_styles", "figure", "readable", "save", "styled", "value_label"]

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.plots.hypnogram import hypnogram, period_bar, shade
-from neuro_aws.plots.style import ARM_COLOURS, PHASE_COLOURS, Axes, Figure, figure, readable
+from neuro_aws.plots.style import ARM_COLOURS, PHASE_COLOURS, WIDTH, Axes, Figure, figure, readable
 from neuro_aws.recording.reader import Run
 
 TRACES = {
-    "ach": "ACh (mean D)",
+    "ach": "ACh (D, batch mean)",
     "release": "released ACh (D - REM mean)",
-    "gate": "gate",
-    "teaching": "teaching signal |dD/dh|",
-    "plasticity": "applied |dF| per step",
-    "raw": "raw |dF| (Delta)",
-    "feedback": "applied |dG| per step",
-    "discriminator": "applied |dD| per step",
+    "gate": "gate (factor)",
+    "teaching": "teaching |dD/dh| (D per rate)",
+    "plasticity": "applied |dF| (weight per step)",
+    "raw": "raw |dF| (Delta per step)",
+    "feedback": "applied |dG| (weight per step)",
+    "discriminator": "applied |dD| (weight per step)",
 }
 """Traces by the name ``plot --traces`` gives them, with their axis labels."""
 
@@ -101,14 +101,14 @@ def branch_figure(run: Run, animal: int, arm: str) -> Figure:
 
 
 def draw(run: Run, animal: int, arm: str, traces: list[str]) -> Figure:
-    """Draw the time courses (whole life and close-up) and the scatters of one arm."""
+    """Draw the time courses (whole run and close-up) and the scatters of one arm."""
     frame = table(run, animal, arm)
     for trace in traces:
         series(frame, trace)
     phases = run.intervals(animal, arm, "phases")
     perturbations = run.intervals(animal, arm, "perturbations")
     rows = len(traces)
-    drawn = figure(9.5, 1.0 + 1.35 * rows + 3.9)
+    drawn = figure(WIDTH, 0.8 + 1.0 * rows + 3.0)
     outer = drawn.add_gridspec(2, 1, height_ratios=[0.35 + rows, 2.7])
     grid = outer[0].subgridspec(rows + 1, 2, height_ratios=[0.28] + [1] * rows)
     spans = _spans(run, frame, arm, perturbations)
@@ -116,7 +116,7 @@ def draw(run: Run, animal: int, arm: str, traces: list[str]) -> Figure:
         top = drawn.add_subplot(grid[0, column])
         if column == 0:
             period_bar(top, _periods(run, arm), start, stop)
-            top.set_title("whole life, running means by phase", loc="right")
+            top.set_title("whole run, running means by phase", loc="right")
         else:
             hypnogram(top, phases, start, stop)
             top.set_title("close-up, every step", loc="right")
@@ -127,15 +127,15 @@ def draw(run: Run, animal: int, arm: str, traces: list[str]) -> Figure:
             shade(axes, perturbations)
             axes.tick_params(labelbottom=i == rows - 1)
             if column == 0:
-                axes.set_ylabel(TRACES[trace].replace(" (", "\n("), fontsize=7)
-        axes.set_xlabel("step of life (one batch in one phase)")
+                axes.set_ylabel(TRACES[trace].replace(" (", "\n("))
+        axes.set_xlabel("step (one batch in one phase)")
     _scatters(drawn, outer[1], frame)
     credit = run.protocol.tree.arms[arm].spec.algorithm.credit
     rule = run.protocol.tree.arms[arm].spec.algorithm.name
     title = f"{run.protocol.spec.name}: {readable(arm)}, animal {animal}, {readable(rule)}"
     if rule == "adversarial_wake_sleep":
         title += f", credit {credit}"
-    drawn.suptitle(title + ("; shaded: perturbed" if len(perturbations) else ""), fontsize=9)
+    drawn.suptitle(title + ("; shaded: perturbed" if len(perturbations) else ""))
     return drawn
 
 
@@ -189,15 +189,15 @@ def _scatters(drawn: Figure, place: Any, frame: pd.DataFrame) -> None:
     for column, (label, applied) in enumerate(layers.items()):
         learnt = frame[frame[applied] > 0]
         teaching = applied.replace("feedforward_applied", "teaching")
-        for row, (x, name) in enumerate((("ach", "ACh (mean D)"), (teaching, "teaching |dD/dh|"))):
+        for row, (x, name) in enumerate((("ach", TRACES["ach"]), (teaching, TRACES["teaching"]))):
             axes = drawn.add_subplot(grid[row, column])
             a, b = learnt[x].to_numpy(float), learnt[applied].to_numpy(float)
             found = correlation(a, b)
             every = max(1, len(a) // POINTS)
             axes.plot(a[::every], b[::every], ".", ms=1.5, alpha=0.35, color=ARM_COLOURS[column])
-            axes.set(xlabel=name, ylabel=f"applied |dF|, {label}")
+            axes.set(xlabel=name, ylabel=f"applied |dF|, {label}\n(weight per step)")
             text = f"{found}, n = {found.n}" if found.n and found.r == found.r else "does not vary"
-            axes.set_title(text, fontsize=7)
+            axes.set_title(text)
 
 
 def correlations(frame: pd.DataFrame) -> pd.DataFrame:
