@@ -50,11 +50,11 @@ def expectations(verdicts: list[Verdict]) -> Table:
     drawn = Table(title="expected numbers (mean over animals)")
     for heading in ("arm", "value", "when", "expected", "found", ""):
         drawn.add_column(heading)
-    for e, found, met in verdicts:
+    for e, found, met, why in verdicts:
         when = f"end of {e.period}" if e.cycle is None else f"{e.period}, cycle {e.cycle}"
         against = f" minus {e.relative_to}" if e.relative_to else ""
         where = f" (layer {e.layer})" if e.layer is not None else ""
-        verdict = {True: "met", False: "NOT MET", None: "not measured"}[met]
+        verdict = {True: "met", False: "NOT MET", None: why.partition(":")[0]}[met]
         drawn.add_row(
             e.arm + against,
             e.value + where,
@@ -63,4 +63,5 @@ def expectations(verdicts: list[Verdict]) -> Table:
             str(found) if found.n else "-",
             verdict,
         )
+    drawn.caption = next((why for *_, why in verdicts if ":" in why), None)
     return drawn
