@@ -1,7 +1,7 @@
 """What many tests share: small protocols and small networks."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,18 @@ TINY_CONV = TINY.replace("source: digits", "source: digits, side: 16").replace(
 def own_cache(tmp_path_factory) -> None:
     """Keep what is made once (resized data, default extractors) out of the user's cache."""
     os.environ["NEURO_AWS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def undrawn(request) -> Iterator[None]:
+    """Draw no figures at the end of a run, most of its time when it is short.
+
+    A module that looks at figures says ``FIGURES = True``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if not getattr(request.module, "FIGURES", False):
+            patch.setattr("neuro_aws.plots.figures.draw_run", lambda run: [])
+        yield
 
 
 @pytest.fixture

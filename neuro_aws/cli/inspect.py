@@ -24,6 +24,8 @@ def command(run: str, datasets: bool) -> None:
     click.echo(f"{opened.protocol.spec.name}: {data['outcome']}")
     click.echo(f"started {data['started']}, neuro-aws {data['neuro_aws']}, commit {git}{dirty}")
     click.echo("command " + " ".join(data["command"]))
+    if data.get("short"):
+        click.echo("short   the protocol's short form")
     if data["overrides"]:
         click.echo("set     " + ", ".join(data["overrides"]))
     shown = False

@@ -19,6 +19,7 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
 @click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
 @click.option("--out", default="runs", show_default=True, help="Folder that holds the runs.")
+@click.option("--short", is_flag=True, help="The protocol's short form: some seconds.")
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
 @click.option(
     "--save-every",
@@ -37,6 +38,7 @@ def command(
     device: str,
     data: str | None,
     out: str,
+    short: bool,
     sets: tuple[str, ...],
     save_every: float,
 ) -> None:
@@ -44,6 +46,7 @@ def command(
 
     \b
     neuro-aws run protocols/critical_period.yaml
+    neuro-aws run protocols/critical_period.yaml --short
     neuro-aws run protocols/quickstart.yaml --seeds 4 --jobs 2
     neuro-aws run protocols/quickstart.yaml --arms control --set network.noise.scale=0.3
     neuro-aws run --resume runs/quickstart/20260101-120000-s0
@@ -54,6 +57,7 @@ def command(
     from neuro_aws.cli.progress import Bar
     from neuro_aws.experiment import results
     from neuro_aws.experiment import run as runner
+    from neuro_aws.protocol import Protocol
 
     if (protocol is None) == (resumed is None):
         raise NeuroAWSError("give a PROTOCOL, or --resume RUN", where="run")
@@ -62,12 +66,13 @@ def command(
     console = tables.console()
     bar = Bar(console)
     if resumed is not None:
-        if sets or arms or seeds or seed:
+        if sets or arms or seeds or seed or short:
             raise NeuroAWSError("a run keeps its settings; only --jobs and --data go with --resume")
         finished = runner.resume(resumed, options=options, progress=bar)
     else:
         assert protocol is not None
-        finished = runner.run(protocol, overrides=sets, options=options, progress=bar)
+        loaded = Protocol.load(protocol, sets, short=short)
+        finished = runner.run(loaded, options=options, progress=bar)
     if int(os.environ.get("RANK", "0")):
         return  # process 0 of a team tells
     metrics = finished.metrics

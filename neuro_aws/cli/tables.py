@@ -215,11 +215,11 @@ def expectations(verdicts: Sequence[Verdict]) -> Table:
     drawn = _table("expected numbers, and the mean over animals that was found")
     for heading in ("arm", "value", "when", "expected", "found", ""):
         drawn.add_column(heading, no_wrap=heading in ("expected", "found", ""))
-    for e, found, met in verdicts:
+    for e, found, met, why in verdicts:
         when = f"end of {e.period}" if e.cycle is None else f"{e.period}, cycle {e.cycle}"
         against = f" minus {e.relative_to}" if e.relative_to else ""
         where = f" (layer {e.layer})" if e.layer is not None else ""
-        verdict = {True: "met", False: "NOT MET", None: "not measured"}[met]
+        verdict = {True: "met", False: "NOT MET", None: why.partition(":")[0]}[met]
         drawn.add_row(
             words(e.arm + against),
             words(e.value + where),
@@ -228,4 +228,5 @@ def expectations(verdicts: Sequence[Verdict]) -> Table:
             str(found),
             verdict,
         )
+    drawn.caption = next((why for *_, why in verdicts if ":" in why), None)
     return drawn

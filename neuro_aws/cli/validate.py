@@ -13,6 +13,7 @@ import click
     "--jobs", type=click.IntRange(1), help="Processes to reckon with; default: all cores."
 )
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
+@click.option("--short", is_flag=True, help="Its short form, as `run --short` takes it.")
 @click.option("--json-schema", is_flag=True, help="Print the JSON Schema of protocols and stop.")
 def command(
     protocol: str,
@@ -20,6 +21,7 @@ def command(
     seeds: int | None,
     jobs: int | None,
     sets: tuple[str, ...],
+    short: bool,
     json_schema: bool,
 ) -> None:
     """Check PROTOCOL and print the resolved schedule, the targets, run time and file size.
@@ -38,7 +40,7 @@ def command(
     if json_schema:
         click.echo(text())
         return
-    loaded = Protocol.load(protocol, sets)
+    loaded = Protocol.load(protocol, sets, short=short)
     animals = loaded.animals(seed, seeds)
     for line in describe(loaded, animals):
         click.echo(line)

@@ -24,7 +24,9 @@ class Verdict(NamedTuple):
     expectation: Expectation
     found: Estimate
     met: bool | None
-    """None: nothing was measured to compare with."""
+    """None: it was not judged."""
+    why: str = ""
+    """Why it was not."""
 
 
 COLLAPSED = 0.3
@@ -79,8 +81,12 @@ def select(metrics: pd.DataFrame, expectation: Expectation, arm: str | None = No
 
 
 def verdicts(run: Run, metrics: pd.DataFrame) -> list[Verdict]:
-    """Hold every expectation of the arms that were run against the mean over animals."""
-    found = []
+    """Hold every expectation of the arms that were run against the mean over animals.
+
+    None is judged where --set changed what is run: they belong to the protocol as it is written.
+    """
+    found, changed = [], run.protocol.changes
+    refused = f"not judged: --set changed {', '.join(changed)}" if changed else ""
     for e in run.protocol.spec.expect:
         if e.arm not in run.arms:
             continue
@@ -90,8 +96,8 @@ def verdicts(run: Run, metrics: pd.DataFrame) -> list[Verdict]:
         else:
             result = estimate((values - select(metrics, e, e.relative_to)).to_numpy())
         low, high = e.between
-        met = None if result.n == 0 else low <= result.mean <= high
-        found.append(Verdict(e, result, met))
+        why = refused or ("" if result.n else "not measured")
+        found.append(Verdict(e, result, None if why else low <= result.mean <= high, why))
     return found
 
 
@@ -127,6 +133,7 @@ def write(run: Run) -> tuple[pd.DataFrame, list[Verdict]]:
                 "found": v.found.mean if v.found.n else None,
                 "animals": v.found.n,
                 "met": v.met,
+                **({"why": v.why} if v.why else {}),
             }
             for v in judged
         ],

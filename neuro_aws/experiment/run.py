@@ -74,7 +74,8 @@ def run(
         protocol = Protocol.load(protocol, overrides)
     elif overrides:
         both = (*protocol.overrides, *overrides)
-        protocol = Protocol.from_text(protocol.text, protocol.source, both)
+        short = protocol.short
+        protocol = Protocol.from_text(protocol.text, protocol.source, both, short=short)
     arms = chosen_arms(protocol, options.arms)
     animals = protocol.animals(options.seed, options.seeds)
     from neuro_aws.backends.rate.distributed import join
@@ -87,6 +88,7 @@ def run(
     settings = {
         "protocol": protocol.source,
         "overrides": list(protocol.overrides),
+        "short": protocol.short,
         "animals": animals,
         "arms": arms,
         "device": options.device,
@@ -110,7 +112,8 @@ def resume(
     if data["neuro_aws"] != provenance.version():
         log.warning("run was started by version %s", data["neuro_aws"])
     text = (folder / "protocol.yaml").read_text(encoding="utf-8")
-    protocol = Protocol.from_text(text, data["protocol"], data["overrides"])
+    short = data.get("short", False)
+    protocol = Protocol.from_text(text, data["protocol"], data["overrides"], short=short)
     from neuro_aws.backends.rate.distributed import join
 
     options = options or Options()
@@ -136,6 +139,7 @@ def _follow(
         options.device,
         options.save_seconds,
         options.data,
+        protocol.short,
     )
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
@@ -232,6 +236,7 @@ def _simulate(
         data["device"],
         options.save_seconds,
         options.data,
+        protocol.short,
     )
     started, ended = time.monotonic(), set[Task]()
 

@@ -50,6 +50,7 @@ class Job:
     save_seconds: float
     data: str | None = None
     """Folder that holds data sets."""
+    short: bool = False
 
 
 def tasks_of(protocol: Protocol, animals: list[int], arms: list[str]) -> list[Task]:
@@ -80,7 +81,7 @@ def simulate(
 
     torch.set_num_threads(1)
     keep_memory()
-    protocol = Protocol.from_text(job.text, job.source, job.overrides)
+    protocol = Protocol.from_text(job.text, job.source, job.overrides, short=job.short)
     coarse = job.device.startswith("cuda") and protocol.spec.network.products == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = coarse
     place = Place(job.run, task.animal, task.branch)

@@ -1,7 +1,7 @@
 """What a schema cannot see: whether the parts fit together. Refuses, never repairs."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from neuro_aws.phase import Phase
 from neuro_aws.protocol.backends import backend_of
@@ -12,6 +12,7 @@ from neuro_aws.protocol.faults import nearest
 from neuro_aws.protocol.perturb import Cells, Perturbation
 from neuro_aws.protocol.schedule import Schedule, length
 from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
+from neuro_aws.protocol.short import changes
 from neuro_aws.protocol.targets import named
 from neuro_aws.protocol.vocabulary import VALUES
 
@@ -24,8 +25,8 @@ WAKING = (*EYES, "pair", "clamp", "block", "yoke")
 """What acts on the stimulus, or on what feedforward synapses are taught: in wake, that is."""
 
 
-def check(spec: ProtocolSpec) -> Found:
-    """Yield every fault as (key path, message)."""
+def check(spec: ProtocolSpec, overridden: Collection[KeyPath] = ()) -> Found:
+    """Yield every fault as (key path, message); ``overridden`` are the keys that --set changed."""
     too_long = list(_lengths(spec))
     if too_long:
         yield from too_long
@@ -40,7 +41,8 @@ def check(spec: ProtocolSpec) -> Found:
     yield from _activity(spec)
     yield from _measures(spec)
     yield from _kept(spec)
-    yield from _expectations(spec)
+    if not changes(overridden):
+        yield from _expectations(spec, any(path[0] == "measure" for path in overridden))
 
 
 def _activity(spec: ProtocolSpec) -> Found:
@@ -301,7 +303,7 @@ def _kept(spec: ProtocolSpec) -> Found:
         yield ("keep", "best"), f"needs the measure {VALUES[best]!r}"
 
 
-def _expectations(spec: ProtocolSpec) -> Found:
+def _expectations(spec: ProtocolSpec, measures_changed: bool) -> Found:
     periods = {period.name: period for period in spec.schedule}
     taken = {m.measure for m in spec.measure}
     for i, expectation in enumerate(spec.expect):
@@ -309,7 +311,7 @@ def _expectations(spec: ProtocolSpec) -> Found:
         if expectation.value not in VALUES:
             hint = nearest(expectation.value, list(VALUES))
             yield (*path, "value"), f"no value {expectation.value!r}{hint}"
-        elif VALUES[expectation.value] not in taken:
+        elif VALUES[expectation.value] not in taken and not measures_changed:
             yield (*path, "value"), f"needs the measure {VALUES[expectation.value]!r}"
         for key in ("arm", "relative_to"):
             arm = getattr(expectation, key)

@@ -30,7 +30,8 @@ class Document:
     source: str
     data: Any
     lines: dict[KeyPath, int] = field(default_factory=dict)
-    overridden: set[KeyPath] = field(default_factory=set)
+    overridden: dict[KeyPath, None] = field(default_factory=dict)
+    """Keys that ``--set`` gave a value, in order."""
 
     def fault(self, path: Iterable[str | int], message: str) -> str:
         """Return one line: file:line: key.path: message."""
@@ -116,18 +117,23 @@ def _walk(
             _walk(value, (*path, i), document, faults, active)
 
 
+def key_path(key: str) -> KeyPath:
+    """Return the path of a key as ``--set`` takes it: schedule.0.cycles."""
+    return tuple(int(p) if p.isdigit() else p for p in key.split("."))
+
+
 def override(document: Document, assignment: str) -> None:
     """Carry out ``--set key.path=value``; the value is YAML; list items are numbers from 0."""
     key, separator, text = assignment.partition("=")
     if not separator or not key:
         raise ProtocolError([f"--set {assignment}: write key.path=value"])
-    path = tuple(int(p) if p.isdigit() else p for p in key.strip().split("."))
+    path = key_path(key.strip())
     try:
         value = yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:
         raise ProtocolError([f"--set {assignment}: the value is not valid YAML"]) from error
     assign(document.data, path, value, f"--set {assignment}")
-    document.overridden.add(path)
+    document.overridden[path] = None
 
 
 def assign(data: Any, path: KeyPath, value: Any, where: str) -> None:

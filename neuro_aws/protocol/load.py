@@ -17,6 +17,7 @@ from neuro_aws.protocol.document import Document, assign, override, parse
 from neuro_aws.protocol.faults import faults
 from neuro_aws.protocol.presets import completed
 from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.short import changes, shorten
 from neuro_aws.protocol.targets import Targets, followed, resolve
 
 MAX_BYTES = 1_000_000
@@ -40,10 +41,19 @@ class Protocol:
     tree: Tree
     overrides: tuple[str, ...] = ()
     """What was changed of the text, as in ``--set``."""
+    short: bool = False
+    """The settings and expectations of its ``short`` section are in force."""
+    changes: tuple[str, ...] = ()
+    """The overridden keys for which its expectations are not judged."""
 
     @classmethod
-    def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> "Protocol":
-        """Read a protocol file; ``overrides`` are key.path=value, as in ``--set``."""
+    def load(
+        cls, path: str | Path, overrides: Iterable[str] = (), *, short: bool = False
+    ) -> "Protocol":
+        """Read a protocol file; ``overrides`` are key.path=value, as in ``--set``.
+
+        ``short`` reads its short form, as ``run --short`` does; overrides go over it.
+        """
         path = Path(path)
         try:
             if path.stat().st_size > MAX_BYTES:
@@ -58,14 +68,21 @@ class Protocol:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
             raise NeuroAWSError(f"cannot be read ({reason})", where=str(path)) from error
-        return cls.from_text(text, str(path), overrides)
+        return cls.from_text(text, str(path), overrides, short=short)
 
     @classmethod
     def from_text(
-        cls, text: str, source: str = "protocol", overrides: Iterable[str] = ()
+        cls,
+        text: str,
+        source: str = "protocol",
+        overrides: Iterable[str] = (),
+        *,
+        short: bool = False,
     ) -> "Protocol":
         """Read a protocol from its text."""
         document = parse(text, source)
+        if short:
+            shorten(document)
         overrides = tuple(overrides)
         for assignment in overrides:
             override(document, assignment)
@@ -74,7 +91,8 @@ class Protocol:
         for name, arm in spec.arms.items():
             births[name] = _variant(document, name, "birth", arm.birth)
             variants[name] = _variant(document, name, "set", {**arm.birth, **arm.set})
-        return cls(spec, text, source, grow(spec, births, variants), overrides)
+        tree = grow(spec, births, variants)
+        return cls(spec, text, source, tree, overrides, short, changes(document.overridden))
 
     def animals(self, seed: int = 0, count: int | None = None) -> list[int]:
         """Return the seeds of the animals."""
@@ -89,7 +107,8 @@ class Protocol:
     def resolved(self) -> str:
         """Return the protocol with every default written out, as YAML."""
         data = json.loads(self.spec.model_dump_json(by_alias=True, exclude_none=True))
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+        return f"# the short form: `short.set` is in force\n{text}" if self.short else text
 
 
 def _validated(document: Document, data: Any) -> ProtocolSpec:
@@ -102,7 +121,7 @@ def _validated(document: Document, data: Any) -> ProtocolSpec:
         spec = ProtocolSpec.model_validate_json(encoded)
     except ValidationError as error:
         raise ProtocolError(faults(error, document)) from error
-    found = [document.fault(path, message) for path, message in check(spec)]
+    found = [document.fault(path, message) for path, message in check(spec, document.overridden)]
     if found:
         raise ProtocolError(list(dict.fromkeys(found)))
     return spec
@@ -138,7 +157,8 @@ def _variant(document: Document, arm: str, kind: str, settings: dict[str, Any]) 
     if settings == {}:
         return _validated(document, data)
     try:
-        return _validated(Document(document.source, data, document.lines), data)
+        lines, overridden = document.lines, document.overridden
+        return _validated(Document(document.source, data, lines, overridden), data)
     except ProtocolError as error:
         raise ProtocolError([f"{where}{fault}" for fault in error.faults]) from error
 

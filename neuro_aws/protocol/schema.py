@@ -194,6 +194,15 @@ class Expectation(Section):
         return self
 
 
+class Short(Section):
+    """The protocol in some seconds: `run --short`, `Protocol.load(path, short=True)`."""
+
+    set: dict[str, JsonValue] = {}
+    """Settings (key.path: value) that shrink it."""
+    expect: tuple[Expectation, ...] = ()
+    """What the short form is expected to give, in place of `expect`."""
+
+
 class ProtocolSpec(Section):
     """A protocol file."""
 
@@ -219,3 +228,5 @@ class ProtocolSpec(Section):
     keep: Keep = Keep()
     measure: tuple[Measure, ...] = ()
     expect: tuple[Expectation, ...] = ()
+    """Judged on the protocol as it is written: not where `--set` changed what is run."""
+    short: Short | None = None

@@ -33,7 +33,10 @@ class Run:
         self.provenance = provenance.read(self.folder)
         text = (self.folder / "protocol.yaml").read_text(encoding="utf-8")
         self.protocol = Protocol.from_text(
-            text, str(self.folder / "protocol.yaml"), self.provenance["overrides"]
+            text,
+            str(self.folder / "protocol.yaml"),
+            self.provenance["overrides"],
+            short=self.provenance.get("short", False),
         )
         self.animals: list[int] = self.provenance["animals"]
         self.arms: list[str] = self.provenance["arms"]

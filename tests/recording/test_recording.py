@@ -34,7 +34,6 @@ def test_the_folder_holds_what_the_design_says(finished):
         "metrics.json",
         "metrics.csv",
         "run.log",
-        "figures/outcomes.png",
         "checkpoints/s0/control.npz",
     ):
         assert name in names
