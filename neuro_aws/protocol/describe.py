@@ -7,7 +7,6 @@ from neuro_aws.protocol.load import Protocol
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block
-from neuro_aws.protocol.targets import name_of
 
 
 def describe(protocol: Protocol, animals: list[int]) -> Iterator[str]:
@@ -74,29 +73,27 @@ def _arm(protocol: Protocol, name: str) -> Iterator[str]:
         for key, value in settings.items():
             yield f"    {key} = {value} {kind}"
     for perturbation in arm.perturb:
-        yield f"    {describe_perturbation(protocol, perturbation, plan.schedule)}"
+        yield f"    {in_words(perturbation)}; {when(perturbation, plan.schedule)}"
 
 
-def describe_perturbation(
-    protocol: Protocol, perturbation: Perturbation, schedule: Schedule
-) -> str:
-    """Return one perturbation with its phases and steps."""
-    when = []
+def when(perturbation: Perturbation, schedule: Schedule) -> str:
+    """Return the periods of a perturbation, with their steps."""
+    windows = []
     for name in perturbation.periods:
         stretch = schedule.stretches[schedule.index(name)]
         until = perturbation.cycles.until or stretch.cycles
         first = stretch.start + perturbation.cycles.start * len(stretch.cycle)
         last = stretch.start + until * len(stretch.cycle) - 1
-        when.append(f"{name}, steps {first} to {last}")
-    phases = "+".join(perturbation.during)
-    return f"{label(protocol, perturbation)}; during {phases}; in {'; '.join(when)}"
+        windows.append(f"{name}, steps {first} to {last}")
+    return "; ".join(windows)
 
 
-def label(protocol: Protocol, perturbation: Perturbation) -> str:
-    """Return what a perturbation does, in a few words."""
-    if perturbation.cells is not None:
-        cells = name_of(perturbation.cells, protocol.spec)
-        return f"{perturbation.action} {cells} x {perturbation.factor:g}"
+def in_words(perturbation: Perturbation) -> str:
+    """Return a perturbation in a few words, as recordings, tables and figures name it."""
     section = getattr(perturbation, perturbation.action)
     settings = section.model_dump(mode="json", exclude_defaults=True)
-    return " ".join([perturbation.action, *(f"{k}={v}" for k, v in settings.items())])
+    words = " ".join(f"{key}={value}" for key, value in settings.items())
+    during = (
+        "" if len(perturbation.during) == len(Phase) else " in " + "+".join(perturbation.during)
+    )
+    return f"{perturbation.action} {words}{during}".replace("neuromodulator=", "")

@@ -13,8 +13,8 @@ from neuro_aws.algorithms.credit import CREDITS
 from neuro_aws.metrics import MEASURES
 from neuro_aws.metrics.spikes import SPIKE_MEASURES
 from neuro_aws.protocol import Protocol, json_schema, vocabulary
-from neuro_aws.protocol.describe import describe
-from neuro_aws.protocol.perturb import ACTIONS
+from neuro_aws.protocol.describe import describe, in_words
+from neuro_aws.protocol.perturb import ACTIONS, Perturbation
 from neuro_aws.stimuli import SOURCES
 from tests.conftest import ROOT, TINY
 
@@ -76,7 +76,18 @@ def test_validate_prints_the_ids_that_are_used(tiny):
     text = "\n".join(describe(tiny, [3]))
     ids = " ".join(map(str, tiny.targets(3)["cells"].ids))
     assert f"animal 3, cells: layer 1, 6 cells: {ids}" in text
-    assert "silence cells x 0; during rem; in critical_period, steps 42 to 69" in text
+    assert "silence targets=cells in rem; critical_period, steps 42 to 69" in text
+
+
+def test_a_perturbation_is_worded_in_one_way(tiny):
+    """In recordings, tables and what `validate` prints alike."""
+    (silenced,) = tiny.tree.arms["rem_silenced"].perturb
+    assert in_words(silenced) == "silence targets=cells in rem"
+    clamp = Perturbation.model_validate(
+        {"clamp": {"neuromodulator": "ach", "level": 0.5}, "in": "critical_period"}
+    )
+    assert in_words(clamp) == "clamp ach level=0.5"
+    assert in_words(silenced) in "\n".join(describe(tiny, [0]))
 
 
 def test_arms_share_a_life_unless_they_differ_from_birth():
