@@ -20,7 +20,7 @@ from torch.nn.functional import leaky_relu, mse_loss
 from neuro_aws.functional.discriminator import Weights
 from neuro_aws.model.network import Network
 from neuro_aws.phase import FEEDBACK, FEEDFORWARD
-from neuro_aws.protocol.model import AlgorithmSection
+from neuro_aws.protocol.theories import AdversarialWakeSleep
 
 
 def rms(v: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ def norm_penalty(level: Tensor, inputs: list[Tensor]) -> Tensor:
 class AutogradPair:
     """One network learning by ``loss.backward()``, the usual way."""
 
-    def __init__(self, network: Network, section: AlgorithmSection) -> None:
+    def __init__(self, network: Network, section: AdversarialWakeSleep) -> None:
         self.f = Inference(network.parameters(FEEDFORWARD), network.sigma)
         self.g = Generator(network.parameters(FEEDBACK), network.sigma)
         self.d = Discriminator(network.acetylcholine.weights)

@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor
 
-from neuro_aws.algorithms.base import Reduction, feedback_delta, propagate
+from neuro_aws.algorithms.base import Reduction, density_of, feedback_delta, propagate
 from neuro_aws.algorithms.credit import CREDITS, ScalarCredit
 from neuro_aws.functional.noise import NoiseSource
-from neuro_aws.functional.plasticity import Density
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, WAKE, Phase
+from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol.model import NetworkSection
 
 
 class AdversarialWakeSleep:
@@ -21,21 +22,14 @@ class AdversarialWakeSleep:
     NREM   nothing
     """
 
-    def __init__(
-        self,
-        credit: str = "layer",
-        density: Density = "gaussian",
-        kl: float = 1e-3,
-        running_baseline: bool = False,
-        reduction: Reduction = "sum",
-        surprisal: float = 0.0,
-    ) -> None:
-        self.return_path = credit == "layer_random"
-        self.credit = ScalarCredit(running_baseline) if credit == "scalar" else CREDITS[credit]()
-        self.density: Density = density
-        self.kl = kl
-        self.reduction: Reduction = reduction
-        self.surprisal = surprisal
+    def __init__(self, section: sections.AdversarialWakeSleep, network: NetworkSection) -> None:
+        scalar = section.credit == "scalar"
+        running = section.baseline == "running"
+        self.return_path = section.credit == "layer_random"
+        self.credit = ScalarCredit(running) if scalar else CREDITS[section.credit]()
+        self.density = density_of(section, network)
+        self.kl = section.kl
+        self.reduction: Reduction = section.reduction
 
     def propagate(
         self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
@@ -51,10 +45,7 @@ class AdversarialWakeSleep:
             return {}
         deltas: Deltas = {DISCRIMINATOR: Delta(network.acetylcholine.plasticity(state, ach))}
         if phase is WAKE:
-            weight = surprisal_weight(ach.own.reading.level, self.surprisal)
-            deltas[FEEDBACK] = Delta(
-                feedback_delta(network, state, self.density, self.reduction, weight)
-            )
+            deltas[FEEDBACK] = Delta(feedback_delta(network, state, self.density, self.reduction))
             deltas[FEEDFORWARD] = self._feedforward(network, state, ach)
         return deltas
 
@@ -68,18 +59,6 @@ class AdversarialWakeSleep:
         mean = ach.gate.mean()
         deviation = _joined(self.credit(network, state, ach, self.kl, ach.gate - mean))
         return Delta(tensors, float(mean), deviation, teaching)
-
-
-def surprisal_weight(level: Tensor, strength: float) -> Tensor | None:
-    """Return exp(strength * (D - mean D) / std D), mean 1 over the batch; None where strength is 0.
-
-    A stimulus that D finds very wake-like is one the dreams do not yet contain: G learns more of
-    it.
-    """
-    if strength == 0:
-        return None
-    spread, mean = torch.std_mean(level, -1, keepdim=True)
-    return torch.softmax(strength * (level - mean) / (spread + 1e-8), -1) * level.shape[-1]
 
 
 def _joined(parts: list[list[Tensor]]) -> list[Tensor]:

@@ -10,6 +10,7 @@ from neuro_aws.functional.plasticity import Density, predictive_plasticity
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Deltas, NetworkState
 from neuro_aws.phase import WAKE, Phase
+from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
 
 Reduction = Literal["sum", "mean"]
 
@@ -17,12 +18,11 @@ Reduction = Literal["sum", "mean"]
 class Algorithm(Protocol):
     """A theory of learning. A user's own class with these two methods may be named in a protocol.
 
-    It is built as ``Class(**options)`` with the protocol's ``algorithm.options``. ``return_path``
-    asks for fixed random weights on the way back from the discriminator; ``uses_autograd = True``
-    on the class keeps torch's graph available in a step.
+    One of the registry is built as ``Class(section, network_section)``, a user's own as
+    ``Class(**options)`` with the protocol's ``algorithm.options``. Two attributes, of the class or
+    of the object, may be left out: ``return_path = True`` asks for fixed random weights on the way
+    back from the discriminator, ``uses_autograd = True`` for torch's graph in a step.
     """
-
-    return_path: bool
 
     def propagate(
         self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, clamp: Gains
@@ -35,6 +35,11 @@ class Algorithm(Protocol):
     ) -> Deltas:
         """Return what each projection would change by; empty where nothing is learnt."""
         ...
+
+
+def density_of(section: AlgorithmSection, network: NetworkSection) -> Density:
+    """Return the likelihood of the prediction rules; units that fire 0 or 1 leave no choice."""
+    return "bernoulli" if network.units == "binary" else section.density
 
 
 def propagate(
@@ -52,20 +57,16 @@ def feedback_delta(
     state: NetworkState,
     density: Density,
     reduction: Reduction = "sum",
-    weight: Tensor | None = None,
 ) -> list[Tensor]:
     """Return dG_i = < (h_i - d_i) psi'(.) h_{i+1}^T > for every layer, from the bottom up.
 
-    ``reduction: mean`` divides by the units of the layer (the mean error instead of the sum);
-    ``weight`` (batch) multiplies each sample.
+    ``reduction: mean`` divides by the units of the layer (the mean error instead of the sum).
     """
     changes: list[Tensor] = []
     for i, layer in enumerate(network.layers):
         below, above = state.layers[i], state.layers[i + 1]
         assert below.dendrite is not None
-        factor: float | Tensor = 1.0 if reduction == "sum" else 1.0 / network.sizes[i]
-        if weight is not None:
-            factor = weight * factor
+        factor = 1.0 if reduction == "sum" else 1.0 / network.sizes[i]
         changes += predictive_plasticity(
             below.soma,
             below.dendrite,

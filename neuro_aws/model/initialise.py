@@ -1,4 +1,4 @@
-"""Other weights at birth: as torch's own layers are born, and as DCGANs are."""
+"""Other initial weights: those of torch's own layers."""
 
 import math
 from collections.abc import Sequence
@@ -8,16 +8,6 @@ import torch
 from neuro_aws.model.acetylcholine import Acetylcholine
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.readout import Readout
-
-SMALL = 0.02
-"""Standard deviation of a DCGAN's weights at birth."""
-
-
-def small_birth(layers: Sequence[Layer], generator: torch.Generator) -> None:
-    """Draw the weights of F and G anew from N(0, 0.02^2)."""
-    for layer in layers:
-        for tensors in (layer.feedforward, layer.feedback):
-            tensors[0].normal_(0.0, SMALL, generator=generator)
 
 
 def uniform_birth(

@@ -1,5 +1,6 @@
 """What a schema cannot see: whether the parts fit together. Refuses, never repairs."""
 
+import re
 from collections.abc import Iterator
 
 from neuro_aws.phase import Phase
@@ -65,20 +66,7 @@ def _network(spec: ProtocolSpec) -> Found:
         found = spec.network.layers[0]
         message = f"layer 0 has {found} units, but {source} as set up here has {pixels} pixels"
         yield ("network", "layers"), message
-    binary = spec.network.units == "binary"
-    differentiates = spec.algorithm.credit in ("layer", "layer_random", "backprop")
-    if binary and spec.algorithm.name == "doubly_adversarial":
-        yield ("network", "units"), "doubly_adversarial differentiates its units; use rate units"
-    if binary and spec.algorithm.name == "adversarial_wake_sleep" and differentiates:
-        message = "differentiates units that fire 0 or 1; use credit: scalar (REINFORCE) or none"
-        yield ("algorithm", "credit"), message
-    if spec.algorithm.credit == "scalar" and spec.network.noise.scale == 0 and not binary:
-        message = "credit: scalar reads the units' own noise; give noise.scale above 0"
-        yield ("network", "noise", "scale"), message
-    if spec.algorithm.name == "doubly_adversarial" and len(spec.network.layers) < 3:
-        yield ("network", "layers"), "doubly_adversarial reads the layer below the top; give three"
-    if spec.algorithm.surprisal and spec.algorithm.name != "adversarial_wake_sleep":
-        yield ("algorithm", "surprisal"), "scales what adversarial_wake_sleep learns, nothing else"
+    yield from spec.algorithm.misfits(spec.network)
     if spec.network.inverse_relu and spec.network.transfer != "relu":
         message = f"is the inverse of a ReLU; the transfer is {spec.network.transfer}"
         yield ("network", "inverse_relu"), message
@@ -116,7 +104,7 @@ def _lengths(spec: ProtocolSpec) -> Found:
             path: KeyPath = ("schedule", i, "phases")
             yield path, f"{steps} steps in a cycle; at most {MAX_CYCLE} are allowed"
     if total > MAX_STEPS:
-        yield ("schedule",), f"{total} steps in a life; at most {MAX_STEPS} are allowed"
+        yield ("schedule",), f"{total} steps in a run; at most {MAX_STEPS} are allowed"
 
 
 def _layer(spec: ProtocolSpec, layer: int, path: KeyPath) -> Found:
@@ -146,8 +134,8 @@ def _cells(spec: ProtocolSpec, cells: Cells, path: KeyPath) -> Found:
 
 def _arm(spec: ProtocolSpec, name: str, arm: Arm) -> Found:
     path: KeyPath = ("arms", name)
-    if name.startswith(TRUNK):
-        yield path, f"names that begin with {TRUNK!r} are kept for the life that arms share"
+    if re.fullmatch(rf"{TRUNK}(_\d+)?", name):
+        yield path, f"{TRUNK!r} is kept for the run that arms share"
     if arm.reference is not None and arm.reference not in spec.arms:
         hint = nearest(arm.reference, list(spec.arms))
         yield (*path, "reference"), f"no arm {arm.reference!r}{hint} Arms: {', '.join(spec.arms)}"
@@ -176,7 +164,7 @@ def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
             hint = nearest(period, names)
             yield (*path, "in"), f"no period {period!r}{hint} Periods: {', '.join(names)}"
         elif period in common:
-            yield (*path, "in"), f"{period!r} lies before the branch, where all arms share one life"
+            yield (*path, "in"), f"{period!r} lies before the branch, where all arms share one run"
         else:
             yield from _window(spec, p, period, path)
     if p.cells is not None:

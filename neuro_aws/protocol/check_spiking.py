@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.entry import CORTEX
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.spiking import SpikingSection
+from neuro_aws.protocol.theories import THEORIES
 from neuro_aws.protocol.vocabulary import OF_WEIGHTS, SPIKING_MEASURES
 
 Found = Iterator[tuple[KeyPath, str]]
@@ -65,10 +67,11 @@ def _sections(spec: ProtocolSpec) -> Found:
         yield ("network", key), "belongs to the rate backend; spikes have `layers` and `spiking`"
     for key in _changed(spec.algorithm, {"name", "credit"}):
         yield ("algorithm", key), "belongs to the rate backend; see `spiking.learning`"
-    if spec.algorithm.name not in ("adversarial_wake_sleep", "frozen"):
-        message = f"{spec.algorithm.name} has no spiking form; adversarial_wake_sleep or frozen"
+    known = [name for name, theory in THEORIES.items() if CORTEX in theory.code]
+    if spec.algorithm.name not in known:
+        message = f"{spec.algorithm.name} has no spiking form; {' or '.join(known)}"
         yield ("algorithm", "name"), message
-    elif spec.algorithm.name == "adversarial_wake_sleep" and spec.algorithm.credit != "scalar":
+    elif getattr(spec.algorithm, "credit", "scalar") != "scalar":
         message = "spikes hear ACh as one number for all: say credit: scalar"
         yield ("algorithm", "credit"), message
     if spec.stimulus.batch != type(spec.stimulus).model_fields["batch"].default:

@@ -11,6 +11,7 @@ from neuro_aws.phase import Phase
 from neuro_aws.protocol.load import Protocol
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.theories import THEORIES
 
 CALLS_PER_STEP, CALLS_PER_PAIR = 340.0, 330.0
 """Small-array operations that take as long as one step does beside its matrix products: for the
@@ -102,8 +103,9 @@ def conv_flops(spec: ProtocolSpec) -> float:
         side //= 2
     states.append(channels[-1])
     units = sum(a + b for a, b in itertools.pairwise(states))
-    doubly = 2.0 if spec.algorithm.name == "doubly_adversarial" else 1.0
-    passes = 6 * doubly * kernels + 10 * units * spec.network.discriminator.hidden
+    theory = THEORIES.get(spec.algorithm.name)
+    work = theory.work if theory is not None else 1.0
+    passes = 6 * work * kernels + 10 * units * spec.network.discriminator.hidden
     return CONV_OVERHEAD * spec.stimulus.batch * passes
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from neuro_aws.phase import Phase
+from neuro_aws.protocol.branches import TRUNK
 from neuro_aws.protocol.load import Protocol
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import Schedule
@@ -15,7 +16,7 @@ def describe(protocol: Protocol, animals: list[int]) -> Iterator[str]:
     yield f"{spec.name}: {' '.join(spec.description.split())}".rstrip(": ")
     layers = "-".join(map(str, spec.network.layers))
     rule = spec.algorithm.name
-    if rule == "adversarial_wake_sleep":
+    if hasattr(spec.algorithm, "credit"):
         rule += f", credit {spec.algorithm.credit}"
     yield f"stimulus {spec.stimulus.source}, layers {layers}, batch {spec.stimulus.batch}; {rule}"
     yield ""
@@ -67,9 +68,9 @@ def blocks(phases: tuple[Block, ...]) -> str:
 
 def _arm(protocol: Protocol, name: str) -> Iterator[str]:
     plan, arm = protocol.tree.arms[name], protocol.spec.arms[name]
-    life = "" if plan.trunk == "common_life" else f" (grows from {plan.trunk})"
-    yield f"  {name}{life}: {arm.description}".rstrip(": ")
-    for kind, settings in (("from birth", arm.birth), ("from the branch", arm.set)):
+    grown = "" if plan.trunk == TRUNK else f" (grows from {plan.trunk})"
+    yield f"  {name}{grown}: {arm.description}".rstrip(": ")
+    for kind, settings in (("from the start", arm.initial), ("from the branch", arm.set)):
         for key, value in settings.items():
             yield f"    {key} = {value} {kind}"
     for perturbation in arm.perturb:

@@ -11,15 +11,21 @@ import yaml
 from pydantic import ValidationError
 
 from neuro_aws.errors import NeuroAWSError, ProtocolError
-from neuro_aws.protocol.branches import Tree, grow
+from neuro_aws.protocol.branches import OLDER_TRUNK, TRUNK, Tree, grow
 from neuro_aws.protocol.check import check
 from neuro_aws.protocol.document import Document, assign, override, parse
 from neuro_aws.protocol.faults import faults
+from neuro_aws.protocol.own_code import CONSENT, fetch, named_in
 from neuro_aws.protocol.presets import completed
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.targets import Targets, followed, resolve
+from neuro_aws.protocol.theories import THEORIES
+from neuro_aws.protocol.upgrade import refusal, upgrade, version_of
 
 MAX_BYTES = 1_000_000
+SETTABLE = ("network.", "algorithm.", "stimulus.", "schedule.", "spiking.")
+"""What an arm may change, and the whole of `algorithm`."""
+
 AFTER_BRANCH = (
     "algorithm.",
     "network.derivative",
@@ -30,7 +36,7 @@ AFTER_BRANCH = (
 """What `set` may change: settings that leave every weight its place."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Protocol:
     """A protocol that may be run: the text as written, the settings, and the tree of arms."""
 
@@ -40,41 +46,77 @@ class Protocol:
     tree: Tree
     overrides: tuple[str, ...] = ()
     """What was changed of the text, as in ``--set``."""
+    allow_code: bool = False
+    """Whether the user's own code that it names was imported."""
+    notes: tuple[str, ...] = ()
+    """What was changed to read a protocol of an older version."""
+
+    def __repr__(self) -> str:
+        arms = ", ".join(self.spec.arms)
+        arms = arms if len(arms) < 60 else f"{len(self.spec.arms)} arms"
+        return f"Protocol({self.source!r}: {self.spec.name}, {self.spec.seeds} animals, {arms})"
 
     @classmethod
-    def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> "Protocol":
-        """Read a protocol file; ``overrides`` are key.path=value, as in ``--set``."""
+    def load(
+        cls, path: str | Path, overrides: Iterable[str] = (), *, allow_code: bool = False
+    ) -> "Protocol":
+        """Read a protocol file; ``overrides`` are key.path=value, as in ``--set``.
+
+        ``allow_code`` consents to importing the user's own code that the protocol names.
+        """
         path = Path(path)
-        try:
-            if path.stat().st_size > MAX_BYTES:
-                raise NeuroAWSError("is too large for a protocol", where=str(path))
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise NeuroAWSError(
-                "no such protocol",
-                where=str(path),
-                next_step="`neuro-aws list protocols` names those at hand",
-            ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise NeuroAWSError(f"cannot be read ({reason})", where=str(path)) from error
-        return cls.from_text(text, str(path), overrides)
+        return cls.from_text(read(path), str(path), overrides, allow_code=allow_code)
 
     @classmethod
     def from_text(
-        cls, text: str, source: str = "protocol", overrides: Iterable[str] = ()
+        cls,
+        text: str,
+        source: str = "protocol",
+        overrides: Iterable[str] = (),
+        *,
+        allow_code: bool = False,
+        older: bool = False,
     ) -> "Protocol":
-        """Read a protocol from its text."""
+        """Read a protocol from its text; ``older`` also reads that of an older version, as it was.
+
+        What an older version had and this one has not is dropped then, and said in ``notes``.
+        """
         document = parse(text, source)
         overrides = tuple(overrides)
         for assignment in overrides:
             override(document, assignment)
+        notes: list[str] = []
+        trunk = TRUNK
+        if version_of(document) == 1:
+            if not older:
+                raise ProtocolError([document.fault(("schema_version",), refusal(source))])
+            notes, trunk = upgrade(document), OLDER_TRUNK
         spec = _validated(document, document.data)
-        births, variants = {}, {}
+        initials, variants = {}, {}
         for name, arm in spec.arms.items():
-            births[name] = _variant(document, name, "birth", arm.birth)
-            variants[name] = _variant(document, name, "set", {**arm.birth, **arm.set})
-        return cls(spec, text, source, grow(spec, births, variants), overrides)
+            initials[name] = _variant(document, name, "initial", arm.initial, spec)
+            variants[name] = _variant(document, name, "set", {**arm.initial, **arm.set}, spec)
+        if allow_code:
+            _import_code([spec, *initials.values(), *variants.values()], document)
+        tree = grow(spec, initials, variants, trunk)
+        return cls(spec, text, source, tree, overrides, allow_code, tuple(notes))
+
+    @property
+    def own_code(self) -> list[str]:
+        """The user's own code that this protocol names, as module:attribute."""
+        specs = [self.spec]
+        for arm in self.tree.arms.values():
+            specs += [arm.initial, arm.spec]
+        return list(dict.fromkeys(own.reference for s in specs for _, own in named_in(s)))
+
+    def refuse_unloaded(self) -> None:
+        """Refuse a protocol that names code of the user's own which was not loaded."""
+        if self.own_code and not self.allow_code:
+            raise NeuroAWSError(
+                f"names code of your own that was not loaded: {', '.join(self.own_code)}",
+                where=self.source,
+                next_step=CONSENT,
+            )
 
     def animals(self, seed: int = 0, count: int | None = None) -> list[int]:
         """Return the seeds of the animals."""
@@ -90,6 +132,23 @@ class Protocol:
         """Return the protocol with every default written out, as YAML."""
         data = json.loads(self.spec.model_dump_json(by_alias=True, exclude_none=True))
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+def read(path: Path) -> str:
+    """Return the text of a protocol file, or say why it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise NeuroAWSError("is too large for a protocol", where=str(path))
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NeuroAWSError(
+            "no such protocol",
+            where=str(path),
+            next_step="`neuro-aws list protocols` names those at hand",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise NeuroAWSError(f"cannot be read ({reason})", where=str(path)) from error
 
 
 def _validated(document: Document, data: Any) -> ProtocolSpec:
@@ -120,7 +179,23 @@ def _unencodable(data: Any, path: tuple[str | int, ...] = ()) -> tuple[tuple[str
     return path, data
 
 
-def _variant(document: Document, arm: str, kind: str, settings: dict[str, Any]) -> ProtocolSpec:
+def _import_code(specs: list[ProtocolSpec], document: Document) -> None:
+    folder = Path(document.source).resolve().parent
+    found = []
+    for path, own in [item for spec in specs for item in named_in(spec)]:
+        try:
+            own.take(fetch(own.reference, folder))
+        except NeuroAWSError as error:
+            found.append(document.fault(path, str(error)))
+    if found:
+        raise ProtocolError(list(dict.fromkeys(found)))
+
+
+def _variant(
+    document: Document, arm: str, kind: str, settings: dict[str, Any], spec: ProtocolSpec
+) -> ProtocolSpec:
+    if settings == {}:
+        return spec
     data = copy.deepcopy(document.data)
     where = document.fault(("arms", arm, kind), "")
     refused = [k for k in settings if kind == "set" and not _after_branch(k, document, arm)]
@@ -132,17 +207,34 @@ def _variant(document: Document, arm: str, kind: str, settings: dict[str, Any]) 
             [f"{where}{refused[0]} cannot change after the branch; allowed: {allowed}"]
         )
     for key, value in settings.items():
-        if not key.startswith(("network.", "algorithm.", "stimulus.", "schedule.", "spiking.")):
-            raise ProtocolError([f"{where}{key}: an arm may change network.*, algorithm.*, ..."])
+        if not key.startswith(SETTABLE) and key != "algorithm":
+            allowed = ", ".join(["algorithm", *(f"{prefix}*" for prefix in SETTABLE)])
+            raise ProtocolError([f"{where}{key}: an arm may change {allowed}"])
         assign(data, tuple(int(p) if p.isdigit() else p for p in key.split(".")), value, where)
-    if settings == {}:
-        return _validated(document, data)
+    _another_theory(data, settings, where, kind)
     try:
         return _validated(Document(document.source, data, document.lines), data)
     except ProtocolError as error:
         raise ProtocolError([f"{where}{fault}" for fault in error.faults]) from error
 
 
+def _another_theory(data: Any, settings: dict[str, Any], where: str, kind: str) -> None:
+    """Refuse an arm that names another theory over settings that this one does not have."""
+    name, written = settings.get("algorithm.name"), data.get("algorithm")
+    if name not in THEORIES or not isinstance(written, dict) or "algorithm" in settings:
+        return
+    known = THEORIES[name].settings.model_fields
+    strange = [key for key in written if key not in known]
+    if strange:
+        raise ProtocolError(
+            [
+                f"{where}{name} has no `{strange[0]}`, which the protocol's algorithm sets; give "
+                f"the arm an algorithm of its own: {kind}: {{algorithm: {{name: {name}}}}}"
+            ]
+        )
+
+
 def _after_branch(key: str, document: Document, arm: str) -> bool:
-    birth = (document.data.get("arms") or {}).get(arm) or {}
-    return key.startswith(AFTER_BRANCH) or key in (birth.get("birth") or {})
+    written = (document.data.get("arms") or {}).get(arm) or {}
+    initial = written.get("initial") or {}
+    return key == "algorithm" or key.startswith(AFTER_BRANCH) or key in initial

@@ -1,18 +1,18 @@
-"""The `network` and `algorithm` sections: the reference setting is their default."""
+"""The `network` section, and what the settings of all theories share; defaults: the reference."""
 
-import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from neuro_aws.protocol.base import Section
-from neuro_aws.protocol.vocabulary import ALGORITHMS, CREDITS
+from neuro_aws.protocol.document import KeyPath
 
 TransferName = Literal["relu", "leaky_relu", "softplus", "tanh", "sigmoid", "linear"]
 
 
 class Decay(Section):
-    """Smaller by a factor every so many steps of life."""
+    """Smaller by a factor every so many steps."""
 
     factor: float = Field(1.0, gt=0, le=1)
     every: int = Field(1, ge=1)
@@ -28,9 +28,6 @@ class Noise(Section):
     """Its standard deviation, in units of the potential."""
     bottom: bool = True
     """Whether the dreamt stimulus is noisy too."""
-    by_layer: tuple[Annotated[float, Field(ge=0, le=100)], ...] | None = None
-    """Factors on `scale` at h_0 ... h_N; default: 1 everywhere."""
-    decay: Decay = Decay()
 
 
 class Discriminator(Section):
@@ -118,10 +115,10 @@ class NetworkSection(Section):
     inverse_relu_decay: Decay = Decay()
     perturb_activity: Literal["after_normalisation", "before_normalisation"] = "after_normalisation"
     """Where silencing and scaling act on the soma."""
-    birth: Literal["normal", "uniform", "small"] = "normal"
-    """Weights N(0, 1 / fan_in); U(-1, 1) / sqrt(fan_in), biases too; or F and G N(0, 0.02^2)."""
+    birth: Literal["normal", "uniform"] = "normal"
+    """Initial weights N(0, 1 / fan_in); or U(-1, 1) / sqrt(fan_in), biases too."""
     feedback_at_birth: float = Field(0.5, ge=0, le=10)
-    """Factor on G's weights at birth, which are otherwise N(0, 1 / fan_in) like F's."""
+    """Factor on G's initial weights, which are otherwise N(0, 1 / fan_in) like F's."""
     discriminator: Discriminator = Discriminator()
     precision: Literal["float32", "float64"] = "float32"
     products: Literal["exact", "tf32", "bfloat16"] = "exact"
@@ -138,8 +135,6 @@ class NetworkSection(Section):
             raise ValueError("batch_norm and spectral belong to convolutional layers (dcgan)")
         if self.units == "binary":
             self._binary()
-        if self.noise.by_layer is not None and len(self.noise.by_layer) != len(self.layers):
-            raise ValueError(f"noise.by_layer has one factor for each of {len(self.layers)} layers")
         if self.discriminator.penalty_scope == "pair" and self.discriminator.pooled:
             raise ValueError("penalty_scope: pair needs pairs that are not pooled")
         return self
@@ -195,7 +190,7 @@ class DiscriminatorLearning(Learning):
 
 
 class ReadoutLearning(Learning):
-    """Learning of R, the readout discriminator (doubly_adversarial only)."""
+    """Learning of R, the readout discriminator."""
 
     rate: float = Field(1e-5, gt=0, le=10)
     apply: Literal["step", "cycle"] = "cycle"
@@ -203,50 +198,28 @@ class ReadoutLearning(Learning):
     """lambda of its gradient penalty."""
 
 
-def _algorithm(name: str) -> str:
-    if name in ALGORITHMS or re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
-        return name
-    raise ValueError("one of " + ", ".join(ALGORITHMS) + ", or module:Class")
+class LateralLearning(Learning):
+    """Learning of connections within a layer (networks that declare them)."""
 
-
-def _credit(name: str) -> str:
-    if name in CREDITS:
-        return name
-    raise ValueError("one of " + ", ".join(CREDITS))
+    rate: float = Field(1e-4, gt=0, le=10)
 
 
 class AlgorithmSection(Section):
-    """The theory that learns."""
+    """What the settings of every theory share; each theory has its own in ``theories``."""
 
-    name: Annotated[str, AfterValidator(_algorithm)] = "adversarial_wake_sleep"
-    credit: Annotated[str, AfterValidator(_credit)] = "layer"
-    """How ACh teaches (adversarial_wake_sleep only)."""
+    name: str
     density: Literal["gaussian", "laplacian"] = "gaussian"
     """Likelihood of the prediction rules: squared or absolute error."""
-    kl: float = Field(1e-3, ge=0, le=100)
-    """Weight of the top layer's KL to N(0, I) (adversarial_wake_sleep only)."""
     reduction: Literal["sum", "mean"] = "sum"
     """Prediction errors of a layer are summed over its units, or averaged (as published)."""
-    surprisal: float = Field(0.0, ge=0, le=10)
-    """Feedback learns more of stimuli that D finds wake-like: strength; 0: of all alike."""
     replay: float = Field(0.0, ge=0, le=1)
     """Share of the prior's draws replaced by waking top states, those of the highest D."""
-    baseline: Literal["batch", "running"] = "batch"
-    """What `credit: scalar` subtracts from ACh."""
-    options: dict[str, JsonValue] = {}
-    """Arguments of your own algorithm's class (module:Class only)."""
-    feedforward: FeedforwardLearning = FeedforwardLearning()
-    feedback: FeedbackLearning = FeedbackLearning()
-    discriminator: DiscriminatorLearning = DiscriminatorLearning()
-    gamma: float = Field(0.9, ge=0, le=1)
-    """1: pure AWS, 0: WGAN-GP (doubly_adversarial only)."""
-    readout: ReadoutLearning = ReadoutLearning()
-    """R (doubly_adversarial only)."""
 
-    @model_validator(mode="after")
-    def _meaningful(self) -> Self:
-        if self.name != "adversarial_wake_sleep" and self.credit != "layer":
-            raise ValueError(f"credit has no meaning under {self.name}; leave it out")
-        if self.options and ":" not in self.name:
-            raise ValueError("options are for your own module:Class; leave them out")
-        return self
+    def learning(self, kind: str) -> Learning | None:
+        """Return how projections of one kind learn; None where the theory does not change them."""
+        found = getattr(self, kind, None)
+        return found if isinstance(found, Learning) else None
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what this theory cannot do with a network, as (key path, message)."""
+        yield from ()

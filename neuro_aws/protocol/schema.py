@@ -1,4 +1,4 @@
-"""The whole protocol: one experiment as a tree of arms over a common life."""
+"""The whole protocol: one experiment as a tree of arms over a common run."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -8,15 +8,16 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from neuro_aws.protocol.base import Section
-from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
+from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.perturb import Cells, Perturbation
 from neuro_aws.protocol.spiking import SpikingSection
 from neuro_aws.protocol.stimulus import Stimulus
+from neuro_aws.protocol.theories import AdversarialWakeSleep, Algorithm
 from neuro_aws.protocol.vocabulary import MEASURES
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MAX_STEPS, MAX_CYCLE = 10_000_000, 1_000_000
-"""Longest life, and longest single cycle, in steps."""
+"""Longest run, and longest single cycle, in steps."""
 
 
 def _slug(name: str) -> str:
@@ -48,7 +49,7 @@ class Block(Section):
 
 
 class Period(Section):
-    """A named stretch of life."""
+    """A named stretch of the run."""
 
     name: Slug
     cycles: int = Field(ge=1, le=10_000_000)
@@ -66,8 +67,8 @@ class Arm(Section):
     """One branch of the experiment."""
 
     description: str = ""
-    birth: dict[str, JsonValue] = {}
-    """Settings (key.path: value) that differ from birth on; arms with equal ones share a life."""
+    initial: dict[str, JsonValue] = {}
+    """Settings (key.path: value) that differ from the start; arms with equal ones share a run."""
     set: dict[str, JsonValue] = {}
     """Settings that differ from the branch on (algorithm.*, network.derivative, network.noise)."""
     perturb: tuple[Perturbation, ...] = ()
@@ -196,7 +197,7 @@ class Expectation(Section):
 class ProtocolSpec(Section):
     """A protocol file."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     name: Slug
     description: str = ""
     preset: Literal["dcgan", "published", "published_doubly", "binary"] | None = None
@@ -207,7 +208,7 @@ class ProtocolSpec(Section):
     """Animals."""
     stimulus: Stimulus
     network: NetworkSection = NetworkSection()
-    algorithm: AlgorithmSection = AlgorithmSection()
+    algorithm: Algorithm = AdversarialWakeSleep()
     spiking: SpikingSection = SpikingSection()
     schedule: Annotated[tuple[Period, ...], Field(min_length=1)]
     targets: dict[Slug, Cells] = {}

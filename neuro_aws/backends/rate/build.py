@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from neuro_aws import rng
-from neuro_aws.algorithms import Algorithm, algorithm_class
+from neuro_aws import algorithms, rng
+from neuro_aws.algorithms import Algorithm
 from neuro_aws.algorithms.updates import Plasticity, Updates
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.activations import TRANSFERS
@@ -20,14 +20,14 @@ from neuro_aws.functional.optimisers import SGD, Adam, Optimiser
 from neuro_aws.model.acetylcholine import Acetylcholine, born_weights
 from neuro_aws.model.conv import ConvLayer
 from neuro_aws.model.dense import DenseLayer
-from neuro_aws.model.initialise import small_birth, uniform_birth
+from neuro_aws.model.initialise import uniform_birth
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.memory import Replay
 from neuro_aws.model.network import Network
 from neuro_aws.model.prior import LearntPrior
 from neuro_aws.model.readout import Readout
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, READOUT, Projection
-from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection
+from neuro_aws.phase import READOUT, Projection
+from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection, ReadoutLearning
 from neuro_aws.protocol.model import Decay as DecaySection
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.stimuli import SOURCES, Dataset
@@ -80,19 +80,18 @@ def build_network(
     def sub_discriminators(stream: str) -> Weights:
         return born_weights(sizes, told.hidden, _generator(animal, stream, device), dtype, form)
 
+    returns = getattr(build_algorithm(algorithm, section), "return_path", False)
     ach = Acetylcholine(
         sub_discriminators(rng.INITIAL_ACH),
         form,
         told.baseline_rate,
-        sub_discriminators(rng.RETURN_PATH) if algorithm.credit == "layer_random" else None,
+        sub_discriminators(rng.RETURN_PATH) if returns else None,
         told.draws == "each",
     )
     readout = None
-    if algorithm.name == "doubly_adversarial":
+    if isinstance(read := algorithm.learning(READOUT), ReadoutLearning):
         born = _generator(animal, rng.INITIAL_READOUT, device)
-        readout = Readout.born(sizes[-2], algorithm.readout.penalty, born, dtype)
-    if section.birth == "small":
-        small_birth(made, _generator(animal, "birth/small", device))
+        readout = Readout.born(sizes[-2], read.penalty, born, dtype)
     if section.birth == "uniform":
         uniform_birth(made, ach, readout, _generator(animal, rng.INITIAL_UNIFORM, device))
     return Network(
@@ -104,9 +103,7 @@ def build_network(
         inverse_relu_scale=section.inverse_relu,
         gain_first=section.perturb_activity == "before_normalisation",
         bottom_noise=section.noise.bottom,
-        noise_decay=_decay(section.noise.decay),
         inverse_relu_decay=_decay(section.inverse_relu_decay),
-        noise_by_layer=section.noise.by_layer or (),
         replay=Replay(algorithm.replay, sizes[-1], dtype, device) if algorithm.replay else None,
         prior=_prior(section, sizes[-1], _generator(animal, rng.INITIAL_PRIOR, device), dtype),
     )
@@ -198,46 +195,7 @@ def _psis(section: NetworkSection, axis: int) -> list[Psis]:
 
 def build_algorithm(section: AlgorithmSection, network: NetworkSection) -> Algorithm:
     """Return the algorithm with its settings, for a network with its own."""
-    kind = algorithm_class(section.name)
-    options: dict[str, Any]
-    density = "bernoulli" if network.units == "binary" else section.density
-    if section.name == "doubly_adversarial":
-        options = {
-            "gamma": section.gamma,
-            "density": density,
-            "kl": section.kl,
-            "reduction": section.reduction,
-            "each_draws": network.discriminator.draws == "each",
-        }
-    elif section.name == "adversarial_wake_sleep":
-        options = {
-            "credit": section.credit,
-            "density": density,
-            "kl": section.kl,
-            "running_baseline": section.baseline == "running",
-            "reduction": section.reduction,
-            "surprisal": section.surprisal,
-        }
-    elif ":" in section.name:
-        options = dict(section.options)
-    else:
-        options = {"density": density, "reduction": section.reduction}
-    try:
-        algorithm: Algorithm = kind(**options)
-    except TypeError as error:
-        raise NeuroAWSError(
-            f"{section.name} does not take these options ({error})", where="algorithm.options"
-        ) from error
-    missing = [
-        name for name in ("propagate", "deltas") if not callable(getattr(algorithm, name, 0))
-    ]
-    if missing:
-        raise NeuroAWSError(
-            f"{section.name} has no method {missing[0]}()",
-            where="algorithm.name",
-            next_step="neuro_aws.algorithms.Algorithm says what an algorithm needs",
-        )
-    return algorithm
+    return algorithms.build(section, network)
 
 
 def _optimiser(section: Learning) -> Optimiser:
@@ -249,13 +207,9 @@ def _optimiser(section: Learning) -> Optimiser:
 def build_updates(section: AlgorithmSection, network: Network) -> Updates:
     """Return optimisers with fresh moments for every projection."""
     plasticity: dict[Projection, Plasticity] = {}
-    for projection, learning in (
-        (FEEDFORWARD, section.feedforward),
-        (FEEDBACK, section.feedback),
-        (DISCRIMINATOR, section.discriminator),
-        (READOUT, section.readout),
-    ):
-        if projection not in network.projections:
+    for projection in network.projections:
+        learning = section.learning(projection)
+        if learning is None:
             continue
         optimiser = _optimiser(learning)
         moments = optimiser.start(network.flat(projection))
