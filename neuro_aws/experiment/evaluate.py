@@ -10,11 +10,12 @@ from neuro_aws.backends.rate.build import build_animal, device_of
 from neuro_aws.backends.rate.simulator import Place
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.measuring import Measurer
-from neuro_aws.metrics import AGAINST_ONSET, MEASURES
+from neuro_aws.metrics import function
 from neuro_aws.metrics.classifier import default_extractor
 from neuro_aws.metrics.extractor import Extractor, load_extractor
 from neuro_aws.protocol.check import measure_faults
 from neuro_aws.protocol.columns import picture_shape
+from neuro_aws.protocol.measures import MEASURES, against_onset
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.reader import Run
 
@@ -84,7 +85,7 @@ def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]
     kept = {m.measure for m in spec.measure}
     if measures is None:
         fitting = [m for m in MEASURES if not list(measure_faults(spec, m))]
-        return [m for m in fitting if m in kept or m not in AGAINST_ONSET]
+        return [m for m in fitting if m in kept or not against_onset(m)]
     for name in measures:
         if name not in MEASURES:
             raise NeuroAWSError(
@@ -94,7 +95,7 @@ def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]
             if name == "frechet_distance" and options.extractor is not None:
                 continue
             raise NeuroAWSError(fault, where="--measure")
-        if name in AGAINST_ONSET and name not in kept:
+        if against_onset(name) and name not in kept:
             raise NeuroAWSError(
                 f"{name} compares with the onset of the arm, and this run kept nothing of it",
                 where="--measure",
@@ -143,7 +144,7 @@ def _one(
         extractor = default_extractor(living.dataset)
     subject.extractor, named = extractor, extractor.hash if extractor is not None else ""
     with torch.no_grad():
-        values = [v for name in measures for v in MEASURES[name](subject)]
+        values = [v for name in measures for v in function(name)(subject)]
     return [
         (animal, arm, last.name, last.cycles, step, v.name, v.layer, v.group, v.value, named)
         for v in values

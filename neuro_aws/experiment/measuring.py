@@ -4,12 +4,13 @@ import torch
 
 from neuro_aws.backends.rate.build import Animal
 from neuro_aws.backends.rate.recorder import Recorder
-from neuro_aws.metrics import AGAINST_ONSET, MEASURES, Memory, Subject, Value
+from neuro_aws.metrics import Memory, Subject, Value, function
 from neuro_aws.model.network import Gains
 from neuro_aws.perturbations.activity import gains
 from neuro_aws.phase import REM
 from neuro_aws.protocol import ArmPlan, Protocol, TrunkPlan
-from neuro_aws.protocol.schema import Measure, ProtocolSpec
+from neuro_aws.protocol.measures import Measure, against_onset
+from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.targets import followed, name_of, resolve
 
 
@@ -31,11 +32,11 @@ class Measurer:
 
     def onset(self, recorder: Recorder, step: int) -> None:
         """Measure before the first step: everything at birth, else what onset is compared by."""
-        chosen = [m for m in self.protocol.spec.measure if step == 0 or m.measure in AGAINST_ONSET]
+        chosen = [m for m in self.protocol.spec.measure if step == 0 or against_onset(m.measure)]
         if isinstance(self.plan, ArmPlan):
             self.memory = {}
         elif step == 0:
-            chosen = [m for m in chosen if m.measure not in AGAINST_ONSET]
+            chosen = [m for m in chosen if not against_onset(m.measure)]
         self._take(recorder, chosen, step, self.plan.schedule(step).period, 0)
 
     def cycle(
@@ -50,7 +51,7 @@ class Measurer:
         return [
             m
             for m in self.protocol.spec.measure
-            if (in_arm or m.measure not in AGAINST_ONSET)
+            if (in_arm or not against_onset(m.measure))
             and (ends or (in_arm and m.every and cycles % m.every == 0))
         ]
 
@@ -63,9 +64,9 @@ class Measurer:
         name = self.plan.schedule.stretches[period].name
         subject = self.subject(step)
         for measure in chosen:
-            subject.repeats = measure.repeats
+            subject.repeats = getattr(measure, "repeats", 1)
             with torch.no_grad():
-                values = list(MEASURES[measure.measure](subject))
+                values = list(function(measure)(subject))
             taken += values
             for v in values:
                 recorder.measured(step, name, cycles, v.name, v.layer, v.group, v.value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from neuro_aws.phase import Phase
 from neuro_aws.protocol.model import Dcgan, NetworkSection
 from neuro_aws.protocol.schema import ActivityRecord, ProtocolSpec
+from neuro_aws.protocol.stimulus import OwnStimulus
 
 FORMAT_VERSION = 1
 CHUNK_BYTES = 1_000_000
@@ -168,6 +169,8 @@ def _images(spec: ProtocolSpec) -> list[Column]:
 def picture_shape(spec: ProtocolSpec) -> tuple[int, int, int] | None:
     """Return height, width and channels of a stimulus; None where it is no single picture."""
     stimulus = spec.stimulus
+    if isinstance(stimulus, OwnStimulus):
+        return stimulus.picture
     if stimulus.source == "patches" or stimulus.source == "spike_pattern":
         return None
     channels = 3 if stimulus.source == "cifar10" else getattr(stimulus, "channels", 1)

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from neuro_aws.protocol.document import Document, KeyPath, kind
+from neuro_aws.protocol.measures import MEASURES
 from neuro_aws.protocol.own_code import OWN_TAG
 from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.stimulus import STIMULI
 from neuro_aws.protocol.theories import THEORIES
-from neuro_aws.protocol.vocabulary import MEASURES, STIMULI
 
 SPURIOUS = {"too_short"}
 DISCRIMINATORS = ("source", "name", "measure")
@@ -66,7 +67,7 @@ def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]])
             hint = nearest(str(context["tag"]), options)
             return f"{context['tag']!r} is unknown{hint} Allowed: {', '.join(options)}"
         case "union_tag_not_found":
-            key = str(context["discriminator"]).strip("'")
+            key = str(context["discriminator"]).strip("_()'")
             names = list(STIMULI if key == "source" else MEASURES)
             return f"say the {key} ({key}: {', '.join(names[:4])}, ...)"
         case "value_error":

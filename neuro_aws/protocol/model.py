@@ -116,7 +116,7 @@ class NetworkSection(Section):
     perturb_activity: Literal["after_normalisation", "before_normalisation"] = "after_normalisation"
     """Where silencing and scaling act on the soma."""
     birth: Literal["normal", "uniform"] = "normal"
-    """Initial weights N(0, 1 / fan_in); or U(-1, 1) / sqrt(fan_in), biases too."""
+    """Initial weights: N(0, 1 / fan_in); or U(-1, 1) / sqrt(fan_in), biases too."""
     feedback_at_birth: float = Field(0.5, ge=0, le=10)
     """Factor on G's initial weights, which are otherwise N(0, 1 / fan_in) like F's."""
     discriminator: Discriminator = Discriminator()
@@ -199,9 +199,9 @@ class ReadoutLearning(Learning):
 
 
 class LateralLearning(Learning):
-    """Learning of connections within a layer (networks that declare them)."""
+    """Learning of lateral weights (your own module:Class only)."""
 
-    rate: float = Field(1e-4, gt=0, le=10)
+    rate: float = Field(1e-3, gt=0, le=10)
 
 
 class AlgorithmSection(Section):

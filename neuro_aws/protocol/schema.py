@@ -3,17 +3,15 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, JsonValue, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from neuro_aws.protocol.base import Section
+from neuro_aws.protocol.measures import AnyMeasure
 from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.perturb import Cells, Perturbation
 from neuro_aws.protocol.spiking import SpikingSection
 from neuro_aws.protocol.stimulus import Stimulus
 from neuro_aws.protocol.theories import AdversarialWakeSleep, Algorithm
-from neuro_aws.protocol.vocabulary import MEASURES
 
 SCHEMA_VERSION = 2
 MAX_STEPS, MAX_CYCLE = 10_000_000, 1_000_000
@@ -140,35 +138,6 @@ class Watch(Section):
     """Stop the run (it can be resumed)."""
 
 
-def _measure(name: str) -> str:
-    if name in MEASURES:
-        return name
-    raise ValueError("one of " + ", ".join(MEASURES))
-
-
-class Measure(Section):
-    """One measure and when it is taken: at the branch, at the ends of periods, and `every`."""
-
-    measure: Annotated[str, AfterValidator(_measure)]
-    every: int = Field(0, ge=0)
-    """Also every so many cycles after the branch; 0: not."""
-    repeats: int = Field(3, ge=1, le=100)
-    """Splits or starts that a trained measure is averaged over."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, data: object) -> object:
-        return {"measure": data} if isinstance(data, str) else data
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return the schema of a measure: its name, or a mapping."""
-        name = {"type": "string", "enum": list(MEASURES)}
-        return {"anyOf": [name, handler.resolve_ref_schema(handler(core_schema))]}
-
-
 class Expectation(Section):
     """A number the protocol is expected to give: the mean over animals lies between the two."""
 
@@ -217,5 +186,5 @@ class ProtocolSpec(Section):
     record: Record = Record()
     watch: Watch = Watch()
     keep: Keep = Keep()
-    measure: tuple[Measure, ...] = ()
+    measure: tuple[AnyMeasure, ...] = ()
     expect: tuple[Expectation, ...] = ()

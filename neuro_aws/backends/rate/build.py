@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from neuro_aws import algorithms, rng
+from neuro_aws import algorithms, rng, stimuli
 from neuro_aws.algorithms import Algorithm
 from neuro_aws.algorithms.updates import Plasticity, Updates
 from neuro_aws.errors import NeuroAWSError
@@ -30,7 +30,7 @@ from neuro_aws.phase import READOUT, Projection
 from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection, ReadoutLearning
 from neuro_aws.protocol.model import Decay as DecaySection
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.stimuli import SOURCES, Dataset
+from neuro_aws.stimuli.dataset import Dataset
 
 
 def dtype_of(section: NetworkSection) -> torch.dtype:
@@ -221,7 +221,7 @@ def build_updates(section: AlgorithmSection, network: Network) -> Updates:
 
 def load_dataset(spec: ProtocolSpec, animal: int, device: torch.device) -> Dataset:
     """Return the stimuli of the animal's dataset on the device."""
-    dataset = SOURCES[spec.stimulus.source](spec.stimulus, animal, dtype_of(spec.network))
+    dataset = stimuli.load(spec.stimulus, animal, dtype_of(spec.network))
     if spec.network.dcgan is None and dataset.train.shape[1] != spec.network.layers[0]:
         raise NeuroAWSError(
             f"stimuli have {dataset.train.shape[1]} pixels, layer 0 {spec.network.layers[0]} units",

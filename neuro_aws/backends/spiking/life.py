@@ -20,8 +20,8 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.metrics.subject import Value
 from neuro_aws.protocol import ArmPlan, Protocol, StepSpec
 from neuro_aws.protocol.backends import backend_of
+from neuro_aws.protocol.measures import of_weights
 from neuro_aws.protocol.schedule import Stretch
-from neuro_aws.protocol.vocabulary import OF_WEIGHTS
 from neuro_aws.recording.parts import Full, drop_after
 from neuro_aws.recording.writer import Mark, Writer
 from neuro_aws.rng import SPIKING_BLOCK, stream_key
@@ -152,7 +152,7 @@ class SpikingLife(ABC):
         """Return the steps of a stretch at which weights are looked at, to record or to measure."""
         every = [self.spec.record.weights]
         if isinstance(self.plan, ArmPlan):
-            every += [m.every for m in self.protocol.spec.measure if m.measure in OF_WEIGHTS]
+            every += [m.every for m in self.protocol.spec.measure if of_weights(m.measure)]
         lengths = [n * len(whole.cycle) for n in every if n]
         steps = range(start + 1, stop + 1)
         return frozenset(s for s in steps if any((s - whole.start) % n == 0 for n in lengths))

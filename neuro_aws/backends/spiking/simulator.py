@@ -14,11 +14,13 @@ from neuro_aws.backends.spiking.inputs import Timeline
 from neuro_aws.backends.spiking.life import Arrays, SpikingLife
 from neuro_aws.backends.spiking.standalone import live_standalone
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.metrics.spikes import SEEN, SPIKE_MEASURES, SpikeSubject, Window
+from neuro_aws.metrics import function
+from neuro_aws.metrics.spikes import SEEN, SpikeSubject, Window
 from neuro_aws.metrics.subject import Value
 from neuro_aws.phase import NREM, REM, WAKE, Phase
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.columns import PHASE_CODES
+from neuro_aws.protocol.entry import CORTEX
 from neuro_aws.protocol.spiking_columns import traced_cells
 from neuro_aws.protocol.targets import followed, resolve
 from neuro_aws.rng import measure_stream, stream_key
@@ -137,7 +139,7 @@ class CortexLife(SpikingLife):
             lambda: self.cortex.weights("feedforward", 1, self._seen.get(step)),
             stream_key(self.place.animal, measure_stream(measure), step),
         )
-        return SPIKE_MEASURES[measure](subject)
+        return iter(function(measure, CORTEX)(subject))
 
     def weights(self, step: int) -> Arrays:
         """Return F and G, (post, pre)."""
