@@ -18,7 +18,6 @@ from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.metrics.statistics import estimate
 from neuro_aws.perturbations import Slots
 from neuro_aws.protocol.model import (
-    AlgorithmSection,
     DiscriminatorLearning,
     FeedbackLearning,
     FeedforwardLearning,
@@ -27,13 +26,14 @@ from neuro_aws.protocol.model import (
 )
 from neuro_aws.protocol.schedule import Schedule, StepSpec
 from neuro_aws.protocol.schema import Block, Period
-from neuro_aws.stimuli import Dataset
+from neuro_aws.protocol.theories import AdversarialWakeSleep, WakeSleep
+from neuro_aws.stimuli.dataset import Dataset
 
 UNITS, LATENTS, SAMPLES = 8, 2, 20_000
 RULES = {
-    "layer": AlgorithmSection(credit="layer"),
-    "backprop": AlgorithmSection(credit="backprop"),
-    "wake_sleep": AlgorithmSection(name="wake_sleep"),
+    "layer": AdversarialWakeSleep(credit="layer"),
+    "backprop": AdversarialWakeSleep(credit="backprop"),
+    "wake_sleep": WakeSleep(name="wake_sleep"),
 }
 
 

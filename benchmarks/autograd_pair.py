@@ -21,7 +21,7 @@ from neuro_aws.functional.discriminator import Weights
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import Tensors
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD
-from neuro_aws.protocol.model import AlgorithmSection
+from neuro_aws.protocol.theories import AdversarialWakeSleep
 
 
 def rms(v: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def norm_penalty(level: Tensor, inputs: list[Tensor]) -> Tensor:
 class AutogradPair:
     """One network learning by ``loss.backward()``, the usual way."""
 
-    def __init__(self, network: Network, section: AlgorithmSection) -> None:
+    def __init__(self, network: Network, section: AdversarialWakeSleep) -> None:
         self.f = Inference(network.parameters(FEEDFORWARD), network.noise.sigma)
         self.g = Generator(network.parameters(FEEDBACK), network.noise.sigma)
         self.d = Discriminator(network.acetylcholine.weights)

@@ -19,7 +19,8 @@ from neuro_aws.backends.rate.build import build_algorithm, build_network, build_
 from neuro_aws.functional.noise import RecordedNoise
 from neuro_aws.model.network import NO_GAINS
 from neuro_aws.phase import REM, WAKE, Phase
-from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
+from neuro_aws.protocol.model import NetworkSection
+from neuro_aws.protocol.theories import AdversarialWakeSleep
 
 Numbers = tuple[Tensor, list[Tensor], Tensor, list[Tensor]]
 
@@ -39,7 +40,7 @@ def numbers(sizes: tuple[int, ...], batch: int, seed: int, dtype: torch.dtype) -
 class LocalPair:
     """The product's own step."""
 
-    def __init__(self, network_section: NetworkSection, section: AlgorithmSection) -> None:
+    def __init__(self, network_section: NetworkSection, section: AdversarialWakeSleep) -> None:
         device = torch.device("cpu")
         self.network = build_network(network_section, section, 0, device)
         self.algorithm = build_algorithm(section, network_section)
@@ -66,7 +67,7 @@ Forms = tuple[LocalPair, AutogradPair, LeanPair]
 def forms(precision: str) -> tuple[Forms, tuple[int, ...], torch.dtype]:
     """Return all forms, started from the same weights."""
     network_section = NetworkSection(precision=precision)  # type: ignore[arg-type]
-    section = AlgorithmSection()
+    section = AdversarialWakeSleep()
     local = LocalPair(network_section, section)
     dtype = torch.float64 if precision == "float64" else torch.float32
     plain, lean = (kind(local.network, section) for kind in (AutogradPair, LeanPair))

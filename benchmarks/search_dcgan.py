@@ -32,7 +32,7 @@ from neuro_aws.perturbations import Slots
 from neuro_aws.plots.images import tiled, write_png
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.schedule import Schedule
-from neuro_aws.stimuli import Dataset
+from neuro_aws.stimuli.dataset import Dataset
 
 HERE = Path(__file__).parent
 PROBED = (60_000, 180_000)

@@ -13,7 +13,7 @@ from neuro_aws.protocol import Protocol
 ROOT = Path(__file__).parents[1]
 
 TINY = """
-schema_version: 1
+schema_version: 2
 name: tiny
 seeds: 1
 stimulus: {source: digits, batch: 16}
@@ -82,7 +82,9 @@ def animal() -> Callable[..., Animal]:
     def make(*overrides: str, seed: int = 0) -> Animal:
         settings = ("network.precision=float64", *overrides)
         conv = any(o.startswith("network.dcgan") for o in overrides)
-        protocol = Protocol.from_text(TINY_CONV if conv else TINY, "tiny.yaml", settings)
+        protocol = Protocol.from_text(
+            TINY_CONV if conv else TINY, "tiny.yaml", settings, allow_code=True
+        )
         return build_animal(protocol.spec, seed, torch.device("cpu"))
 
     return make

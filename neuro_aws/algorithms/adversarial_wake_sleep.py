@@ -5,13 +5,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from neuro_aws.algorithms.base import Declared, Reduction, feedback_delta, propagate
+from neuro_aws.algorithms.base import Declared, Reduction, density_of, feedback_delta, propagate
 from neuro_aws.algorithms.credit import CREDITS, ScalarCredit
 from neuro_aws.functional.noise import NoiseSource
-from neuro_aws.functional.plasticity import Density
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase
+from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol.model import NetworkSection
 
 
 class AdversarialWakeSleep:
@@ -29,19 +30,14 @@ class AdversarialWakeSleep:
     }
     gated: ClassVar[tuple[str, ...]] = (FEEDFORWARD,)
 
-    def __init__(
-        self,
-        credit: str = "layer",
-        density: Density = "gaussian",
-        kl: float = 1e-3,
-        running_baseline: bool = False,
-        reduction: Reduction = "sum",
-    ) -> None:
-        self.return_path = credit == "layer_random"
-        self.credit = ScalarCredit(running_baseline) if credit == "scalar" else CREDITS[credit]()
-        self.density: Density = density
-        self.kl = kl
-        self.reduction: Reduction = reduction
+    def __init__(self, section: sections.AdversarialWakeSleep, network: NetworkSection) -> None:
+        scalar = section.credit == "scalar"
+        running = section.baseline == "running"
+        self.return_path = section.credit == "layer_random"
+        self.credit = ScalarCredit(running) if scalar else CREDITS[section.credit]()
+        self.density = density_of(section, network)
+        self.kl = section.kl
+        self.reduction: Reduction = section.reduction
 
     def propagate(
         self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, gains: Gains

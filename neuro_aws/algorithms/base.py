@@ -11,6 +11,7 @@ from neuro_aws.functional.plasticity import Density, predictive_plasticity
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Deltas, NetworkState, Tensors
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, REM, WAKE, Phase
+from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
 
 Reduction = Literal["sum", "mean"]
 
@@ -25,7 +26,8 @@ GATED: tuple[str, ...] = (FEEDFORWARD,)
 class Algorithm(Protocol):
     """A theory of learning. A user's own class with these two methods may be named in a protocol.
 
-    It is built as ``Class(**options)`` with the protocol's ``algorithm.options``.
+    One of the registry is built as ``Class(section, network_section)``, a user's own as
+    ``Class(**options)`` with the protocol's ``algorithm.options``.
 
         changes        the kinds of projections (``neuro_aws.phase``) that change in each phase
         gated          the kinds whose Delta carries the gate of ACh (``Delta.gate``); all others
@@ -58,6 +60,11 @@ class Algorithm(Protocol):
         A ``Delta`` holds a tensor for every tensor of ``network.parameters(kind)``, by its name.
         """
         ...
+
+
+def density_of(section: AlgorithmSection, network: NetworkSection) -> Density:
+    """Return the likelihood of the prediction rules; units that fire 0 or 1 leave no choice."""
+    return "bernoulli" if network.units == "binary" else section.density
 
 
 def propagate(

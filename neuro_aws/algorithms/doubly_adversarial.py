@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from neuro_aws.algorithms.base import Declared, Reduction, feedback_delta, propagate
+from neuro_aws.algorithms.base import Declared, Reduction, density_of, feedback_delta, propagate
 from neuro_aws.functional.densities import kl_to_standard_normal
 from neuro_aws.functional.discriminator_plasticity import NORM_EPSILON
 from neuro_aws.functional.noise import NoiseSource
-from neuro_aws.functional.plasticity import Density, batch_of
+from neuro_aws.functional.plasticity import batch_of
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState, Tensors
@@ -26,6 +26,8 @@ from neuro_aws.phase import (
     WAKE,
     Phase,
 )
+from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol.model import NetworkSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +76,12 @@ class DoublyAdversarial:
     return_path = False
     uses_autograd = True
 
-    def __init__(
-        self,
-        gamma: float = 0.9,
-        density: Density = "gaussian",
-        kl: float = 1e-3,
-        reduction: Reduction = "sum",
-        each_draws: bool = False,
-    ) -> None:
-        self.gamma = gamma
-        self.density: Density = density
-        self.kl = kl
-        self.reduction: Reduction = reduction
-        self.each_draws = each_draws
+    def __init__(self, section: sections.DoublyAdversarial, network: NetworkSection) -> None:
+        self.gamma = section.gamma
+        self.density = density_of(section, network)
+        self.kl = section.kl
+        self.reduction: Reduction = section.reduction
+        self.each_draws = network.discriminator.draws == "each"
 
     def propagate(
         self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, gains: Gains

@@ -4,12 +4,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from neuro_aws.algorithms.base import Declared, Reduction, feedback_delta, propagate
+from neuro_aws.algorithms.base import Declared, Reduction, density_of, feedback_delta, propagate
 from neuro_aws.functional.noise import NoiseSource
-from neuro_aws.functional.plasticity import Density
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, NREM, REM, WAKE, Phase
+from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol.model import NetworkSection
 
 
 class Frozen:
@@ -19,9 +20,9 @@ class Frozen:
     gated: ClassVar[tuple[str, ...]] = ()
     return_path = False
 
-    def __init__(self, density: Density = "gaussian", reduction: Reduction = "sum") -> None:
-        self.density: Density = density
-        self.reduction: Reduction = reduction
+    def __init__(self, section: sections.Frozen, network: NetworkSection) -> None:
+        self.density = density_of(section, network)
+        self.reduction: Reduction = section.reduction
 
     def propagate(
         self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, gains: Gains

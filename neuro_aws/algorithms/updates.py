@@ -124,9 +124,12 @@ class Updates:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take up moments and unapplied sums where ``state_dict`` left them.
 
-        An optimiser that keeps a moment the saved one did not starts afresh.
+        An optimiser that keeps a moment the saved one did not starts afresh, and so does one that
+        was not saved: an arm may have another theory than its common run.
         """
         for kind, rule in self.plasticity.items():
+            if kind not in saved:
+                continue
             s = saved[kind]
             now = rule.moments
             fresh = (now.first is not None and s["first"] is None) or (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from neuro_aws.protocol.agenda import Moment
+from neuro_aws.protocol.measures import Measure
 from neuro_aws.protocol.registry import load
 from neuro_aws.recording.writer import Writer
 
@@ -62,9 +63,9 @@ class Simulator(Protocol):
         ...
 
     def measure(
-        self, name: str, at: Moment, settings: Mapping[str, Any] | None = None
+        self, what: Measure | str, at: Moment, settings: Mapping[str, Any] | None = None
     ) -> Iterator["Value"]:
-        """Yield the values of one measure; plasticity is off, and nothing of the run is consumed.
+        """Yield the values of a measure; plasticity is off, and nothing of the run is consumed.
 
         ``at``: the present moment, or an end of a cycle passed in the last ``advance``.
         """

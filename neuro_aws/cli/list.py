@@ -1,10 +1,11 @@
 """neuro-aws list."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from neuro_aws.protocol import vocabulary
+from neuro_aws.protocol import registry
 
 WHAT = ("protocols", "algorithms", "credits", "stimuli", "perturbations", "measures")
 
@@ -15,26 +16,51 @@ WHAT = ("protocols", "algorithms", "credits", "stimuli", "perturbations", "measu
 def command(what: str | None, folder: str) -> None:
     """List WHAT there is to choose from; everything if nothing is said.
 
+    Under a measure stand its values, with unit and range.
+
     \b
     neuro-aws list
     neuro-aws list measures
     """
-    tables = {
-        "algorithms": vocabulary.ALGORITHMS,
-        "credits": vocabulary.CREDITS,
-        "stimuli": vocabulary.STIMULI,
-        "perturbations": vocabulary.PERTURBATIONS,
-        "measures": vocabulary.MEASURES,
-    }
     for name in [what] if what else WHAT:
         click.echo(name)
-        rows = _protocols(folder) if name == "protocols" else tables[name]
-        width = max((len(key) for key in rows), default=0)
-        for key, text in rows.items():
-            click.echo(f"  {key:<{width}}  {text}")
+        for line in _protocols(folder) if name == "protocols" else _entries(name):
+            click.echo(f"  {line}")
 
 
-def _protocols(folder: str) -> dict[str, str]:
+def _entries(what: str) -> Iterator[str]:
+    if what == "credits":
+        yield from _aligned(registry.CREDITS)
+        return
+    tables: dict[str, dict[str, registry.Entry]] = {
+        "algorithms": {**registry.THEORIES},
+        "stimuli": {**registry.STIMULI},
+        "perturbations": {**registry.PERTURBATIONS},
+        "measures": {**registry.MEASURES},
+    }
+    for line, entry in zip(
+        _aligned({name: entry.help for name, entry in tables[what].items()}),
+        tables[what].values(),
+        strict=True,
+    ):
+        yield line
+        if isinstance(entry, registry.MeasureEntry):
+            yield from (f"    {line}" for line in _aligned(_values(entry)))
+
+
+def _values(entry: registry.MeasureEntry) -> dict[str, str]:
+    return {
+        v.name: f"[{', '.join(filter(None, [v.unit, v.range]))}] {v.help}" for v in entry.values
+    }
+
+
+def _aligned(rows: dict[str, str]) -> Iterator[str]:
+    width = max((len(key) for key in rows), default=0)
+    for key, text in rows.items():
+        yield f"{key:<{width}}  {text}"
+
+
+def _protocols(folder: str) -> Iterator[str]:
     from neuro_aws.errors import NeuroAWSError
     from neuro_aws.protocol import Protocol
 
@@ -45,4 +71,4 @@ def _protocols(folder: str) -> dict[str, str]:
         except NeuroAWSError:
             text = "(not valid; neuro-aws validate says why)"
         rows[str(path)] = text if len(text) < 100 else text[:97] + "..."
-    return rows or {f"none in {folder}/": "--folder names another folder"}
+    return _aligned(rows or {f"none in {folder}/": "--folder names another folder"})

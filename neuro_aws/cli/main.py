@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": "compare two runs",
     "inspect": "show what a run holds",
     "new": "write a commented protocol to start from",
+    "upgrade": "rewrite a protocol of an older version",
     "list": "list protocols, algorithms, stimuli, perturbations, measures",
 }
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from neuro_aws.experiment.results import Verdict
 from neuro_aws.metrics.statistics import VALUE_KEYS, Estimate, caption, value_info
-from neuro_aws.protocol.vocabulary import VALUES
+from neuro_aws.protocol.measures import VALUES
 
 WIDTH = 100
 LABEL = 34
@@ -92,8 +92,12 @@ def results(
 
 def _place(every: list[Key], key: Key) -> tuple[int, int]:
     """Return where a value stands: measures in the order of measuring, each in one piece."""
-    measures = [VALUES.get(k[0], k[0]) for k in every]
-    return measures.index(VALUES.get(key[0], key[0])), every.index(key)
+    measures = [_measure_of(k[0]) for k in every]
+    return measures.index(_measure_of(key[0])), every.index(key)
+
+
+def _measure_of(value: str) -> str:
+    return VALUES[value].name if value in VALUES else value
 
 
 def _key(row: object) -> Key:

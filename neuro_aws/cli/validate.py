@@ -1,8 +1,16 @@
 """neuro-aws validate. Must not import torch: a schedule is checked in the blink of an eye."""
 
+import importlib.util
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from neuro_aws.errors import NeuroAWSError
+
+if TYPE_CHECKING:
+    from neuro_aws.protocol import Protocol
 
 
 @click.command("validate")
@@ -14,6 +22,8 @@ import click
 )
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
 @click.option("--short", is_flag=True, help="Its short form, as `run --short` takes it.")
+@click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
+@click.option("--allow-code", is_flag=True, help="Import code of your own that it names.")
 @click.option("--json-schema", is_flag=True, help="Print the JSON Schema of protocols and stop.")
 def command(
     protocol: str,
@@ -22,14 +32,19 @@ def command(
     jobs: int | None,
     sets: tuple[str, ...],
     short: bool,
+    data: str | None,
+    allow_code: bool,
     json_schema: bool,
 ) -> None:
     """Check PROTOCOL and print the resolved schedule, the targets, run time and file size.
 
-    Targets are the very cells that `run` will use; layers, cells and cycles count from 0.
+    Targets are the very cells that `run` will use; layers, cells and cycles count from 0. Valid
+    means that it starts: data that is not there, modules that are missing and code of your own
+    that does not fit are found here.
 
     \b
     neuro-aws validate protocols/critical_period.yaml
+    neuro-aws validate my_experiment.yaml --allow-code
     neuro-aws validate protocols/quickstart.yaml --seed 7 --set seeds=1
     """
     from neuro_aws.protocol import Protocol
@@ -40,7 +55,7 @@ def command(
     if json_schema:
         click.echo(text())
         return
-    loaded = Protocol.load(protocol, sets, short=short)
+    loaded = Protocol.load(protocol, sets, short=short, allow_code=allow_code)
     animals = loaded.animals(seed, seeds)
     for line in describe(loaded, animals):
         click.echo(line)
@@ -48,4 +63,25 @@ def command(
     workers = jobs or min(os.cpu_count() or 1, lives)
     expected = estimate(loaded, len(animals), None, workers)
     click.echo(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
+    _refuse_what_would_not_start(loaded, data)
     click.echo(f"{protocol}: valid")
+
+
+def _refuse_what_would_not_start(loaded: "Protocol", data: str | None) -> None:
+    """Refuse a protocol that `run` could not begin with here."""
+    from neuro_aws.protocol.backends import backend_of
+    from neuro_aws.stimuli.paths import DATA_VARIABLE, refuse_missing
+
+    loaded.refuse_unloaded()
+    if data is not None:
+        os.environ[DATA_VARIABLE] = str(Path(data).expanduser().resolve())
+    for plan in loaded.tree.arms.values():
+        stimulus, backend = plan.initial.stimulus, backend_of(plan.initial)
+        refuse_missing(stimulus.source, getattr(stimulus, "folder", None))
+        for module in backend.requires:
+            if importlib.util.find_spec(module) is None:
+                raise NeuroAWSError(
+                    f"{backend.name} needs {module}, which is not installed",
+                    where=loaded.source,
+                    next_step="pip install 'neuro-aws[spiking]'",
+                )

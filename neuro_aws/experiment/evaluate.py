@@ -16,7 +16,7 @@ from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.check import measure_faults
 from neuro_aws.protocol.columns import picture_shape
 from neuro_aws.protocol.data import required_root, using_data
-from neuro_aws.protocol.vocabulary import AGAINST_ONSET, MEASURES
+from neuro_aws.protocol.measures import MEASURES, against_onset
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
 from neuro_aws.recording.reader import Run
@@ -89,7 +89,7 @@ def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]
     kept = {m.measure for m in spec.measure}
     if measures is None:
         fitting = [m for m in MEASURES if not list(measure_faults(spec, m))]
-        return [m for m in fitting if m in kept or m not in AGAINST_ONSET]
+        return [m for m in fitting if m in kept or not against_onset(m)]
     for name in measures:
         if name not in MEASURES:
             raise NeuroAWSError(
@@ -99,7 +99,7 @@ def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]
             if name == "frechet_distance" and options.extractor is not None:
                 continue
             raise NeuroAWSError(fault, where="--measure")
-        if name in AGAINST_ONSET and name not in kept:
+        if against_onset(name) and name not in kept:
             raise NeuroAWSError(
                 f"{name} compares with the onset of the arm, and this run kept nothing of it",
                 where="--measure",

@@ -57,8 +57,7 @@ class Session:
         if not isinstance(protocol, Protocol):
             protocol = Protocol.load(protocol, overrides)
         elif overrides:
-            both = (*protocol.overrides, *overrides)
-            protocol = Protocol.from_text(protocol.text, protocol.source, both)
+            protocol = protocol.changed(overrides)
         arms = protocol.tree.arms
         arm = next(iter(arms)) if arm is None else arm
         if arm not in arms:

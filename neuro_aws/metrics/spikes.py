@@ -210,15 +210,3 @@ def correlation(a: Array, b: Array) -> float:
     if len(a) < 3 or a.std() == 0 or b.std() == 0:
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
-
-
-SPIKE_MEASURES: dict[str, Callable[[SpikeSubject], Iterator[Value]]] = {
-    "spike_rates": spike_rates,
-    "spike_prediction": spike_prediction,
-    "spike_dreams": spike_dreams,
-    "spike_ach": spike_ach,
-    "spike_probe": spike_probe,
-    "spike_targets": spike_targets,
-    "ocular_dominance": spike_ocular_dominance,
-}
-"""Every measure of spikes by the name a protocol gives it."""

@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from neuro_aws.protocol.registry import value as value_info
+
 CONFIDENCE = 0.95
 STUDENT, WILSON, FISHER = "Student's t", "Wilson", "Fisher's z"
 LARGEST_R = 0.9999
@@ -17,91 +19,6 @@ LARGEST_R = 0.9999
 
 DUST = 1e-12
 """A difference smaller than this is one of rounding."""
-
-
-class ValueInfo(NamedTuple):
-    """What is known of a value: its unit, the range it cannot leave, whether tables show it."""
-
-    unit: str = ""
-    low: float = -math.inf
-    high: float = math.inf
-    main: bool = False
-
-
-def _share(unit: str, main: bool = False) -> ValueInfo:
-    return ValueInfo(unit, 0.0, 1.0, main)
-
-
-def _positive(unit: str, main: bool = False) -> ValueInfo:
-    return ValueInfo(unit, 0.0, math.inf, main)
-
-
-_R = ValueInfo("correlation", -1.0, 1.0, main=True)
-_VALUES: dict[str, ValueInfo] = {
-    "target_activity": _positive("rate"),
-    "target_activity_relative": _positive("onset = 1", main=True),
-    "spared_activity_relative": _positive("onset = 1", main=True),
-    "target_spared_ratio": _positive("ratio"),
-    "target_potential": ValueInfo("drive"),
-    "target_never_active": _share("share of cells", main=True),
-    "spared_never_active": _share("share of cells"),
-    "target_dendrite": _positive("rate"),
-    "target_feedforward": _positive("onset = 1"),
-    "wake_to_plain_dreams": _positive("distance"),
-    "wake_to_perturbed_dreams": _positive("distance"),
-    "move_to_perturbed": ValueInfo("distance", main=True),
-    "ach_gap": ValueInfo("D", main=True),
-    "ach_gap_perturbed": ValueInfo("D"),
-    "fresh_classifier": _share("accuracy", main=True),
-    "linear_probe": _share("accuracy", main=True),
-    "linear_probe_noisy": _share("accuracy", main=True),
-    "reconstruction": _positive("share of variance", main=True),
-    "sliced_distance": _positive("stimulus units", main=True),
-    "sliced_distance_real": _positive("stimulus units"),
-    "diversity": _positive("data = 1", main=True),
-    "frechet_classifier": _positive("feature units squared", main=True),
-    "frechet_classifier_real": _positive("feature units squared"),
-    "frechet_samples": _positive("images"),
-    "frechet_reference": _positive("images"),
-    "extractor_accuracy": _share("accuracy"),
-    "neighbour_distance": _positive("distance over pixels"),
-    "neighbour_distance_real": _positive("distance over pixels"),
-    "log_likelihood": ValueInfo("nats per unit", main=True),
-    "svm_10fold": _share("accuracy", main=True),
-    "svm_10fold_spread": _positive("accuracy"),
-    "ocular_dominance": ValueInfo("index", -1.0, 1.0, main=True),
-    "ocular_dominance_response": ValueInfo("index", -1.0, 1.0),
-    "preferring_share": _share("share of cells", main=True),
-    "class_response": _positive("mean response = 1"),
-    "class_distance": _positive("distance"),
-    "wake_rate": _positive("Hz"),
-    "rem_rate": _positive("Hz"),
-    "prediction_error": _positive("spikes squared"),
-    "prediction_error_relative": _positive("first = 1", main=True),
-    "count_variance": _positive("spikes squared"),
-    "dream_rate_correlation": _R,
-    "dream_rate_distance": _positive("Hz"),
-    "dream_rate_distance_relative": _positive("first = 1"),
-    "dream_covariance_correlation": _R,
-    "dream_covariance_size": _positive("wake = 1"),
-    "ach_auc": _share("area under ROC", main=True),
-    "ach_wake": ValueInfo("logit"),
-    "ach_rem": ValueInfo("logit"),
-    "wake_rem_probe": _share("accuracy"),
-    "spike_probe": _share("accuracy", main=True),
-    "target_rate": _positive("Hz"),
-    "target_rate_relative": _positive("onset = 1", main=True),
-    "spared_rate_relative": _positive("onset = 1", main=True),
-    "match": _R,
-    "match_teacher_off": _R,
-    "match_error": _positive("(15 mV)^2"),
-    "match_error_relative": _positive("first = 1", main=True),
-}
-
-
-def value_info(name: str) -> ValueInfo:
-    """Return what is known of a value; nothing is known of a measure of somebody's own."""
-    return _VALUES.get(name, ValueInfo())
 
 
 def kind_of(name: str) -> str:

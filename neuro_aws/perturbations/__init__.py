@@ -2,40 +2,49 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
 from neuro_aws.model.state import AcetylcholineSignal
-from neuro_aws.perturbations import activity, eyes, neuromodulator
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, WAKE, Phase
-from neuro_aws.protocol.perturb import Perturbation
+from neuro_aws.perturbations.activity import composed
+from neuro_aws.perturbations.setting import PerturbsNeuromodulator, PerturbsStimulus, Setting
+from neuro_aws.phase import WAKE, Phase
+from neuro_aws.protocol.entry import RATE
+from neuro_aws.protocol.perturb import PERTURBATIONS, Perturbation
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.stimuli.dataset import Dataset
 
 
 @dataclass(frozen=True)
 class Slots:
-    """What is done in one phase: each slot is a value or a chain of functions."""
+    """What is done in one phase: factors on rates and on changes, and chains of objects."""
 
     gains: dict[int, Tensor] = field(default_factory=dict)
     scales: dict[str, float] = field(default_factory=dict)
-    stimulus_acts: tuple[eyes.Act, ...] = ()
-    ach_acts: tuple[neuromodulator.Act, ...] = ()
+    on_stimulus: tuple[PerturbsStimulus, ...] = ()
+    on_ach: tuple[PerturbsNeuromodulator, ...] = ()
 
-    def stimulus(self, stimulus: Tensor, draws: Draws) -> Tensor:
+    def stimulus(self, stimulus: Tensor, draws: Draws, labels: Tensor | None = None) -> Tensor:
         """Return the stimulus as the animal gets it."""
-        for act in self.stimulus_acts:
-            stimulus = act(stimulus, draws)
+        for one in self.on_stimulus:
+            stimulus = one.stimulus(stimulus, labels, draws)
         return stimulus
 
     def neuromodulator(
         self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
     ) -> AcetylcholineSignal:
         """Return the ACh signal as it reaches the synapses."""
-        for act in self.ach_acts:
-            signal = act(signal, labels, draws)
+        for one in self.on_ach:
+            signal = one.neuromodulator(signal, labels, draws)
         return signal
+
+
+def made(perturbation: Perturbation, setting: Setting) -> Any:
+    """Return the object that carries out a perturbation; None where the schedule does."""
+    entry = PERTURBATIONS[perturbation.action]
+    return entry.load()(perturbation.rule, setting) if entry.code[RATE] else None
 
 
 def slots(
@@ -47,24 +56,22 @@ def slots(
     animal: int,
 ) -> Slots:
     """Return the slots for the perturbations in force; ``usual`` are the period's own scales."""
+    acting = [made(p, Setting(spec, animal, dataset)) for p in perturbations]
     scales = dict(usual)
-    for p in perturbations:
-        if p.plasticity is not None:
-            scales[FEEDFORWARD] *= p.plasticity.feedforward
-            scales[FEEDBACK] *= p.plasticity.feedback
-            scales[LATERAL] *= p.plasticity.lateral
-            scales[DISCRIMINATOR] *= p.plasticity.discriminator
-        if p.clamp is not None and p.clamp.discriminator == "held":
-            scales[DISCRIMINATOR] = 0.0
-    ach_acts = tuple(a for p in perturbations if (a := neuromodulator.act_of(p)) is not None)
-    stimulus_acts = tuple(e for p in perturbations if (e := eyes.act_of(p, dataset)) is not None)
+    for one in _with(acting, "plasticity"):
+        for kind, factor in one.plasticity().items():
+            scales[kind] *= factor
     dtype, device = dataset.train.dtype, dataset.train.device
     return Slots(
-        activity.gains(perturbations, spec, animal, dtype, device),
+        composed(_with(acting, "activity"), spec, dtype, device),
         scales,
-        stimulus_acts if phase is WAKE else (),
-        ach_acts,
+        tuple(_with(acting, "stimulus")) if phase is WAKE else (),
+        tuple(_with(acting, "neuromodulator")),
     )
 
 
-__all__ = ["Slots", "slots"]
+def _with(acting: Sequence[Any], slot: str) -> list[Any]:
+    return [one for one in acting if callable(getattr(one, slot, None))]
+
+
+__all__ = ["Slots", "made", "slots"]

@@ -1,15 +1,11 @@
 """The stimulus slot: monocular deprivation, in its kinds."""
 
-from collections.abc import Callable
-
 from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
-from neuro_aws.protocol.perturb import Perturbation
+from neuro_aws.perturbations.setting import Setting
+from neuro_aws.protocol.perturb import AttenuateEye, InactivateEye, LidSuture
 from neuro_aws.stimuli.dataset import Dataset
-
-Act = Callable[[Tensor, Draws], Tensor]
-"""(stimuli of the batch, random numbers of this step) -> stimuli."""
 
 
 def eye_columns(dataset: Dataset, eye: str) -> slice:
@@ -18,35 +14,42 @@ def eye_columns(dataset: Dataset, eye: str) -> slice:
     return slice(0, pixels) if eye == "left" else slice(pixels, 2 * pixels)
 
 
-def act_of(perturbation: Perturbation, dataset: Dataset) -> Act | None:
-    """Return what a perturbation does in this slot, or None.
+class _OneEye:
+    """x_eye = factor * x_eye."""
 
-    lid suture      x_eye = strength * spread * xi        noise of its own, decorrelated
-    inactivation    x_eye = 0
-    attenuation     x_eye = to * x_eye
-    """
-    if perturbation.lid_suture is not None:
-        columns = eye_columns(dataset, perturbation.lid_suture.eye)
-        spread = float(dataset.train[:, columns].std()) * perturbation.lid_suture.strength
+    def __init__(self, eye: str, factor: float, setting: Setting) -> None:
+        self.columns, self.factor = eye_columns(setting.dataset, eye), factor
 
-        def suture(stimulus: Tensor, draws: Draws) -> Tensor:
-            changed = stimulus.clone()
-            changed[:, columns] = spread * draws.normal(changed[:, columns].shape)
-            return changed
-
-        return suture
-    if perturbation.inactivate_eye is not None:
-        return _scaled(eye_columns(dataset, perturbation.inactivate_eye.eye), 0.0)
-    if perturbation.attenuate_eye is not None:
-        rule = perturbation.attenuate_eye
-        return _scaled(eye_columns(dataset, rule.eye), rule.to)
-    return None
-
-
-def _scaled(columns: slice, factor: float) -> Act:
-    def scale(stimulus: Tensor, draws: Draws) -> Tensor:
-        changed = stimulus.clone()
-        changed[:, columns] *= factor
+    def stimulus(self, x: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
+        """Return the stimuli with one eye scaled."""
+        changed = x.clone()
+        changed[:, self.columns] *= self.factor
         return changed
 
-    return scale
+
+class Inactivation(_OneEye):
+    """x_eye = 0."""
+
+    def __init__(self, rule: InactivateEye, setting: Setting) -> None:
+        super().__init__(rule.eye, 0.0, setting)
+
+
+class Attenuation(_OneEye):
+    """x_eye = to * x_eye."""
+
+    def __init__(self, rule: AttenuateEye, setting: Setting) -> None:
+        super().__init__(rule.eye, rule.to, setting)
+
+
+class Suture:
+    """x_eye = strength * spread * xi: noise of its own, decorrelated from the scene."""
+
+    def __init__(self, rule: LidSuture, setting: Setting) -> None:
+        self.columns = eye_columns(setting.dataset, rule.eye)
+        self.spread = float(setting.dataset.train[:, self.columns].std()) * rule.strength
+
+    def stimulus(self, x: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
+        """Return the stimuli with noise in the place of one eye."""
+        changed = x.clone()
+        changed[:, self.columns] = self.spread * draws.normal(changed[:, self.columns].shape)
+        return changed

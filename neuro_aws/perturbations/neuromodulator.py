@@ -1,6 +1,6 @@
 """The neuromodulator slot: what an experimenter does to ACh between its release and its targets."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -8,54 +8,74 @@ from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
 from neuro_aws.model.state import AcetylcholineSignal
-from neuro_aws.protocol.perturb import Clamp, Pair, Perturbation, Yoke
+from neuro_aws.perturbations.setting import Setting
+from neuro_aws.phase import DISCRIMINATOR
+from neuro_aws.protocol.perturb import Block, Clamp, Pair, Yoke
 
-Act = Callable[[AcetylcholineSignal, Tensor | None, Draws], AcetylcholineSignal]
-"""(signal, labels of the batch, random numbers of this step) -> signal."""
 
+class ClampAch:
+    """Hold release constant, so that its gradient is 0: teaching 0, gate and D's reading intact.
 
-def clamp(rule: Clamp) -> Act:
-    """Hold release constant, so that its gradient is 0: teaching 0, gate and D's reading intact."""
+    D goes on learning, or (``discriminator: held``) its changes are multiplied by 0.
+    """
 
-    def act(
-        signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
+    def __init__(self, rule: Clamp, setting: Setting) -> None:
+        self.rule = rule
+
+    def neuromodulator(
+        self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
     ) -> AcetylcholineSignal:
-        constant = torch.full_like(signal.level, rule.level)
+        """Return a signal that teaches nothing."""
+        constant = torch.full_like(signal.level, self.rule.level)
         silent = [torch.zeros_like(teach) for teach in signal.teaching]
         return replace(signal, level=constant, release=constant, teaching=silent, constant=True)
 
-    return act
+    def plasticity(self) -> Mapping[str, float]:
+        """Return the factor on D's changes."""
+        return {DISCRIMINATOR: 0.0} if self.rule.discriminator == "held" else {}
 
 
-def block() -> Act:
+class BlockAch:
     """Gate 0: released ACh is without effect; D and its teaching signal are intact."""
 
-    def act(
-        signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
+    def __init__(self, rule: Block, setting: Setting) -> None:
+        pass
+
+    def neuromodulator(
+        self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
     ) -> AcetylcholineSignal:
+        """Return the signal behind a closed gate."""
         return replace(signal, gate=0.0)
 
-    return act
 
-
-def pair(rule: Pair) -> Act:
+class PairWithAch:
     """Multiply the gate by the gain for the stimuli of the chosen labels."""
 
-    def act(
-        signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
+    def __init__(self, rule: Pair, setting: Setting) -> None:
+        self.rule = rule
+
+    def neuromodulator(
+        self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
     ) -> AcetylcholineSignal:
+        """Return the signal with a gate for each sample."""
         if labels is None or (isinstance(signal.gate, float) and signal.gate == 0.0):
             return signal
-        chosen = torch.isin(labels, torch.tensor(rule.labels, device=labels.device))
-        gain = 1 + (rule.gain - 1) * chosen.to(signal.level.dtype)
+        chosen = torch.isin(labels, torch.tensor(self.rule.labels, device=labels.device))
+        gain = 1 + (self.rule.gain - 1) * chosen.to(signal.level.dtype)
         return replace(signal, gate=signal.gate * gain)
 
-    return act
 
-
-def yoke(rule: Yoke) -> Act:
+class YokeTeaching:
     """Teaching by a signal of the same size that is another sample's, or random."""
-    return _shuffled if rule.teaching == "shuffled" else _random
+
+    def __init__(self, rule: Yoke, setting: Setting) -> None:
+        self.form = _shuffled if rule.teaching == "shuffled" else _random
+
+    def neuromodulator(
+        self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
+    ) -> AcetylcholineSignal:
+        """Return a signal that knows nothing of this sample."""
+        return self.form(signal, labels, draws)
 
 
 def _shuffled(
@@ -90,16 +110,3 @@ def _random(
     offset = (signal.release - signal.level).mean(-1, keepdim=True)
     level = mean + deviation
     return replace(signal, level=level, release=level + offset, teaching=teaching)
-
-
-def act_of(perturbation: Perturbation) -> Act | None:
-    """Return what a perturbation does in this slot, or None."""
-    if perturbation.clamp is not None:
-        return clamp(perturbation.clamp)
-    if perturbation.block is not None:
-        return block()
-    if perturbation.pair is not None:
-        return pair(perturbation.pair)
-    if perturbation.yoke is not None:
-        return yoke(perturbation.yoke)
-    return None

@@ -130,10 +130,10 @@ def draw(run: Run, animal: int, arm: str, traces: list[str]) -> Figure:
                 axes.set_ylabel(TRACES[trace].replace(" (", "\n("))
         axes.set_xlabel("step (one batch in one phase)")
     _scatters(drawn, outer[1], frame)
-    credit = run.protocol.tree.arms[arm].spec.algorithm.credit
-    rule = run.protocol.tree.arms[arm].spec.algorithm.name
+    algorithm = run.protocol.tree.arms[arm].spec.algorithm
+    rule, credit = algorithm.name, getattr(algorithm, "credit", None)
     title = f"{run.protocol.spec.name}: {readable(arm)}, animal {animal}, {readable(rule)}"
-    if rule == "adversarial_wake_sleep":
+    if credit is not None:
         title += f", credit {credit}"
     drawn.suptitle(title + ("; shaded: perturbed" if len(perturbations) else ""))
     return drawn

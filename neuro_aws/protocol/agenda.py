@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from neuro_aws.protocol.branches import ArmPlan, TrunkPlan
+from neuro_aws.protocol.measures import Measure, against_onset
 from neuro_aws.protocol.schedule import Stretch
-from neuro_aws.protocol.schema import Measure
-from neuro_aws.protocol.vocabulary import AGAINST_ONSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,9 @@ class Agenda:
     def onset(self) -> Due:
         """Return what is due before the first step: all at step 0, else what the onset serves."""
         step = self.plan.first
-        chosen = [m for m in self.measures if step == 0 or m.measure in AGAINST_ONSET]
+        chosen = [m for m in self.measures if step == 0 or against_onset(m.measure)]
         if not self.in_arm:
-            chosen = [m for m in chosen if m.measure not in AGAINST_ONSET]
+            chosen = [m for m in chosen if not against_onset(m.measure)]
         period = self.plan.schedule.stretches[self.plan.schedule(step).period].name
         return Due(Moment(step, period, 0, onset=True), tuple(chosen), weights=True, images=True)
 
@@ -91,7 +90,7 @@ class Agenda:
         measures = [
             m
             for m in self.measures
-            if (self.in_arm or m.measure not in AGAINST_ONSET)
+            if (self.in_arm or not against_onset(m.measure))
             and (ends or (self.in_arm and due(m.every)))
         ]
         return Due(

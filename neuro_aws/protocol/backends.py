@@ -33,6 +33,8 @@ class Backend:
     simulator: str
     figure: str
     seconds: bool = False
+    requires: tuple[str, ...] = ()
+    """Modules that have to be installed for it."""
 
 
 def _single_neuron(spec: ProtocolSpec) -> bool:
@@ -58,6 +60,7 @@ BACKENDS: tuple[Backend, ...] = (
         "neuro_aws.backends.spiking.simulator:CortexSimulator",
         "neuro_aws.plots.spikes:branch_figure",
         seconds=True,
+        requires=("brian2",),
     ),
     Backend(
         "single_neuron",
@@ -68,6 +71,7 @@ BACKENDS: tuple[Backend, ...] = (
         "neuro_aws.backends.spiking.single_neuron:NeuronSimulator",
         "neuro_aws.plots.spikes:neuron_figure",
         seconds=True,
+        requires=("brian2",),
     ),
 )
 """Every simulator, the first that applies to a protocol is the one that runs it."""

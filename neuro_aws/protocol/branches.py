@@ -1,4 +1,4 @@
-"""The tree of an experiment: lives that arms share, and the arms themselves."""
+"""The tree of an experiment: runs that arms share, and the arms themselves."""
 
 import json
 from dataclasses import dataclass, field
@@ -8,7 +8,11 @@ from neuro_aws.protocol.perturb import DepriveSleep, Perturbation
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import ProtocolSpec
 
-TRUNK = "common_life"
+TRUNK = "common"
+"""The run that arms share before they part; a second one is common_1, and so on."""
+
+OLDER_TRUNK = "common_life"
+"""What it is called in recordings of schema version 1."""
 
 
 class Plan:
@@ -38,13 +42,13 @@ class Plan:
 class ArmPlan(Plan):
     """One arm, resolved.
 
-    ``birth`` holds the settings up to the branch, ``spec`` those after it; ``trunk`` names the
-    life it grows from; ``branch`` is the first step of its own.
+    ``initial`` holds the settings up to the branch, ``spec`` those after it; ``trunk`` names the
+    common run it grows from; ``branch`` is the first step of its own.
     """
 
     name: str
     trunk: str
-    birth: ProtocolSpec
+    initial: ProtocolSpec
     spec: ProtocolSpec
     schedule: Schedule
     branch: int
@@ -64,7 +68,7 @@ class ArmPlan(Plan):
 
 @dataclass(frozen=True)
 class TrunkPlan(Plan):
-    """The common life of some arms: steps 0 to ``stop``, unperturbed."""
+    """The common run of some arms: steps 0 to ``stop``, unperturbed."""
 
     name: str
     spec: ProtocolSpec
@@ -76,13 +80,13 @@ class TrunkPlan(Plan):
 
 @dataclass(frozen=True)
 class Tree:
-    """All lives of one animal."""
+    """Common runs and arms of one animal."""
 
     trunks: dict[str, TrunkPlan] = field(default_factory=dict)
     arms: dict[str, ArmPlan] = field(default_factory=dict)
 
     def plan(self, segment: str) -> ArmPlan | TrunkPlan:
-        """Return the plan of an arm or of a common life."""
+        """Return the plan of an arm or of a common run."""
         return self.arms[segment] if segment in self.arms else self.trunks[segment]
 
     @property
@@ -120,23 +124,26 @@ def deprivations(perturb: tuple[Perturbation, ...]) -> dict[str, DepriveSleep]:
 
 
 def grow(
-    spec: ProtocolSpec, births: dict[str, ProtocolSpec], variants: dict[str, ProtocolSpec]
+    spec: ProtocolSpec,
+    initials: dict[str, ProtocolSpec],
+    variants: dict[str, ProtocolSpec],
+    trunk_name: str = TRUNK,
 ) -> Tree:
-    """Return the tree; ``births`` and ``variants`` are each arm's settings before and after."""
+    """Return the tree; ``initials`` and ``variants`` are each arm's settings before and after."""
     tree = Tree()
     keys: dict[str, str] = {}
     default_reference = "control" if "control" in spec.arms else next(iter(spec.arms))
     first = branch_index(spec)
     for name, arm in spec.arms.items():
-        key = json.dumps(arm.birth, sort_keys=True)
-        trunk = keys.setdefault(key, TRUNK if not keys else f"{TRUNK}_{len(keys)}")
-        birth = births[name]
-        common = Schedule(birth.schedule)
+        key = json.dumps(arm.initial, sort_keys=True)
+        trunk = keys.setdefault(key, trunk_name if not keys else f"{trunk_name}_{len(keys)}")
+        initial = initials[name]
+        common = Schedule(initial.schedule)
         stop = common.stretches[first].start
-        tree.trunks.setdefault(trunk, TrunkPlan(trunk, birth, common, stop))
+        tree.trunks.setdefault(trunk, TrunkPlan(trunk, initial, common, stop))
         schedule = Schedule(variants[name].schedule, deprivations(arm.perturb))
         reference = arm.reference or default_reference
         tree.arms[name] = ArmPlan(
-            name, trunk, birth, variants[name], schedule, stop, arm.perturb, reference
+            name, trunk, initial, variants[name], schedule, stop, arm.perturb, reference
         )
     return tree

@@ -1,28 +1,23 @@
 """What a schema cannot see: whether the parts fit together. Refuses, never repairs."""
 
 import math
+import re
 from collections.abc import Collection, Iterator
 
-from neuro_aws.phase import Phase
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.branches import TRUNK, branch_index, deprivations, in_force
-from neuro_aws.protocol.check_spiking import measure_fault
 from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.entry import NEURON, RATE
 from neuro_aws.protocol.faults import nearest
-from neuro_aws.protocol.perturb import Cells, Perturbation
+from neuro_aws.protocol.measures import MEASURES, VALUES, OwnMeasure
+from neuro_aws.protocol.perturb import NO_LATERAL, PERTURBATIONS, Cells, OfEye, Perturbation
 from neuro_aws.protocol.schedule import Schedule, length
 from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
 from neuro_aws.protocol.short import changes
+from neuro_aws.protocol.stimulus import Patches
 from neuro_aws.protocol.targets import named
-from neuro_aws.protocol.vocabulary import VALUES
 
 Found = Iterator[tuple[KeyPath, str]]
-
-NEEDS_LABELS = ("linear_probe", "spike_probe", "class_representation", "svm_10fold")
-NO_LATERAL = "this network has no lateral weights (network.lateral)"
-EYES = ("lid_suture", "inactivate_eye", "attenuate_eye")
-WAKING = (*EYES, "pair", "clamp", "block", "yoke")
-"""What acts on the stimulus, or on what feedforward synapses are taught: in wake, that is."""
 
 
 def check(spec: ProtocolSpec, overridden: Collection[KeyPath] = ()) -> Found:
@@ -71,22 +66,11 @@ def _network(spec: ProtocolSpec) -> Found:
         found = spec.network.layers[0]
         message = f"layer 0 has {found} units, but {source} as set up here has {pixels} pixels"
         yield ("network", "layers"), message
-    binary = spec.network.units == "binary"
-    differentiates = spec.algorithm.credit in ("layer", "layer_random", "backprop")
-    if binary and spec.algorithm.name == "doubly_adversarial":
-        yield ("network", "units"), "doubly_adversarial differentiates its units; use rate units"
-    if binary and spec.algorithm.name == "adversarial_wake_sleep" and differentiates:
-        message = "differentiates units that fire 0 or 1; use credit: scalar (REINFORCE) or none"
-        yield ("algorithm", "credit"), message
-    if spec.algorithm.credit == "scalar" and spec.network.noise.scale == 0 and not binary:
-        message = "credit: scalar reads the units' own noise; give noise.scale above 0"
-        yield ("network", "noise", "scale"), message
-    if spec.algorithm.name == "doubly_adversarial" and len(spec.network.layers) < 3:
-        yield ("network", "layers"), "doubly_adversarial reads the layer below the top; give three"
+    yield from spec.algorithm.misfits(spec.network)
     if spec.network.inverse_relu and spec.network.transfer != "relu":
         message = f"is the inverse of a ReLU; the transfer is {spec.network.transfer}"
         yield ("network", "inverse_relu"), message
-    if spec.stimulus.source == "patches" and spec.stimulus.eyes == "monocular":
+    if isinstance(spec.stimulus, Patches) and spec.stimulus.eyes == "monocular":
         changed = {"disparity", "correlation"} & spec.stimulus.model_fields_set
         for key in sorted(changed):
             yield ("stimulus", key), "has a meaning with `eyes: binocular` only"
@@ -127,7 +111,7 @@ def _lengths(spec: ProtocolSpec) -> Found:
             path: KeyPath = ("schedule", i, "phases")
             yield path, f"{steps} steps in a cycle; at most {MAX_CYCLE} are allowed"
     if total > MAX_STEPS:
-        yield ("schedule",), f"{total} steps in a life; at most {MAX_STEPS} are allowed"
+        yield ("schedule",), f"{total} steps in a run; at most {MAX_STEPS} are allowed"
 
 
 def _layer(spec: ProtocolSpec, layer: int, path: KeyPath) -> Found:
@@ -157,8 +141,8 @@ def _cells(spec: ProtocolSpec, cells: Cells, path: KeyPath) -> Found:
 
 def _arm(spec: ProtocolSpec, name: str, arm: Arm) -> Found:
     path: KeyPath = ("arms", name)
-    if name.startswith(TRUNK):
-        yield path, f"names that begin with {TRUNK!r} are kept for the life that arms share"
+    if re.fullmatch(rf"{TRUNK}(_\d+)?", name):
+        yield path, f"{TRUNK!r} is kept for the run that arms share"
     if arm.reference is not None and arm.reference not in spec.arms:
         hint = nearest(arm.reference, list(spec.arms))
         yield (*path, "reference"), f"no arm {arm.reference!r}{hint} Arms: {', '.join(spec.arms)}"
@@ -187,27 +171,19 @@ def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
             hint = nearest(period, names)
             yield (*path, "in"), f"no period {period!r}{hint} Periods: {', '.join(names)}"
         elif period in common:
-            yield (*path, "in"), f"{period!r} lies before the branch, where all arms share one life"
+            yield (*path, "in"), f"{period!r} lies before the branch, where all arms share one run"
         else:
             yield from _window(spec, p, period, path)
     if p.cells is not None:
         yield from _cells(spec, p.cells, (*path, p.action))
     if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
-    if p.action in WAKING and Phase.WAKE not in p.during:
-        yield (*path, "during"), f"{p.action} acts in wake only, so this would never happen"
-    changed = p.plasticity.model_fields_set if p.plasticity is not None else set()
-    if "lateral" in changed and not spec.network.lateral:
-        yield (*path, "plasticity", "lateral"), NO_LATERAL
-    if p.action in EYES and not _binocular(spec):
-        yield (*path, p.action), "needs a stimulus with two eyes (patches, `eyes: binocular`)"
-    if p.pair is not None:
-        if spec.stimulus.labels == 0:
-            yield (*path, "pair"), f"{spec.stimulus.source} has no labels to choose stimuli by"
-        for label in p.pair.labels:
-            if spec.stimulus.labels and label >= spec.stimulus.labels:
-                top = spec.stimulus.labels - 1
-                yield (*path, "pair", "labels"), f"labels are 0 to {top}, not {label}"
+    phases = PERTURBATIONS[p.action].phases
+    if not set(phases) & set(p.during):
+        only = " and ".join(phases)
+        yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"
+    for key, message in p.rule.misfits(spec):
+        yield (*path, p.action, *key), message
 
 
 def _window(spec: ProtocolSpec, p: Perturbation, name: str, path: KeyPath) -> Found:
@@ -242,8 +218,10 @@ def _same_target(spec: ProtocolSpec, p: Perturbation, q: Perturbation) -> bool:
         if a.ids is not None and b.ids is not None:
             return bool(set(a.ids) & set(b.ids))
         return True
-    if p.action in EYES and q.action in EYES:
-        return bool(getattr(p, p.action).eye == getattr(q, q.action).eye)
+    if isinstance(p.rule, OfEye) and isinstance(q.rule, OfEye):
+        return p.rule.eye == q.rule.eye
+    if p.apply is not None and q.apply is not None:
+        return p.apply.code == q.apply.code
     return p.action == q.action
 
 
@@ -262,28 +240,18 @@ def _same_time(spec: ProtocolSpec, p: Perturbation, q: Perturbation) -> bool:
 
 def measure_faults(spec: ProtocolSpec, name: str) -> Iterator[str]:
     """Yield why a measure cannot be taken in this experiment."""
-    unfit = measure_fault(spec, name)
-    if unfit is not None:
-        yield unfit
+    entry, simulator = MEASURES.get(name), backend_of(spec).name
+    if entry is None:
+        if simulator == NEURON:
+            yield "a single neuron has no measures but its own"
         return
-    if name in NEEDS_LABELS and spec.stimulus.labels == 0:
-        yield f"{name} needs labelled stimuli; {spec.stimulus.source} has none"
-    if name == "frechet_distance" and spec.stimulus.labels == 0:
-        yield (
-            f"frechet_distance trains a classifier of labels; {spec.stimulus.source} has none "
-            "(neuro-aws evaluate RUN --extractor FILE needs none)"
-        )
-    if name == "ocular_dominance" and not _binocular(spec):
-        yield "ocular_dominance needs two eyes (patches, `eyes: binocular`)"
-    acted = [p for a in spec.arms.values() for p in a.perturb if p.cells]
-    if name in ("target_cells", "spike_targets") and not (spec.targets or acted):
-        yield f"{name} needs cells: define `targets`, or perturb some"
-    if name == "dream_match" and not any(Phase.REM in p.during for p in acted):
-        yield "dream_match needs an arm that silences or scales cells in REM"
-
-
-def _binocular(spec: ProtocolSpec) -> bool:
-    return spec.stimulus.source == "patches" and spec.stimulus.eyes == "binocular"
+    if simulator in entry.code:
+        yield from entry.unmet(spec)
+    elif simulator == RATE:
+        yield f"{name} measures spikes"
+    else:
+        known = [m.name for m in MEASURES.values() if simulator in m.code]
+        yield f"{name} does not measure spikes here; " + ", ".join(known)
 
 
 def _measures(spec: ProtocolSpec) -> Found:
@@ -295,24 +263,30 @@ def _measures(spec: ProtocolSpec) -> Found:
             yield ("measure", i), message
 
 
+def _values(spec: ProtocolSpec) -> dict[str, str]:
+    """Return the values of the table of results, and the measure that gives each."""
+    own = {v: m.measure for m in spec.measure if isinstance(m, OwnMeasure) for v in m.values}
+    return {**{name: entry.name for name, entry in VALUES.items()}, **own}
+
+
 def _kept(spec: ProtocolSpec) -> Found:
-    best = spec.keep.best
-    if best is not None and best not in VALUES:
-        yield ("keep", "best"), f"no value {best!r}{nearest(best, list(VALUES))}"
-    elif best is not None and VALUES[best] not in {m.measure for m in spec.measure}:
-        yield ("keep", "best"), f"needs the measure {VALUES[best]!r}"
+    best, values = spec.keep.best, _values(spec)
+    if best is not None and best not in values:
+        yield ("keep", "best"), f"no value {best!r}{nearest(best, list(values))}"
+    elif best is not None and values[best] not in {m.measure for m in spec.measure}:
+        yield ("keep", "best"), f"needs the measure {values[best]!r}"
 
 
 def _expectations(spec: ProtocolSpec, measures_changed: bool) -> Found:
     periods = {period.name: period for period in spec.schedule}
-    taken = {m.measure for m in spec.measure}
+    taken, values = {m.measure for m in spec.measure}, _values(spec)
     for i, expectation in enumerate(spec.expect):
         path = ("expect", i)
-        if expectation.value not in VALUES:
-            hint = nearest(expectation.value, list(VALUES))
+        if expectation.value not in values:
+            hint = nearest(expectation.value, list(values))
             yield (*path, "value"), f"no value {expectation.value!r}{hint}"
-        elif VALUES[expectation.value] not in taken and not measures_changed:
-            yield (*path, "value"), f"needs the measure {VALUES[expectation.value]!r}"
+        elif values[expectation.value] not in taken and not measures_changed:
+            yield (*path, "value"), f"needs the measure {values[expectation.value]!r}"
         for key in ("arm", "relative_to"):
             arm = getattr(expectation, key)
             if arm is not None and arm not in spec.arms:

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.entry import CORTEX
+from neuro_aws.protocol.measures import of_weights
+from neuro_aws.protocol.perturb import PERTURBATIONS
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.spiking import SpikingSection
-from neuro_aws.protocol.vocabulary import OF_WEIGHTS, SPIKING_MEASURES
+from neuro_aws.protocol.stimulus import SpikePattern
+from neuro_aws.protocol.theories import THEORIES
 
 Found = Iterator[tuple[KeyPath, str]]
 
@@ -35,7 +39,9 @@ def check_spiking(spec: ProtocolSpec) -> Found:
                 message = "spikes learn from ACh above its fast baseline: a constant is 0; drop it"
                 yield (*path, "clamp", "level"), message
             if p.yoke is not None:
-                yield (*path, "yoke"), "spikes hear one stimulus at a time: nothing to shuffle over"
+                yield (*path, "yoke"), "spikes see one stimulus at a time: nothing to shuffle over"
+            elif CORTEX not in PERTURBATIONS[p.action].code:
+                yield (*path, p.action), "belongs to the rate backend"
             if spec.stimulus.source == "spike_pattern":
                 yield path, "a single neuron has no network to perturb"
     if spec.spiking.target == "cpp_standalone":
@@ -44,7 +50,7 @@ def check_spiking(spec: ProtocolSpec) -> Found:
         elif spec.spiking.prior == "replay":
             message = "looks back while it runs, which cpp_standalone cannot; use prior: normal"
             yield ("spiking", "prior"), message
-        if spec.record.weights or any(m.every and m.measure in OF_WEIGHTS for m in spec.measure):
+        if spec.record.weights or any(m.every and of_weights(m.measure) for m in spec.measure):
             message = "cpp_standalone shows weights at the ends of periods only"
             yield ("spiking", "target"), message
 
@@ -65,10 +71,11 @@ def _sections(spec: ProtocolSpec) -> Found:
         yield ("network", key), "belongs to the rate backend; spikes have `layers` and `spiking`"
     for key in _changed(spec.algorithm, {"name", "credit"}):
         yield ("algorithm", key), "belongs to the rate backend; see `spiking.learning`"
-    if spec.algorithm.name not in ("adversarial_wake_sleep", "frozen"):
-        message = f"{spec.algorithm.name} has no spiking form; adversarial_wake_sleep or frozen"
+    known = [name for name, theory in THEORIES.items() if CORTEX in theory.code]
+    if spec.algorithm.name not in known:
+        message = f"{spec.algorithm.name} has no spiking form; {' or '.join(known)}"
         yield ("algorithm", "name"), message
-    elif spec.algorithm.name == "adversarial_wake_sleep" and spec.algorithm.credit != "scalar":
+    elif getattr(spec.algorithm, "credit", "scalar") != "scalar":
         message = "spikes hear ACh as one number for all: say credit: scalar"
         yield ("algorithm", "credit"), message
     if spec.stimulus.batch != type(spec.stimulus).model_fields["batch"].default:
@@ -85,7 +92,7 @@ def _sizes(spec: ProtocolSpec) -> Found:
     sizes = spec.network.layers
     if spec.network.dcgan is not None:
         return
-    if spec.stimulus.source == "spike_pattern":
+    if isinstance(spec.stimulus, SpikePattern):
         if sizes != (1, spec.stimulus.afferents):
             message = f"a single neuron and its afferents: [1, {spec.stimulus.afferents}]"
             yield ("network", "layers"), message
@@ -112,15 +119,3 @@ def _traces(spec: ProtocolSpec) -> Found:
         elif max(record.ids) >= spec.network.layers[record.layer]:
             units = spec.network.layers[record.layer]
             yield (*path, "ids"), f"layer {record.layer} has units 0 to {units - 1}"
-
-
-def measure_fault(spec: ProtocolSpec, name: str) -> str | None:
-    """Return why a measure does not fit the backend, or None."""
-    fits = SPIKING_MEASURES.get(name, ())
-    if spec.backend == "rate":
-        return None if not fits or name == "ocular_dominance" else f"{name} measures spikes"
-    single = spec.stimulus.source == "spike_pattern"
-    if ("neuron" if single else "cortex") in fits:
-        return None
-    known = [m for m, of in SPIKING_MEASURES.items() if ("neuron" if single else "cortex") in of]
-    return f"{name} does not measure spikes here; " + ", ".join(known)

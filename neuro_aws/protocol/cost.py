@@ -9,22 +9,14 @@ from threadpoolctl import threadpool_limits
 
 from neuro_aws.phase import Phase
 from neuro_aws.protocol.load import Protocol
+from neuro_aws.protocol.measures import MEASURES
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.theories import THEORIES
 
 CALLS_PER_STEP, CALLS_PER_PAIR = 340.0, 330.0
 """Small-array operations that take as long as one step does beside its matrix products: for the
 step, and for each pair of neighbouring layers."""
-
-MEASURE_SECONDS = {
-    "fresh_classifier": 1.1,
-    "linear_probe": 0.2,
-    "sliced_distance": 0.03,
-    "dream_match": 0.08,
-    "frechet_distance": 15.0,
-    "svm_10fold": 30.0,
-}
-"""Seconds of one repeat (trained measures) or one call, where an operation takes REFERENCE_CALL."""
 
 CONV_OVERHEAD = 1.8
 """Time of a convolutional step over that of its products at the rate of a matrix product."""
@@ -102,8 +94,9 @@ def conv_flops(spec: ProtocolSpec) -> float:
         side //= 2
     states.append(channels[-1])
     units = sum(a + b for a, b in itertools.pairwise(states))
-    doubly = 2.0 if spec.algorithm.name == "doubly_adversarial" else 1.0
-    passes = 6 * doubly * kernels + 10 * units * spec.network.discriminator.hidden
+    theory = THEORIES.get(spec.algorithm.name)
+    work = theory.work if theory is not None else 1.0
+    passes = 6 * work * kernels + 10 * units * spec.network.discriminator.hidden
     return CONV_OVERHEAD * spec.stimulus.batch * passes
 
 
@@ -158,9 +151,8 @@ def _images_per_step(spec: ProtocolSpec) -> float:
 def _measuring(protocol: Protocol, arms: list, trunks: list) -> float:  # type: ignore[type-arg]
     total = 0.0
     for m in protocol.spec.measure:
-        once = MEASURE_SECONDS.get(m.measure, 0.01)
-        if m.measure in ("fresh_classifier", "linear_probe"):
-            once *= m.repeats
+        entry = MEASURES.get(m.measure)
+        once = (entry.seconds if entry is not None else 0.01) * getattr(m, "repeats", 1)
         moments = sum(len(protocol.spec.schedule) for t in trunks if t.stop) * 0.5
         for arm in arms:
             for stretch in arm.schedule.stretches:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.arrays import check_arrays, read_arrays
@@ -90,7 +90,7 @@ def missing(section: "Stimulus") -> str | None:
     return None
 
 
-def refuse_missing(section: "Stimulus") -> None:
+def refuse_missing(section: Any) -> None:
     """Refuse, before a run starts, stimuli that are not there or that do not serve."""
     if section.source in ("mnist", "fashion_mnist", "cifar10"):
         _data_set(section)

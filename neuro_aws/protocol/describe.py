@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from neuro_aws.phase import Phase
+from neuro_aws.protocol.branches import TRUNK
 from neuro_aws.protocol.load import Protocol
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block
-from neuro_aws.protocol.targets import name_of
 
 
 def describe(protocol: Protocol, animals: list[int]) -> Iterator[str]:
@@ -16,7 +16,7 @@ def describe(protocol: Protocol, animals: list[int]) -> Iterator[str]:
     yield f"{spec.name}: {' '.join(spec.description.split())}".rstrip(": ")
     layers = "-".join(map(str, spec.network.layers))
     rule = spec.algorithm.name
-    if rule == "adversarial_wake_sleep":
+    if hasattr(spec.algorithm, "credit"):
         rule += f", credit {spec.algorithm.credit}"
     yield f"stimulus {spec.stimulus.source}, layers {layers}, batch {spec.stimulus.batch}; {rule}"
     yield ""
@@ -68,45 +68,33 @@ def blocks(phases: tuple[Block, ...]) -> str:
 
 def _arm(protocol: Protocol, name: str) -> Iterator[str]:
     plan, arm = protocol.tree.arms[name], protocol.spec.arms[name]
-    life = "" if plan.trunk == "common_life" else f" (grows from {plan.trunk})"
-    yield f"  {name}{life}: {arm.description}".rstrip(": ")
-    for kind, settings in (("from birth", arm.birth), ("from the branch", arm.set)):
+    grown = "" if plan.trunk == TRUNK else f" (grows from {plan.trunk})"
+    yield f"  {name}{grown}: {arm.description}".rstrip(": ")
+    for kind, settings in (("from the start", arm.initial), ("from the branch", arm.set)):
         for key, value in settings.items():
             yield f"    {key} = {value} {kind}"
     for perturbation in arm.perturb:
-        yield f"    {describe_perturbation(protocol, perturbation, plan.schedule)}"
+        yield f"    {in_words(perturbation)}; {when(perturbation, plan.schedule)}"
 
 
-def describe_perturbation(
-    protocol: Protocol, perturbation: Perturbation, schedule: Schedule
-) -> str:
-    """Return one perturbation with its phases and steps."""
-    when = []
+def when(perturbation: Perturbation, schedule: Schedule) -> str:
+    """Return the periods of a perturbation, with their steps."""
+    windows = []
     for name in perturbation.periods:
         stretch = schedule.stretches[schedule.index(name)]
         until = perturbation.cycles.until or stretch.cycles
         first = stretch.start + perturbation.cycles.start * len(stretch.cycle)
         last = stretch.start + until * len(stretch.cycle) - 1
-        when.append(f"{name}, steps {first} to {last}")
-    phases = "+".join(perturbation.during)
-    return f"{label(protocol, perturbation)}; during {phases}; in {'; '.join(when)}"
-
-
-def label(protocol: Protocol, perturbation: Perturbation) -> str:
-    """Return what a perturbation does, in a few words."""
-    if perturbation.cells is not None:
-        cells = name_of(perturbation.cells, protocol.spec)
-        return f"{perturbation.action} {cells} x {perturbation.factor:g}"
-    section = getattr(perturbation, perturbation.action)
-    settings = section.model_dump(mode="json", exclude_defaults=True)
-    return " ".join([perturbation.action, *(f"{k}={v}" for k, v in settings.items())])
+        windows.append(f"{name}, steps {first} to {last}")
+    return "; ".join(windows)
 
 
 def in_words(perturbation: Perturbation) -> str:
-    """Return a perturbation in a few words, as recordings and figures name it."""
+    """Return a perturbation in a few words, as recordings, tables and figures name it."""
     section = getattr(perturbation, perturbation.action)
     settings = section.model_dump(mode="json", exclude_defaults=True)
     words = " ".join(f"{key}={value}" for key, value in settings.items())
-    everywhere = len(perturbation.during) == len(Phase)
-    during = "" if everywhere else " in " + "+".join(perturbation.during)
+    during = (
+        "" if len(perturbation.during) == len(Phase) else " in " + "+".join(perturbation.during)
+    )
     return f"{perturbation.action} {words}{during}".replace("neuromodulator=", "")

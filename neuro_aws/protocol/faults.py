@@ -3,15 +3,21 @@
 import difflib
 import types
 from collections.abc import Iterator
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from neuro_aws.protocol.document import Document, KeyPath, kind
+from neuro_aws.protocol.measures import MEASURES
+from neuro_aws.protocol.own_code import OWN_TAG
 from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.stimulus import STIMULI
+from neuro_aws.protocol.theories import THEORIES
 
 SPURIOUS = {"too_short"}
+DISCRIMINATORS = ("source", "name", "measure")
+"""Keys that tell kinds of settings apart."""
 
 
 def nearest(name: str, names: list[str]) -> str:
@@ -34,6 +40,8 @@ def _spurious(detail: ErrorDetails) -> bool:
 
 def _fault(detail: ErrorDetails, document: Document) -> str:
     path, models = _resolve(detail["loc"], document.data)
+    if detail["type"] == "union_tag_invalid":
+        path = (*path, *_discriminator(detail.get("input")))
     return document.fault(path, _message(detail, path, models))
 
 
@@ -44,7 +52,9 @@ def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]])
     match detail["type"]:
         case "extra_forbidden":
             key = str(path[-1])
-            return f"unknown key{nearest(key, names)} Allowed: {', '.join(names)}"
+            where = _elsewhere(key, models)
+            hint = "." if "belongs to" in where else nearest(key, names)
+            return f"unknown key{where}{hint} Allowed: {', '.join(names)}"
         case "missing":
             return "required key is missing"
         case "literal_error" | "enum":
@@ -53,10 +63,13 @@ def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]])
             return f"{shown} is not allowed{nearest(str(value), options)} Allowed: {expected}"
         case "union_tag_invalid":
             options = [o.strip("' ") for o in str(context["expected_tags"]).split(",")]
+            options = [_own(o, path) for o in options]
             hint = nearest(str(context["tag"]), options)
-            return f"source {context['tag']!r} is unknown{hint} Allowed: {', '.join(options)}"
+            return f"{context['tag']!r} is unknown{hint} Allowed: {', '.join(options)}"
         case "union_tag_not_found":
-            return "say the source (source: digits, patches, images or mnist)"
+            key = str(context["discriminator"]).strip("_()'")
+            names = list(STIMULI if key == "source" else MEASURES)
+            return f"say the {key} ({key}: {', '.join(names[:4])}, ...)"
         case "value_error":
             text = detail["msg"].removeprefix("Value error, ")
             if text.startswith("one "):
@@ -72,21 +85,42 @@ def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]])
             return f"{shown} is refused: {wanted[0].lower() + wanted[1:]}"
 
 
+def _discriminator(value: object) -> list[str]:
+    """Return the key whose value tells kinds of settings apart, if it is there."""
+    return [key for key in DISCRIMINATORS if isinstance(value, dict) and key in value][:1]
+
+
+def _own(tag: str, path: KeyPath) -> str:
+    """Return a tag as a user writes it."""
+    if tag != OWN_TAG:
+        return tag
+    return "module:Class" if path[-1] == "name" else "module:function"
+
+
+def _elsewhere(key: str, models: list[type[BaseModel]]) -> str:
+    """Return where a key belongs that the theory named does not have."""
+    theories = [t.name for t in THEORIES.values() if t.settings in models]
+    having = [t.name for t in THEORIES.values() if key in t.settings.model_fields]
+    if not theories:
+        return ""
+    return f" under {theories[0]}" + (f" (it belongs to {', '.join(having)})" if having else "")
+
+
 def _resolve(location: tuple[int | str, ...], data: Any) -> tuple[KeyPath, list[type[BaseModel]]]:
     """Drop pydantic's union tags from a location; return the models whose key comes last."""
     path: list[int | str] = []
     annotations: list[Any] = [ProtocolSpec]
     for position, part in enumerate(location):
         last = position == len(location) - 1
+        owners = [m for a in annotations for m in _models(a)]
         inside = (isinstance(data, dict) and part in data) or (
             isinstance(data, list) and isinstance(part, int) and part < len(data)
         )
-        if not inside and not last:
-            tagged = [m for a in annotations for m in _models(a) if _tag(m) == part]
+        tagged = [m for m in owners if part in _tags(m)]
+        if not inside and (tagged or not last):
             annotations = list(tagged) or annotations
             continue
         path.append(part)
-        owners = [m for a in annotations for m in _models(a)]
         if last:
             return tuple(path), owners
         data = data[part]
@@ -94,10 +128,15 @@ def _resolve(location: tuple[int | str, ...], data: Any) -> tuple[KeyPath, list[
     return tuple(path), []
 
 
-def _tag(model: type[BaseModel]) -> str | None:
-    field = model.model_fields.get("source")
-    arguments = get_args(field.annotation) if field else ()
-    return arguments[0] if arguments else None
+def _tags(model: type[BaseModel]) -> tuple[object, ...]:
+    """Return what a location calls this one of several kinds of settings."""
+    if hasattr(model, "TAG"):
+        return (model.TAG,)
+    for key in DISCRIMINATORS:
+        annotation = model.model_fields[key].annotation if key in model.model_fields else None
+        if get_origin(annotation) is Literal:
+            return get_args(annotation)
+    return ()
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -17,6 +17,5 @@ def perturbation(protocol: Protocol, arm: str, entry: Mapping[str, Any]) -> Pert
     if during:
         written["during"] = during if isinstance(during, str) else list(during)
     assignment = f"arms.{arm}.perturb={json.dumps([written])}"
-    changed = Protocol.from_text(protocol.text, protocol.source, (*protocol.overrides, assignment))
-    made = changed.spec.arms[arm].perturb[0]
+    made = protocol.changed([assignment]).spec.arms[arm].perturb[0]
     return made.model_copy(update={"periods": tuple(names)})

@@ -11,16 +11,22 @@ import yaml
 from pydantic import ValidationError
 
 from neuro_aws.errors import NeuroAWSError, ProtocolError
-from neuro_aws.protocol.branches import Tree, grow
+from neuro_aws.protocol.branches import OLDER_TRUNK, TRUNK, Tree, grow
 from neuro_aws.protocol.check import check
 from neuro_aws.protocol.document import Document, assign, override, parse
 from neuro_aws.protocol.faults import faults
+from neuro_aws.protocol.own_code import CONSENT, fetch, named_in
 from neuro_aws.protocol.presets import completed
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.short import changes, shorten
 from neuro_aws.protocol.targets import Targets, followed, resolve
+from neuro_aws.protocol.theories import THEORIES
+from neuro_aws.protocol.upgrade import refusal, upgrade, version_of
 
 MAX_BYTES = 1_000_000
+SETTABLE = ("network.", "algorithm.", "stimulus.", "schedule.", "spiking.")
+"""What an arm may change, and the whole of `algorithm`."""
+
 AFTER_BRANCH = (
     "algorithm.",
     "network.derivative",
@@ -31,7 +37,7 @@ AFTER_BRANCH = (
 """What `set` may change: settings that leave every weight its place."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Protocol:
     """A protocol that may be run: the text as written, the settings, and the tree of arms."""
 
@@ -45,30 +51,32 @@ class Protocol:
     """The settings and expectations of its ``short`` section are in force."""
     changes: tuple[str, ...] = ()
     """The overridden keys for which its expectations are not judged."""
+    allow_code: bool = False
+    """Whether the user's own code that it names was imported."""
+    notes: tuple[str, ...] = ()
+    """What was changed to read a protocol of an older version."""
+
+    def __repr__(self) -> str:
+        arms = ", ".join(self.spec.arms)
+        arms = arms if len(arms) < 60 else f"{len(self.spec.arms)} arms"
+        return f"Protocol({self.source!r}: {self.spec.name}, {self.spec.seeds} animals, {arms})"
 
     @classmethod
     def load(
-        cls, path: str | Path, overrides: Iterable[str] = (), *, short: bool = False
+        cls,
+        path: str | Path,
+        overrides: Iterable[str] = (),
+        *,
+        short: bool = False,
+        allow_code: bool = False,
     ) -> "Protocol":
         """Read a protocol file; ``overrides`` are key.path=value, as in ``--set``.
 
         ``short`` reads its short form, as ``run --short`` does; overrides go over it.
+        ``allow_code`` consents to importing the user's own code that the protocol names.
         """
         path = Path(path)
-        try:
-            if path.stat().st_size > MAX_BYTES:
-                raise NeuroAWSError("is too large for a protocol", where=str(path))
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise NeuroAWSError(
-                "no such protocol",
-                where=str(path),
-                next_step="`neuro-aws list protocols` names those at hand",
-            ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise NeuroAWSError(f"cannot be read ({reason})", where=str(path)) from error
-        return cls.from_text(text, str(path), overrides, short=short)
+        return cls.from_text(read(path), str(path), overrides, short=short, allow_code=allow_code)
 
     @classmethod
     def from_text(
@@ -78,21 +86,62 @@ class Protocol:
         overrides: Iterable[str] = (),
         *,
         short: bool = False,
+        allow_code: bool = False,
+        older: bool = False,
     ) -> "Protocol":
-        """Read a protocol from its text."""
+        """Read a protocol from its text; ``older`` also reads that of an older version, as it was.
+
+        What an older version had and this one has not is dropped then, and said in ``notes``.
+        """
         document = parse(text, source)
         if short:
             shorten(document)
         overrides = tuple(overrides)
         for assignment in overrides:
             override(document, assignment)
+        notes: list[str] = []
+        trunk = TRUNK
+        if version_of(document) == 1:
+            if not older:
+                raise ProtocolError([document.fault(("schema_version",), refusal(source))])
+            notes, trunk = upgrade(document), OLDER_TRUNK
         spec = _validated(document, document.data)
-        births, variants = {}, {}
+        initials, variants = {}, {}
         for name, arm in spec.arms.items():
-            births[name] = _variant(document, name, "birth", arm.birth)
-            variants[name] = _variant(document, name, "set", {**arm.birth, **arm.set})
-        tree = grow(spec, births, variants)
-        return cls(spec, text, source, tree, overrides, short, changes(document.overridden))
+            initials[name] = _variant(document, name, "initial", arm.initial, spec)
+            variants[name] = _variant(document, name, "set", {**arm.initial, **arm.set}, spec)
+        if allow_code:
+            _import_code([spec, *initials.values(), *variants.values()], document)
+        tree = grow(spec, initials, variants, trunk)
+        judged = changes(document.overridden)
+        return cls(spec, text, source, tree, overrides, short, judged, allow_code, tuple(notes))
+
+    def changed(self, overrides: Iterable[str]) -> "Protocol":
+        """Return the same protocol with more overrides."""
+        return Protocol.from_text(
+            self.text,
+            self.source,
+            (*self.overrides, *overrides),
+            short=self.short,
+            allow_code=self.allow_code,
+        )
+
+    @property
+    def own_code(self) -> list[str]:
+        """The user's own code that this protocol names, as module:attribute."""
+        specs = [self.spec]
+        for arm in self.tree.arms.values():
+            specs += [arm.initial, arm.spec]
+        return list(dict.fromkeys(own.reference for s in specs for _, own in named_in(s)))
+
+    def refuse_unloaded(self) -> None:
+        """Refuse a protocol that names code of the user's own which was not loaded."""
+        if self.own_code and not self.allow_code:
+            raise NeuroAWSError(
+                f"names code of your own that was not loaded: {', '.join(self.own_code)}",
+                where=self.source,
+                next_step=CONSENT,
+            )
 
     def animals(self, seed: int = 0, count: int | None = None) -> list[int]:
         """Return the seeds of the animals."""
@@ -109,6 +158,23 @@ class Protocol:
         data = json.loads(self.spec.model_dump_json(by_alias=True, exclude_none=True))
         text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
         return f"# the short form: `short.set` is in force\n{text}" if self.short else text
+
+
+def read(path: Path) -> str:
+    """Return the text of a protocol file, or say why it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise NeuroAWSError("is too large for a protocol", where=str(path))
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NeuroAWSError(
+            "no such protocol",
+            where=str(path),
+            next_step="`neuro-aws list protocols` names those at hand",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise NeuroAWSError(f"cannot be read ({reason})", where=str(path)) from error
 
 
 def _validated(document: Document, data: Any) -> ProtocolSpec:
@@ -139,7 +205,23 @@ def _unencodable(data: Any, path: tuple[str | int, ...] = ()) -> tuple[tuple[str
     return path, data
 
 
-def _variant(document: Document, arm: str, kind: str, settings: dict[str, Any]) -> ProtocolSpec:
+def _import_code(specs: list[ProtocolSpec], document: Document) -> None:
+    folder = Path(document.source).resolve().parent
+    found = []
+    for path, own in [item for spec in specs for item in named_in(spec)]:
+        try:
+            own.take(fetch(own.reference, folder))
+        except NeuroAWSError as error:
+            found.append(document.fault(path, str(error)))
+    if found:
+        raise ProtocolError(list(dict.fromkeys(found)))
+
+
+def _variant(
+    document: Document, arm: str, kind: str, settings: dict[str, Any], spec: ProtocolSpec
+) -> ProtocolSpec:
+    if settings == {}:
+        return spec
     data = copy.deepcopy(document.data)
     where = document.fault(("arms", arm, kind), "")
     refused = [k for k in settings if kind == "set" and not _after_branch(k, document, arm)]
@@ -151,11 +233,11 @@ def _variant(document: Document, arm: str, kind: str, settings: dict[str, Any]) 
             [f"{where}{refused[0]} cannot change after the branch; allowed: {allowed}"]
         )
     for key, value in settings.items():
-        if not key.startswith(("network.", "algorithm.", "stimulus.", "schedule.", "spiking.")):
-            raise ProtocolError([f"{where}{key}: an arm may change network.*, algorithm.*, ..."])
+        if not key.startswith(SETTABLE) and key != "algorithm":
+            allowed = ", ".join(["algorithm", *(f"{prefix}*" for prefix in SETTABLE)])
+            raise ProtocolError([f"{where}{key}: an arm may change {allowed}"])
         assign(data, tuple(int(p) if p.isdigit() else p for p in key.split(".")), value, where)
-    if settings == {}:
-        return _validated(document, data)
+    _another_theory(data, settings, where, kind)
     try:
         lines, overridden = document.lines, document.overridden
         return _validated(Document(document.source, data, lines, overridden), data)
@@ -163,6 +245,23 @@ def _variant(document: Document, arm: str, kind: str, settings: dict[str, Any]) 
         raise ProtocolError([f"{where}{fault}" for fault in error.faults]) from error
 
 
+def _another_theory(data: Any, settings: dict[str, Any], where: str, kind: str) -> None:
+    """Refuse an arm that names another theory over settings that this one does not have."""
+    name, written = settings.get("algorithm.name"), data.get("algorithm")
+    if name not in THEORIES or not isinstance(written, dict) or "algorithm" in settings:
+        return
+    known = THEORIES[name].settings.model_fields
+    strange = [key for key in written if key not in known]
+    if strange:
+        raise ProtocolError(
+            [
+                f"{where}{name} has no `{strange[0]}`, which the protocol's algorithm sets; give "
+                f"the arm an algorithm of its own: {kind}: {{algorithm: {{name: {name}}}}}"
+            ]
+        )
+
+
 def _after_branch(key: str, document: Document, arm: str) -> bool:
-    birth = (document.data.get("arms") or {}).get(arm) or {}
-    return key.startswith(AFTER_BRANCH) or key in (birth.get("birth") or {})
+    written = (document.data.get("arms") or {}).get(arm) or {}
+    initial = written.get("initial") or {}
+    return key == "algorithm" or key.startswith(AFTER_BRANCH) or key in initial

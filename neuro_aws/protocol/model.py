@@ -1,18 +1,18 @@
-"""The `network` and `algorithm` sections: the reference setting is their default."""
+"""The `network` section, and what the settings of all theories share; defaults: the reference."""
 
-import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from neuro_aws.protocol.base import Section
-from neuro_aws.protocol.vocabulary import ALGORITHMS, CREDITS
+from neuro_aws.protocol.document import KeyPath
 
 TransferName = Literal["relu", "leaky_relu", "softplus", "tanh", "sigmoid", "linear"]
 
 
 class Decay(Section):
-    """Smaller by a factor every so many steps of life."""
+    """Smaller by a factor every so many steps."""
 
     factor: float = Field(1.0, gt=0, le=1)
     every: int = Field(1, ge=1)
@@ -207,7 +207,7 @@ class LateralLearning(Learning):
 
 
 class ReadoutLearning(Learning):
-    """Learning of R, the readout discriminator (doubly_adversarial only)."""
+    """Learning of R, the readout discriminator."""
 
     rate: float = Field(1e-5, gt=0, le=10)
     apply: Literal["step", "cycle"] = "cycle"
@@ -215,52 +215,22 @@ class ReadoutLearning(Learning):
     """lambda of its gradient penalty."""
 
 
-def _algorithm(name: str) -> str:
-    if name in ALGORITHMS or re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
-        return name
-    raise ValueError("one of " + ", ".join(ALGORITHMS) + ", or module:Class")
-
-
-def _credit(name: str) -> str:
-    if name in CREDITS:
-        return name
-    raise ValueError("one of " + ", ".join(CREDITS))
-
-
 class AlgorithmSection(Section):
-    """The theory that learns."""
+    """What the settings of every theory share; each theory has its own in ``theories``."""
 
-    name: Annotated[str, AfterValidator(_algorithm)] = "adversarial_wake_sleep"
-    credit: Annotated[str, AfterValidator(_credit)] = "layer"
-    """How ACh teaches (adversarial_wake_sleep only)."""
+    name: str
     density: Literal["gaussian", "laplacian"] = "gaussian"
     """Likelihood of the prediction rules: squared or absolute error."""
-    kl: float = Field(1e-3, ge=0, le=100)
-    """Weight of the top layer's KL to N(0, I) (adversarial_wake_sleep only)."""
     reduction: Literal["sum", "mean"] = "sum"
     """Prediction errors of a layer are summed over its units, or averaged (as published)."""
     replay: float = Field(0.0, ge=0, le=1)
     """Share of the prior's draws replaced by waking top states, those of the highest D."""
-    baseline: Literal["batch", "running"] = "batch"
-    """What `credit: scalar` subtracts from ACh."""
-    options: dict[str, JsonValue] = {}
-    """Arguments of your own algorithm's class (module:Class only)."""
-    feedforward: FeedforwardLearning = FeedforwardLearning()
-    feedback: FeedbackLearning = FeedbackLearning()
-    discriminator: DiscriminatorLearning = DiscriminatorLearning()
-    lateral: LateralLearning = LateralLearning()
-    """Lateral weights (your own module:Class only)."""
-    gamma: float = Field(0.9, ge=0, le=1)
-    """1: pure AWS, 0: WGAN-GP (doubly_adversarial only)."""
-    readout: ReadoutLearning = ReadoutLearning()
-    """R (doubly_adversarial only)."""
 
-    @model_validator(mode="after")
-    def _meaningful(self) -> Self:
-        if self.name != "adversarial_wake_sleep" and self.credit != "layer":
-            raise ValueError(f"credit has no meaning under {self.name}; leave it out")
-        if self.options and ":" not in self.name:
-            raise ValueError("options are for your own module:Class; leave them out")
-        if "lateral" in self.model_fields_set and ":" not in self.name:
-            raise ValueError(f"{self.name} changes no lateral weights; leave `lateral` out")
-        return self
+    def learning(self, kind: str) -> Learning | None:
+        """Return how projections of one kind learn; None where the theory does not change them."""
+        found = getattr(self, kind, None)
+        return found if isinstance(found, Learning) else None
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what this theory cannot do with a network, as (key path, message)."""
+        yield from ()

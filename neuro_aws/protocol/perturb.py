@@ -1,16 +1,37 @@
-"""The `perturb` entries of an arm: what the experimenter does, when, and to whom."""
+"""The perturbations: what the experimenter does, when, to whom; each one's settings and entry.
 
-from typing import Annotated, Literal, Self
+To add one: its class under ``neuro_aws/perturbations``, and here its settings, its key in
+``Perturbation`` and its entry.
+"""
 
-from pydantic import BeforeValidator, Field, model_validator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
 from neuro_aws.phase import Phase
 from neuro_aws.protocol.base import Section
+from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
+from neuro_aws.protocol.own_code import OwnCode, called
+
+if TYPE_CHECKING:
+    from neuro_aws.protocol.schema import ProtocolSpec
 
 Eye = Literal["left", "right"]
+NO_LATERAL = "this network has no lateral weights (network.lateral)"
 
 
-class Cells(Section):
+class Action(Section):
+    """What is done: the settings of one perturbation."""
+
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield what does not fit the protocol, as (key path within the settings, message)."""
+        yield from ()
+
+
+class Cells(Action):
     """Which cells: a named set of `targets`, or a layer with a fraction, ids or all of it.
 
     Layers and ids count from 0; layer 0 is the stimulus.
@@ -49,7 +70,7 @@ class Scale(Cells):
     """0 silences, 0.5 weakens, 2 activates."""
 
 
-class Clamp(Section):
+class Clamp(Action):
     """Hold released ACh at a constant; nothing is taught."""
 
     neuromodulator: Literal["ach"]
@@ -58,27 +79,36 @@ class Clamp(Section):
     discriminator: Literal["learns", "held"] = "learns"
 
 
-class Block(Section):
+class Block(Action):
     """Block the effect of ACh on feedforward plasticity."""
 
     neuromodulator: Literal["ach"]
 
 
-class Pair(Section):
+class Pair(Action):
     """Pair chosen stimuli with ACh: their gate is multiplied."""
 
     labels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     gain: float = Field(gt=1, le=1000)
 
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield labels that the stimuli do not have."""
+        known = spec.stimulus.labels
+        if known == 0:
+            yield (), f"{spec.stimulus.source} has no labels to choose stimuli by"
+        for label in self.labels:
+            if known and label >= known:
+                yield ("labels",), f"labels are 0 to {known - 1}, not {label}"
 
-class Yoke(Section):
+
+class Yoke(Action):
     """Replace the teaching signal by one that knows nothing of this sample, or of anything."""
 
     teaching: Literal["shuffled", "random"]
     """shuffled: another sample's; random: random directions of each sample's own size."""
 
 
-class PlasticityScale(Section):
+class PlasticityScale(Action):
     """Multiply the changes of projections, after the optimiser; 0 freezes."""
 
     feedforward: float = Field(1.0, ge=0, le=100)
@@ -86,29 +116,41 @@ class PlasticityScale(Section):
     lateral: float = Field(1.0, ge=0, le=100)
     discriminator: float = Field(1.0, ge=0, le=100)
 
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield that a network has no lateral weights to scale."""
+        if "lateral" in self.model_fields_set and not spec.network.lateral:
+            yield ("lateral",), NO_LATERAL
 
-class LidSuture(Section):
-    """The eye sees noise of its own, decorrelated from the scene."""
+
+class OfEye(Action):
+    """What is done to one eye."""
 
     eye: Eye
+
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield that the stimuli have no two eyes."""
+        if getattr(spec.stimulus, "eyes", "monocular") != "binocular":
+            yield (), "needs a stimulus with two eyes (patches, `eyes: binocular`)"
+
+
+class LidSuture(OfEye):
+    """The eye sees noise of its own, decorrelated from the scene."""
+
     strength: float = Field(1.0, ge=0, le=10)
     """Standard deviation of the noise over that of the eye's normal input."""
 
 
-class InactivateEye(Section):
+class InactivateEye(OfEye):
     """The eye is silent."""
 
-    eye: Eye
 
-
-class AttenuateEye(Section):
+class AttenuateEye(OfEye):
     """The eye's input is scaled down."""
 
-    eye: Eye
     to: float = Field(ge=0, lt=1)
 
 
-class DepriveSleep(Section):
+class DepriveSleep(Action):
     """Wake in blocks of `wake_block` steps before the animal may sleep."""
 
     wake_block: int = Field(ge=1)
@@ -123,19 +165,32 @@ class Window(Section):
     until: int | None = Field(None, ge=1)
 
 
-ACTIONS = (
-    "silence",
-    "scale",
-    "clamp",
-    "block",
-    "pair",
-    "yoke",
-    "plasticity",
-    "lid_suture",
-    "inactivate_eye",
-    "attenuate_eye",
-    "deprive_sleep",
-)
+SLOTS = ("stimulus", "activity", "neuromodulator", "plasticity")
+"""What an object that perturbs may have a method for."""
+
+
+class Apply(Action, OwnCode):
+    """Code of the user's own: ``code(**options)`` gives an object that perturbs.
+
+    It has one or more of the methods stimulus(x, labels, draws), activity(sizes),
+    neuromodulator(signal, labels, draws), plasticity().
+    """
+
+    code: Annotated[str, Field(pattern=f"^{OWN.pattern}$")]
+    """Its class or function: module:Class."""
+    options: dict[str, JsonValue] = {}
+    """Arguments of it."""
+
+    @property
+    def reference(self) -> str:
+        """Where the class or function is."""
+        return self.code
+
+    def unfit(self, found: Any) -> Iterator[str]:
+        """Yield that nothing would be perturbed."""
+        made = called(found, self.options)
+        if not any(callable(getattr(made, slot, None)) for slot in SLOTS):
+            yield "has none of the methods " + ", ".join(f"{slot}()" for slot in SLOTS)
 
 
 def _names(value: object) -> object:
@@ -171,6 +226,7 @@ class Perturbation(Section):
     inactivate_eye: InactivateEye | None = None
     attenuate_eye: AttenuateEye | None = None
     deprive_sleep: DepriveSleep | None = None
+    apply: Apply | None = None
     during: Phases = (Phase.WAKE, Phase.NREM, Phase.REM)
     """A phase or a list of phases; default all."""
     periods: Names = Field(alias="in", min_length=1)
@@ -179,10 +235,11 @@ class Perturbation(Section):
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:
-        named = [name for name in ACTIONS if getattr(self, name) is not None]
+        named = [name for name in PERTURBATIONS if getattr(self, name) is not None]
         if len(named) != 1:
             found = ", ".join(named) or "none"
-            raise ValueError(f"give exactly one action ({found} found) of " + ", ".join(ACTIONS))
+            known = ", ".join(PERTURBATIONS)
+            raise ValueError(f"give exactly one action ({found} found) of {known}")
         if len(set(self.during)) != len(self.during) or not self.during:
             raise ValueError("during names a phase twice, or none")
         return self
@@ -190,7 +247,13 @@ class Perturbation(Section):
     @property
     def action(self) -> str:
         """Name of the action."""
-        return next(name for name in ACTIONS if getattr(self, name) is not None)
+        return next(name for name in PERTURBATIONS if getattr(self, name) is not None)
+
+    @property
+    def rule(self) -> Action:
+        """The settings of the action."""
+        found: Action = getattr(self, self.action)
+        return found
 
     @property
     def cells(self) -> Cells | None:
@@ -201,3 +264,116 @@ class Perturbation(Section):
     def factor(self) -> float:
         """What silencing or scaling multiplies the rates by."""
         return self.scale.by if self.scale is not None else 0.0
+
+
+@dataclass(frozen=True)
+class PerturbationEntry(Entry):
+    """A perturbation.
+
+    ``slot`` is what it acts on, ``phases`` are those in which it can have an effect. Its class is
+    made as ``Class(rule, setting)`` and has a method for each slot that it acts on.
+    """
+
+    settings: type[Action]
+    slot: str = ""
+    phases: tuple[Phase, ...] = tuple(Phase)
+
+
+_ACTIVITY, _EYES = "neuro_aws.perturbations.activity", "neuro_aws.perturbations.eyes"
+_ACH = "neuro_aws.perturbations.neuromodulator"
+_WAKE = (Phase.WAKE,)
+
+PERTURBATIONS = table(
+    PerturbationEntry(
+        "silence",
+        "put the somatic rate of chosen cells to 0",
+        Cells,
+        slot="activity",
+        code={RATE: f"{_ACTIVITY}:Silence", CORTEX: ""},
+    ),
+    PerturbationEntry(
+        "scale",
+        "multiply the somatic rate of chosen cells (0.5 partial silencing, 2 activation)",
+        Scale,
+        slot="activity",
+        code={RATE: f"{_ACTIVITY}:ScaleRates", CORTEX: ""},
+    ),
+    PerturbationEntry(
+        "clamp",
+        "hold released ACh constant: it teaches nothing; D goes on (or is held)",
+        Clamp,
+        slot="neuromodulator",
+        phases=_WAKE,
+        code={RATE: f"{_ACH}:ClampAch", CORTEX: ""},
+    ),
+    PerturbationEntry(
+        "block",
+        "block the effect of ACh: gate 0, D intact",
+        Block,
+        slot="neuromodulator",
+        phases=_WAKE,
+        code={RATE: f"{_ACH}:BlockAch", CORTEX: ""},
+    ),
+    PerturbationEntry(
+        "pair",
+        "multiply the gate for stimuli of chosen labels",
+        Pair,
+        slot="neuromodulator",
+        phases=_WAKE,
+        code={RATE: f"{_ACH}:PairWithAch", CORTEX: ""},
+    ),
+    PerturbationEntry(
+        "yoke",
+        "replace the teaching signal by another sample's, or by random numbers of its size",
+        Yoke,
+        slot="neuromodulator",
+        phases=_WAKE,
+        code={RATE: f"{_ACH}:YokeTeaching"},
+    ),
+    PerturbationEntry(
+        "plasticity",
+        "multiply the weight changes of a projection (0: frozen)",
+        PlasticityScale,
+        slot="plasticity",
+        code={RATE: "neuro_aws.perturbations.plasticity:ScalePlasticity", CORTEX: ""},
+    ),
+    PerturbationEntry(
+        "lid_suture",
+        "one eye sees noise of its own instead of the scene",
+        LidSuture,
+        slot="stimulus",
+        phases=_WAKE,
+        code={RATE: f"{_EYES}:Suture", CORTEX: ""},
+    ),
+    PerturbationEntry(
+        "inactivate_eye",
+        "one eye is silent",
+        InactivateEye,
+        slot="stimulus",
+        phases=_WAKE,
+        code={RATE: f"{_EYES}:Inactivation", CORTEX: ""},
+    ),
+    PerturbationEntry(
+        "attenuate_eye",
+        "one eye's input is scaled down",
+        AttenuateEye,
+        slot="stimulus",
+        phases=_WAKE,
+        code={RATE: f"{_EYES}:Attenuation", CORTEX: ""},
+    ),
+    PerturbationEntry(
+        "deprive_sleep",
+        "longer wake blocks, with or without rebound sleep",
+        DepriveSleep,
+        slot="schedule",
+        code={RATE: "", CORTEX: "", NEURON: ""},
+    ),
+    PerturbationEntry(
+        "apply",
+        "code of your own, in any of the slots (docs/extending.md)",
+        Apply,
+        slot="any",
+        code={RATE: "neuro_aws.perturbations.own:own"},
+    ),
+)
+"""Every perturbation by the name a protocol gives it."""

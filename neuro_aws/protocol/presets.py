@@ -3,6 +3,7 @@
 from typing import Any
 
 from neuro_aws.protocol.model import Dcgan
+from neuro_aws.protocol.theories import THEORIES, OwnAlgorithm
 
 PUBLISHED: dict[str, Any] = {
     "network": {
@@ -119,6 +120,15 @@ def under(preset: dict[str, Any], written: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _of_theory(preset: dict[str, Any], written: Any) -> dict[str, Any]:
+    """Return a preset without what the theory that the protocol names does not know."""
+    name = written.get("name") if isinstance(written, dict) else None
+    entry = THEORIES.get(name or preset["algorithm"]["name"])
+    known = (entry.settings if entry is not None else OwnAlgorithm).model_fields
+    kept = {key: value for key, value in preset["algorithm"].items() if key in known}
+    return {**preset, "algorithm": kept}
+
+
 def completed(data: Any) -> Any:
     """Return a protocol's data with its ``preset`` under it, and the layers its ``dcgan`` makes.
 
@@ -127,7 +137,7 @@ def completed(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     if isinstance(data.get("preset"), str) and data["preset"] in PRESETS:
-        data = under(PRESETS[data["preset"]], data)
+        data = under(_of_theory(PRESETS[data["preset"]], data.get("algorithm")), data)
     network = data.get("network")
     if isinstance(network, dict) and isinstance(network.get("dcgan"), dict):
         try:

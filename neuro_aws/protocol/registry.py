@@ -1,10 +1,32 @@
-"""Names of code, and how it is imported: ``module:attribute``, only when it is used."""
+"""Everything a protocol may name, in one place: theories, measures, perturbations, stimuli."""
 
-import importlib
-from typing import Any
+from neuro_aws.protocol.entry import Entry, load
+from neuro_aws.protocol.measures import MEASURES, VALUES, MeasureEntry, ValueInfo
+from neuro_aws.protocol.perturb import PERTURBATIONS, PerturbationEntry
+from neuro_aws.protocol.stimulus import STIMULI, StimulusEntry
+from neuro_aws.protocol.theories import CREDITS, THEORIES, Theory
+
+__all__ = [
+    "CREDITS",
+    "MEASURES",
+    "PERTURBATIONS",
+    "STIMULI",
+    "THEORIES",
+    "VALUES",
+    "Entry",
+    "MeasureEntry",
+    "PerturbationEntry",
+    "StimulusEntry",
+    "Theory",
+    "ValueInfo",
+    "load",
+    "value",
+]
 
 
-def load(target: str) -> Any:
-    """Return the class or function that ``module:attribute`` names."""
-    module, _, attribute = target.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+def value(name: str) -> ValueInfo:
+    """Return what is known of a value of the table of results; of a user's own, its name."""
+    entry = VALUES.get(name)
+    if entry is None:
+        return ValueInfo(name, "")
+    return next(info for info in entry.values if info.name == name)

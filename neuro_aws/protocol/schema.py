@@ -1,22 +1,21 @@
-"""The whole protocol: one experiment as a tree of arms over a common life."""
+"""The whole protocol: one experiment as a tree of arms over a common run."""
 
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, JsonValue, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from neuro_aws.protocol.base import Section
-from neuro_aws.protocol.model import AlgorithmSection, NetworkSection
+from neuro_aws.protocol.measures import AnyMeasure
+from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.perturb import Cells, Perturbation
 from neuro_aws.protocol.spiking import SpikingSection
 from neuro_aws.protocol.stimulus import Stimulus
-from neuro_aws.protocol.vocabulary import MEASURES
+from neuro_aws.protocol.theories import AdversarialWakeSleep, Algorithm
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MAX_STEPS, MAX_CYCLE = 10_000_000, 1_000_000
-"""Longest life, and longest single cycle, in steps."""
+"""Longest run, and longest single cycle, in steps."""
 
 
 def _slug(name: str) -> str:
@@ -48,7 +47,7 @@ class Block(Section):
 
 
 class Period(Section):
-    """A named stretch of life."""
+    """A named stretch of the run."""
 
     name: Slug
     cycles: int = Field(ge=1, le=10_000_000)
@@ -67,8 +66,8 @@ class Arm(Section):
     """One branch of the experiment."""
 
     description: str = ""
-    birth: dict[str, JsonValue] = {}
-    """Settings (key.path: value) that differ from birth on; arms with equal ones share a life."""
+    initial: dict[str, JsonValue] = {}
+    """Settings (key.path: value) that differ from the start; arms with equal ones share a run."""
     set: dict[str, JsonValue] = {}
     """Settings that differ from the branch on (algorithm.*, network.derivative, network.noise)."""
     perturb: tuple[Perturbation, ...] = ()
@@ -140,35 +139,6 @@ class Watch(Section):
     """Stop the run (it can be resumed)."""
 
 
-def _measure(name: str) -> str:
-    if name in MEASURES:
-        return name
-    raise ValueError("one of " + ", ".join(MEASURES))
-
-
-class Measure(Section):
-    """One measure and when it is taken: at the branch, at the ends of periods, and `every`."""
-
-    measure: Annotated[str, AfterValidator(_measure)]
-    every: int = Field(0, ge=0)
-    """Also every so many cycles after the branch; 0: not."""
-    repeats: int = Field(3, ge=1, le=100)
-    """Splits or starts that a trained measure is averaged over."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, data: object) -> object:
-        return {"measure": data} if isinstance(data, str) else data
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Return the schema of a measure: its name, or a mapping."""
-        name = {"type": "string", "enum": list(MEASURES)}
-        return {"anyOf": [name, handler.resolve_ref_schema(handler(core_schema))]}
-
-
 class Expectation(Section):
     """A number the protocol is expected to give: the mean over animals lies between the two."""
 
@@ -206,7 +176,7 @@ class Short(Section):
 class ProtocolSpec(Section):
     """A protocol file."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     name: Slug
     description: str = ""
     preset: Literal["dcgan", "published", "published_doubly", "binary"] | None = None
@@ -217,7 +187,7 @@ class ProtocolSpec(Section):
     """Animals."""
     stimulus: Stimulus
     network: NetworkSection = NetworkSection()
-    algorithm: AlgorithmSection = AlgorithmSection()
+    algorithm: Algorithm = AdversarialWakeSleep()
     spiking: SpikingSection = SpikingSection()
     schedule: Annotated[tuple[Period, ...], Field(min_length=1)]
     targets: dict[Slug, Cells] = {}
@@ -226,7 +196,7 @@ class ProtocolSpec(Section):
     record: Record = Record()
     watch: Watch = Watch()
     keep: Keep = Keep()
-    measure: tuple[Measure, ...] = ()
+    measure: tuple[AnyMeasure, ...] = ()
     expect: tuple[Expectation, ...] = ()
     """Judged on the protocol as it is written: not where `--set` changed what is run."""
     short: Short | None = None

@@ -1,27 +1,31 @@
-"""Sources of stimuli, and the table of all of them."""
+"""Where stimuli come from; ``load`` makes those that a protocol names. torch comes with them."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from neuro_aws.protocol.entry import load as imported
+from neuro_aws.protocol.stimulus import STIMULI, OwnStimulus
 
-from neuro_aws.stimuli.arrays import array
-from neuro_aws.stimuli.cifar10 import cifar10
-from neuro_aws.stimuli.dataset import Dataset
-from neuro_aws.stimuli.digits import digits
-from neuro_aws.stimuli.idx import fashion_mnist, mnist
-from neuro_aws.stimuli.images import images
-from neuro_aws.stimuli.patches import patches
+if TYPE_CHECKING:
+    import torch
 
-SOURCES: dict[str, Callable[[Any, int, torch.dtype], Dataset]] = {
-    "digits": digits,
-    "patches": patches,
-    "images": images,
-    "array": array,
-    "mnist": mnist,
-    "fashion_mnist": fashion_mnist,
-    "cifar10": cifar10,
-}
-"""Every source by the name a protocol gives it: (section, animal, dtype) -> Dataset."""
+    from neuro_aws.stimuli.dataset import Dataset
 
-__all__ = ["SOURCES", "Dataset"]
+
+def load(section: Any, animal: int, dtype: "torch.dtype") -> "Dataset":
+    """Return the stimuli of a section, for one animal."""
+    if isinstance(section, OwnStimulus):
+        maker = imported("neuro_aws.stimuli.own:own")
+    else:
+        maker = STIMULI[section.source].load()
+    made: Dataset = maker(section, animal, dtype)
+    return made
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``Dataset`` when it is first asked for."""
+    if name == "Dataset":
+        return imported("neuro_aws.stimuli.dataset:Dataset")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["Dataset", "load"]

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from neuro_aws.algorithms import ALGORITHMS, algorithm_class
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.perturbations import Slots
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, KINDS, NREM, REM, WAKE
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
+from neuro_aws.protocol.theories import THEORIES
 
 CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
 BINARY = (
@@ -19,7 +19,6 @@ BINARY = (
     "network.top=sigmoid",
     "network.normalisation=none",
     "network.noise.scale=0",
-    "algorithm.kl=0",
 )
 
 VARIANTS = {
@@ -53,7 +52,7 @@ VARIANTS = {
     "conv_both_doubly": (CONV, "algorithm.name=doubly_adversarial"),
     "conv_both_wgan": (CONV, "algorithm.name=doubly_adversarial", "algorithm.gamma=0"),
     "conv_wake_sleep_binary": (CONV, *BINARY, "algorithm.name=wake_sleep"),
-    "conv_aws_binary": (CONV, *BINARY, "algorithm.credit=scalar"),
+    "conv_aws_binary": (CONV, *BINARY, "algorithm.kl=0", "algorithm.credit=scalar"),
     "both_doubly": ("algorithm.name=doubly_adversarial",),
     "own": (
         "algorithm.name=tests.algorithms.test_conformance:Own",
@@ -65,8 +64,6 @@ LEARNS_IN = {"aws": {WAKE}, "wake": {REM}, "frozen": set(), "own": {WAKE}, "both
 
 class Own:
     """A user's own algorithm: feedforward weights grow with activity, in wake."""
-
-    return_path = False
 
     def __init__(self, gain: float) -> None:
         self.gain = gain
@@ -119,7 +116,7 @@ def test_the_table_is_covered():
     named = {
         o.split("=")[1] for v in VARIANTS.values() for o in v if o.startswith("algorithm.name")
     }
-    assert set(ALGORITHMS) <= named | {"adversarial_wake_sleep"}
+    assert set(THEORIES) <= named | {"adversarial_wake_sleep"}
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS))
@@ -225,6 +222,28 @@ def test_discriminator_changes_once_a_cycle_by_default_f_and_g_in_wake(animal):
 @pytest.mark.parametrize(
     "name", ["no_such_module:Thing", "tests.algorithms.test_conformance:Nothing"]
 )
-def test_an_algorithm_that_cannot_be_imported_is_named(name):
+def test_an_algorithm_that_cannot_be_imported_is_named(animal, name):
     with pytest.raises(NeuroAWSError, match="cannot be imported"):
-        algorithm_class(name)
+        animal(f"algorithm.name={name}")
+
+
+class Returning(Own):
+    """The same, which asks for ACh's teaching to come back through weights of its own."""
+
+    return_path = True
+
+
+def test_a_return_path_is_there_for_whoever_asks_for_it(animal):
+    own = "algorithm.name=tests.algorithms.test_conformance:"
+    asked = animal(f"{own}Returning", "algorithm.options={gain: 2.0}")
+    not_asked = animal(f"{own}Own", "algorithm.options={gain: 2.0}")
+    theory = animal("algorithm.credit=layer_random")
+    assert not_asked.network.acetylcholine.return_path is None
+    assert theory.network.acetylcholine.return_path is not None
+    assert asked.network.acetylcholine.return_path is not None
+    for mine, its in zip(
+        asked.network.acetylcholine.return_path.reading,
+        theory.network.acetylcholine.return_path.reading,
+        strict=True,
+    ):
+        assert torch.equal(mine, its)

@@ -15,7 +15,7 @@ from neuro_aws import Options, open_run, resume
 from neuro_aws.experiment.compare import bits
 
 TEXT = """
-schema_version: 1
+schema_version: 2
 name: images
 preset: {preset}
 stimulus: {{source: digits, side: 16, batch: 16}}

@@ -11,7 +11,7 @@ from neuro_aws.protocol import Protocol
 from tests.conftest import ROOT
 
 SHORT = """
-schema_version: 1
+schema_version: 2
 name: short
 seeds: 3
 stimulus: {source: digits, batch: 64}
@@ -34,12 +34,12 @@ arms:
   kl_only:
     set: {algorithm.credit: none}
     perturb: [{silence: {targets: cells}, during: rem, in: critical}]
-  wake_sleep: {birth: {algorithm.name: wake_sleep}}
+  wake_sleep: {initial: {algorithm.name: wake_sleep}}
   wake_sleep_clamped:
-    birth: {algorithm.name: wake_sleep}
+    initial: {algorithm.name: wake_sleep}
     perturb: [{silence: {targets: cells}, during: rem, in: critical}, {clamp: {neuromodulator: ach}, in: critical}]
   wake_sleep_silenced:
-    birth: {algorithm.name: wake_sleep}
+    initial: {algorithm.name: wake_sleep}
     perturb: [{silence: {targets: cells}, during: rem, in: critical}]
 measure: [target_cells, dream_match, linear_probe, fresh_classifier]
 """

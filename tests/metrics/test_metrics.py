@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from neuro_aws.experiment.results import alarms
-from neuro_aws.metrics import MEASURES, Subject
+from neuro_aws.metrics import Subject, function
 from neuro_aws.metrics.distances import sliced
 from neuro_aws.metrics.statistics import estimate, interaction, paired
 from neuro_aws.plots.traces import correlation
-from neuro_aws.protocol import vocabulary
+from neuro_aws.protocol import registry
+from neuro_aws.protocol.entry import RATE
 from neuro_aws.protocol.targets import Targets
 from tests.conftest import ROOT
 
@@ -25,10 +26,13 @@ def subject(animal, *overrides: str, **more) -> Subject:
 
 
 def values(name: str, of: Subject) -> dict[tuple[str, int], float]:
-    return {(v.name, v.layer): v.value for v in MEASURES[name](of)}
+    return {(v.name, v.layer): v.value for v in function(name)(of)}
 
 
-@pytest.mark.parametrize("name", [m for m in MEASURES if m != "ocular_dominance"])
+@pytest.mark.parametrize(
+    "name",
+    [m.name for m in registry.MEASURES.values() if RATE in m.code and m.name != "ocular_dominance"],
+)
 def test_measuring_changes_nothing_and_repeats_itself(animal, name):
     one = subject(animal)
     before = {k: v.clone() for k, v in one.network.state_dict().items()}
@@ -153,7 +157,7 @@ def test_class_representation_finds_the_cells_of_a_class(animal):
     rates[y == 3, :15] = 1.0
     rates[y == 4, 15:] = 1.0
     one._cache["held_out/False"] = [one.dataset.held_out, rates]
-    found = {(v.name, v.group): v.value for v in MEASURES["class_representation"](one)}
+    found = {(v.name, v.group): v.value for v in function("class_representation")(one)}
     assert found["preferring_share", "label3"] == 0.75
     assert found["preferring_share", "label4"] == 0.25
     assert found["class_distance", "label3"] > found["class_distance", "label5"]
@@ -213,11 +217,11 @@ def test_collapsed_dreams_raise_an_alarm():
 
 def test_docs_name_every_value_measure_and_perturbation():
     measures = (ROOT / "docs" / "measures.md").read_text()
-    for name in [*vocabulary.VALUES, *vocabulary.MEASURES]:
+    for name in [*registry.VALUES, *registry.MEASURES]:
         assert f"`{name}`" in measures, name
     protocol = (ROOT / "docs" / "protocol.md").read_text()
-    for name in [*vocabulary.PERTURBATIONS, *vocabulary.STIMULI]:
+    for name in [*registry.PERTURBATIONS, *registry.STIMULI]:
         assert f"`{name}`" in protocol, name
     model = (ROOT / "docs" / "model.md").read_text()
-    for name in [*vocabulary.CREDITS, "wake_sleep", "frozen"]:
+    for name in [*registry.CREDITS, "wake_sleep", "frozen"]:
         assert f"`{name}`" in model, name

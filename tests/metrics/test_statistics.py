@@ -19,11 +19,11 @@ from neuro_aws.metrics.statistics import (
     paired_values,
     value_info,
 )
-from neuro_aws.protocol import vocabulary
+from neuro_aws.protocol.measures import VALUES
 
 
 def test_every_value_has_a_unit_and_a_kind_that_follows_from_its_range():
-    assert all(value_info(name).unit for name in vocabulary.VALUES)
+    assert all(value_info(name).unit for name in VALUES)
     assert kind_of("linear_probe") == kind_of("target_never_active") == WILSON
     assert kind_of("match") == kind_of("dream_rate_correlation") == FISHER
     assert kind_of("ach_gap") == kind_of("target_activity_relative") == STUDENT

@@ -10,7 +10,7 @@ from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.protocol import Protocol
 
 GOOD = """
-schema_version: 1
+schema_version: 2
 name: good
 seeds: 2
 stimulus: {source: digits, batch: 16}
@@ -37,8 +37,9 @@ MALFORMED = [
     ("cycles: 6", "cycles: true", "schedule[0].cycles", "valid integer"),
     ("cycles: 6", "cycles: 2.5", "schedule[0].cycles", "valid integer"),
     ("cycles: 6, ", "", "schedule[0].cycles", "missing"),
-    ("schema_version: 1", "schema_version: 2", "schema_version", "Allowed: 1"),
-    ("schema_version: 1\n", "", "schema_version", "missing"),
+    ("schema_version: 2", "schema_version: 3", "schema_version", "Allowed: 2"),
+    ("schema_version: 2", "schema_version: 1", "schema_version", "`neuro-aws upgrade bad.yaml`"),
+    ("schema_version: 2\n", "", "schema_version", "missing"),
     ("name: good", "name: ../../etc", "name", "a letter, then letters"),
     ("seeds: 2", "seeds: -1", "seeds", "greater than or equal"),
     ("seeds: 2", "seeds: 2\nseeds: 3", "seeds", "stands twice"),
@@ -55,19 +56,29 @@ MALFORMED = [
     ("credit: layer", "credit: layers", "algorithm.credit", "did you mean 'layer'"),
     (
         "{credit: layer}",
-        "{name: doubly_adversarial, surprisal: 0.5}",
-        "algorithm.surprisal",
-        "nothing else",
+        "{name: adversarial_wake_sleep, gamma: 0.5}",
+        "algorithm.gamma",
+        "it belongs to doubly_adversarial",
     ),
     ("credit: layer", "credit: scalar}\nnetworks: {a: 1", "networks", "did you mean 'network'"),
     (
         "credit: layer",
         "name: wake_sleep, credit: scalar",
-        "algorithm",
-        "no meaning under wake_sleep",
+        "algorithm.credit",
+        "unknown key under wake_sleep (it belongs to adversarial_wake_sleep). Allowed: density",
     ),
     ("credit: layer", "name: aws", "algorithm.name", "module:Class"),
-    ("credit: layer", "options: {a: 1}", "algorithm", "module:Class"),
+    ("credit: layer", "options: {a: 1}", "algorithm.options", "unknown key under adversarial"),
+    ("credit: layer", "name: frozen, feedforward: {rate: 1.0}", "algorithm.feedforward", "frozen"),
+    ("credit: layer", "name: frozen, feedbak: {}", "algorithm.feedbak", "did you mean 'feedback'"),
+    ("algorithm: {credit: layer}", "algorithm: 3", "algorithm", "mapping"),
+    (
+        "control: {}",
+        "control: {initial: {algorithm.name: wake_sleep}}",
+        "arms.control.initial",
+        "initial: {algorithm: {name: wake_sleep}}",
+    ),
+    ("control: {}", "control: {birth: {seeds: 1}}", "arms.control.birth", "Allowed: description"),
     ("credit: layer", "feedforward: {rate: 0}", "algorithm.feedforward.rate", "greater than 0"),
     (
         "credit: layer",
@@ -174,8 +185,8 @@ MALFORMED = [
     ),
     (
         "control: {}",
-        "control: {birth: {algorithm.credit: layre}}",
-        "arms.control.birth",
+        "control: {initial: {algorithm.credit: layre}}",
+        "arms.control.initial",
         "did you mean 'layer'",
     ),
     ("control: {}", "control: 3", "arms.control", "mapping"),
@@ -218,7 +229,7 @@ MALFORMED = [
         "schedule[0].phases",
         "steps in a cycle",
     ),
-    ("cycles: 6", "cycles: 9000000", "schedule", "steps in a life"),
+    ("cycles: 6", "cycles: 9000000", "schedule", "steps in a run"),
     (
         "silence: {targets: cells}, during: rem",
         "clamp: {neuromodulator: ach}, during: rem",
@@ -231,7 +242,7 @@ MALFORMED = [
         "during",
         "acts in wake only",
     ),
-    ("control: {}", "common_life: {}", "arms.common_life", "kept for the life"),
+    ("control: {}", "common_1: {}", "arms.common_1", "kept for the run"),
     (
         "[64, 20, 6]",
         "[64, 20, 6], inverse_relu: 0.1, transfer: tanh",

@@ -8,27 +8,10 @@ import jsonschema
 import pytest
 import yaml
 
-from neuro_aws.algorithms import ALGORITHMS
-from neuro_aws.algorithms.credit import CREDITS
-from neuro_aws.metrics import MEASURES
-from neuro_aws.metrics.spikes import SPIKE_MEASURES
-from neuro_aws.protocol import Protocol, json_schema, vocabulary
-from neuro_aws.protocol.describe import describe
-from neuro_aws.protocol.perturb import ACTIONS
-from neuro_aws.stimuli import SOURCES
+from neuro_aws.protocol import Protocol, json_schema
+from neuro_aws.protocol.describe import describe, in_words
+from neuro_aws.protocol.perturb import Perturbation
 from tests.conftest import ROOT, TINY
-
-
-def test_vocabulary_is_in_step_with_the_tables():
-    assert list(vocabulary.ALGORITHMS) == list(ALGORITHMS)
-    assert list(vocabulary.CREDITS) == ["layer", "layer_random", "backprop", "scalar", "none"]
-    assert set(vocabulary.CREDITS) == set(CREDITS)
-    assert set(vocabulary.STIMULI) == {*SOURCES, "spike_pattern"}
-    of_spikes = {name for name, of in vocabulary.SPIKING_MEASURES.items() if "cortex" in of}
-    assert of_spikes == set(SPIKE_MEASURES)
-    assert set(vocabulary.MEASURES) == {*MEASURES, *vocabulary.SPIKING_MEASURES}
-    assert set(vocabulary.PERTURBATIONS) == set(ACTIONS)
-    assert set(vocabulary.VALUES.values()) == set(vocabulary.MEASURES)
 
 
 def test_published_json_schema_is_the_models_and_accepts_what_is_shipped():
@@ -76,20 +59,31 @@ def test_validate_prints_the_ids_that_are_used(tiny):
     text = "\n".join(describe(tiny, [3]))
     ids = " ".join(map(str, tiny.targets(3)["cells"].ids))
     assert f"animal 3, cells: layer 1, 6 cells: {ids}" in text
-    assert "silence cells x 0; during rem; in critical_period, steps 42 to 69" in text
+    assert "silence targets=cells in rem; critical_period, steps 42 to 69" in text
+
+
+def test_a_perturbation_is_worded_in_one_way(tiny):
+    """In recordings, tables and what `validate` prints alike."""
+    (silenced,) = tiny.tree.arms["rem_silenced"].perturb
+    assert in_words(silenced) == "silence targets=cells in rem"
+    clamp = Perturbation.model_validate(
+        {"clamp": {"neuromodulator": "ach", "level": 0.5}, "in": "critical_period"}
+    )
+    assert in_words(clamp) == "clamp ach level=0.5"
+    assert in_words(silenced) in "\n".join(describe(tiny, [0]))
 
 
 def test_arms_share_a_life_unless_they_differ_from_birth():
     text = TINY.replace(
         "arms:\n",
-        "arms:\n  scalar: {birth: {algorithm.credit: scalar}}\n"
-        "  scalar_too: {birth: {algorithm.credit: scalar}, set: {algorithm.kl: 0.5}}\n",
+        "arms:\n  scalar: {initial: {algorithm.credit: scalar}}\n"
+        "  scalar_too: {initial: {algorithm.credit: scalar}, set: {algorithm.kl: 0.5}}\n",
     )
     tree = Protocol.from_text(text).tree
-    assert [a.trunk for a in tree.arms.values()] == ["common_life"] * 2 + ["common_life_1"] * 2
+    assert [a.trunk for a in tree.arms.values()] == ["common"] * 2 + ["common_1"] * 2
     too = tree.arms["scalar_too"]
-    assert (too.birth.algorithm.kl, too.spec.algorithm.kl) == (1e-3, 0.5)
-    assert too.birth.algorithm.credit == too.spec.algorithm.credit == "scalar"
+    assert (too.initial.algorithm.kl, too.spec.algorithm.kl) == (1e-3, 0.5)
+    assert too.initial.algorithm.credit == too.spec.algorithm.credit == "scalar"
     assert too.branch == 42
     assert tree.steps == 2 * 42 + 4 * 28
 

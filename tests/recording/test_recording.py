@@ -166,7 +166,7 @@ def test_overrides_stay_with_the_protocol(tmp_path):
 def test_an_arm_of_another_size_has_cells_of_its_own(tmp_path):
     text = TINY.replace(
         "  control: {}",
-        "  control: {}\n  wide:\n    birth: {network.layers: [64, 40, 6]}\n"
+        "  control: {}\n  wide:\n    initial: {network.layers: [64, 40, 6]}\n"
         "    perturb: [{silence: {targets: cells}, during: rem, in: critical_period}]",
     )
     finished = run(

@@ -1,12 +1,11 @@
 """Assembly: from a protocol's settings to a network, an algorithm and its updates."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
-from neuro_aws import rng
-from neuro_aws.algorithms import Algorithm, algorithm_class
+from neuro_aws import algorithms, rng, stimuli
+from neuro_aws.algorithms import Algorithm
 from neuro_aws.algorithms.updates import Plasticity, Updates
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.decay import Decay
@@ -21,10 +20,11 @@ from neuro_aws.model.memory import Replay
 from neuro_aws.model.network import Network
 from neuro_aws.model.prior import LearntPrior
 from neuro_aws.model.readout import Readout
-from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection
+from neuro_aws.phase import READOUT
+from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection, ReadoutLearning
 from neuro_aws.protocol.projections import units
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.stimuli import SOURCES, Dataset
+from neuro_aws.stimuli.dataset import Dataset
 
 
 def dtype_of(section: NetworkSection) -> torch.dtype:
@@ -60,16 +60,16 @@ def build_network(
     def discriminator(name: str) -> Weights:
         return initialise.discriminator(section, sizes, Normal(stream(name), dtype))
 
-    random_path = algorithm.credit == "layer_random"
+    returns = getattr(build_algorithm(algorithm, section), "return_path", False)
     ach = Acetylcholine(
         section,
         discriminator(rng.INITIAL_ACH),
-        discriminator(rng.RETURN_PATH) if random_path else None,
+        discriminator(rng.RETURN_PATH) if returns else None,
     )
     readout = None
-    if algorithm.name == "doubly_adversarial":
+    if isinstance(learning := algorithm.learning(READOUT), ReadoutLearning):
         weights = initialise.readout(sizes[-2], Normal(stream(rng.INITIAL_READOUT), dtype))
-        readout = Readout(*weights, algorithm.readout.penalty)
+        readout = Readout(*weights, learning.penalty)
     lateral = Lateral(initialise.lateral(section, Normal(stream(rng.INITIAL_LATERAL), dtype)))
     if section.birth == "uniform":
         initialise.uniform(layers, ach, readout, stream(rng.INITIAL_UNIFORM))
@@ -83,45 +83,7 @@ def build_network(
 
 def build_algorithm(section: AlgorithmSection, network: NetworkSection) -> Algorithm:
     """Return the algorithm with its settings, for a network with its own."""
-    kind = algorithm_class(section.name)
-    options: dict[str, Any]
-    density = "bernoulli" if network.units == "binary" else section.density
-    if section.name == "doubly_adversarial":
-        options = {
-            "gamma": section.gamma,
-            "density": density,
-            "kl": section.kl,
-            "reduction": section.reduction,
-            "each_draws": network.discriminator.draws == "each",
-        }
-    elif section.name == "adversarial_wake_sleep":
-        options = {
-            "credit": section.credit,
-            "density": density,
-            "kl": section.kl,
-            "running_baseline": section.baseline == "running",
-            "reduction": section.reduction,
-        }
-    elif ":" in section.name:
-        options = dict(section.options)
-    else:
-        options = {"density": density, "reduction": section.reduction}
-    try:
-        algorithm: Algorithm = kind(**options)
-    except TypeError as error:
-        raise NeuroAWSError(
-            f"{section.name} does not take these options ({error})", where="algorithm.options"
-        ) from error
-    missing = [
-        name for name in ("propagate", "deltas") if not callable(getattr(algorithm, name, 0))
-    ]
-    if missing:
-        raise NeuroAWSError(
-            f"{section.name} has no method {missing[0]}()",
-            where="algorithm.name",
-            next_step="neuro_aws.algorithms.Algorithm says what an algorithm needs",
-        )
-    return algorithm
+    return algorithms.build(section, network)
 
 
 def _optimiser(section: Learning) -> Optimiser:
@@ -134,7 +96,7 @@ def build_updates(section: AlgorithmSection, network: Network) -> Updates:
     """Return optimisers with fresh moments for every kind that has settings to learn with."""
     plasticity: dict[str, Plasticity] = {}
     for kind in network.kinds:
-        learning: Learning | None = getattr(section, kind, None)
+        learning = section.learning(kind)
         if learning is None:
             continue
         optimiser = _optimiser(learning)
@@ -151,7 +113,7 @@ def build_updates(section: AlgorithmSection, network: Network) -> Updates:
 
 def load_dataset(spec: ProtocolSpec, animal: int, device: torch.device) -> Dataset:
     """Return the stimuli of the animal's dataset on the device."""
-    dataset = SOURCES[spec.stimulus.source](spec.stimulus, animal, dtype_of(spec.network))
+    dataset = stimuli.load(spec.stimulus, animal, dtype_of(spec.network))
     if spec.network.dcgan is None and dataset.train.shape[1] != spec.network.layers[0]:
         raise NeuroAWSError(
             f"stimuli have {dataset.train.shape[1]} pixels, layer 0 {spec.network.layers[0]} units",

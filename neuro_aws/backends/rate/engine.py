@@ -19,7 +19,7 @@ from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkS
 from neuro_aws.perturbations import Slots
 from neuro_aws.phase import WAKE
 from neuro_aws.protocol.schedule import Schedule, StepSpec
-from neuro_aws.stimuli import Dataset
+from neuro_aws.stimuli.dataset import Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Engine:
         """Return h_0 with its labels in wake, h_N from the prior in sleep."""
         if spec.phase is WAKE:
             x, labels = self.dataset.sample(self.streams.stimulus.at(spec.step), self.batch)
-            return perturb.stimulus(x, self.streams.eyes.at(spec.step)), labels
+            return perturb.stimulus(x, self.streams.eyes.at(spec.step), labels), labels
         top = self.network.prior(self.batch, self.streams.prior.at(spec.step))
         replay = self.network.replay
         return (top if replay is None else replay.mixed(top)), None

@@ -147,7 +147,7 @@ def _losses(
     network: Network, algorithm: AlgorithmSection, wake: Moment, rem: Moment
 ) -> dict[str, Tensor]:
     form, own, dreamt = network.acetylcholine.form, wake.ach.own, rem.ach.own
-    gamma = algorithm.gamma if network.readout is not None else 1.0
+    gamma = getattr(algorithm, "gamma", 1.0)
     losses = {
         "disc_wake": own.reading.level,
         "disc_sleep": dreamt.reading.level,
@@ -164,7 +164,8 @@ def _losses(
     losses["generator_per_layer"] = torch.stack(errors)
     descent = -own.reading.level.mean() + dreamt.reading.level.mean()
     losses["discriminator_total"] = gamma * (descent + losses["gp_sleep"] + losses["gp_wake"])
-    inference = gamma * own.teaching_level.mean() + algorithm.kl * losses["kl_from_standard_normal"]
+    weight = getattr(algorithm, "kl", 0.0)
+    inference = gamma * own.teaching_level.mean() + weight * losses["kl_from_standard_normal"]
     predicted = gamma * losses["generator_per_layer"].sum()
     if isinstance(wake.state.graph, Graph) and isinstance(rem.state.graph, Graph):
         seen, slept = wake.state.graph.losses, rem.state.graph.losses

@@ -17,8 +17,7 @@ from neuro_aws.backends.rate.recorder import Recorder
 from neuro_aws.backends.rate.status import Status
 from neuro_aws.backends.rate.subject import Subjects
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.metrics import MEASURES
-from neuro_aws.metrics.collapse import collapse
+from neuro_aws.metrics import function
 from neuro_aws.metrics.samples import dream_grid, reconstruction_strip
 from neuro_aws.metrics.subject import Memory, Subject, Value
 from neuro_aws.perturbations import Slots, slots
@@ -27,6 +26,7 @@ from neuro_aws.phase import Phase
 from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan, agenda
 from neuro_aws.protocol.columns import picture_shape, weight_shapes
 from neuro_aws.protocol.describe import in_words
+from neuro_aws.protocol.measures import Measure, TrainedMeasure
 from neuro_aws.recording.writer import Discard, Writer
 from neuro_aws.stimuli.dataset import Dataset
 
@@ -156,13 +156,13 @@ class RateSimulator:
         return {"dreams": dreams.numpy(), "predicted": predicted.numpy()}
 
     def measure(
-        self, name: str, at: agenda.Moment, settings: Mapping[str, Any] | None = None
+        self, what: Measure | str, at: agenda.Moment, settings: Mapping[str, Any] | None = None
     ) -> Iterator[Value]:
         """Yield the values of one measure at the present moment."""
-        subject = replace(self.subject(at.step), **(settings or {}))
+        repeats = {"repeats": what.repeats} if isinstance(what, TrainedMeasure) else {}
+        subject = replace(self.subject(at.step), **{**repeats, **(settings or {})})
         with torch.no_grad():
-            function = collapse if name == "collapse" else MEASURES[name]
-            yield from list(function(subject))
+            yield from list(function(what)(subject))
 
     def subject(self, step: int) -> Subject:
         """Return the animal as measures see it; activity is computed once for all of them."""

@@ -18,7 +18,7 @@ from neuro_aws.metrics.subject import Value
 from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan
 from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.describe import in_words
-from neuro_aws.protocol.vocabulary import OF_WEIGHTS
+from neuro_aws.protocol.measures import Measure, of_weights
 from neuro_aws.recording.parts import Full
 from neuro_aws.recording.writer import Writer
 from neuro_aws.rng import SPIKING_BLOCK, stream_key
@@ -85,7 +85,7 @@ class BlockSimulator(ABC):
         """Return every recorded weight by its name, as it was after ``step`` steps."""
 
     @abstractmethod
-    def values(self, name: str, at: Moment) -> Iterator[Value]:
+    def values(self, what: Measure | str, at: Moment) -> Iterator[Value]:
         """Yield the values of one measure."""
 
     def advance(self, start: int, stop: int, out: Writer, should_stop: Callable[[], bool]) -> int:
@@ -138,7 +138,7 @@ class BlockSimulator(ABC):
         period = self.plan.schedule.stretches[self.plan.schedule(start).period]
         every = [self.spec.record.weights]
         if isinstance(self.plan, ArmPlan):
-            every += [m.every for m in self.protocol.spec.measure if m.measure in OF_WEIGHTS]
+            every += [m.every for m in self.protocol.spec.measure if of_weights(m.measure)]
         lengths = [n * len(period.cycle) for n in every if n]
         steps = range(start + 1, stop + 1)
         return frozenset(s for s in steps if any((s - period.start) % n == 0 for n in lengths))
@@ -150,10 +150,10 @@ class BlockSimulator(ABC):
             out.interval("perturbations", spec.step, spec.step + 1, in_words(p))
 
     def measure(
-        self, name: str, at: Moment, settings: Mapping[str, Any] | None = None
+        self, what: Measure | str, at: Moment, settings: Mapping[str, Any] | None = None
     ) -> Iterator[Value]:
         """Yield the values of one measure; spikes are looked back on, nothing is run for it."""
-        return self.values(name, at)
+        return self.values(what, at)
 
     def images(self, step: int) -> dict[str, Array]:
         """Return nothing: a single stimulus and a single dream are no distribution to look at."""

@@ -16,12 +16,15 @@ from neuro_aws.backends.spiking.cortex import Cortex
 from neuro_aws.backends.spiking.inputs import Inputs
 from neuro_aws.backends.spiking.standalone import simulate_standalone
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.metrics.spikes import SEEN, SPIKE_MEASURES, SpikeSubject, Window
+from neuro_aws.metrics import function
+from neuro_aws.metrics.spikes import SEEN, SpikeSubject, Window
 from neuro_aws.metrics.subject import Value
 from neuro_aws.phase import REM, WAKE, Phase
 from neuro_aws.protocol import ArmPlan, TrunkPlan
 from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.columns import PHASE_CODES
+from neuro_aws.protocol.entry import CORTEX
+from neuro_aws.protocol.measures import Measure
 from neuro_aws.protocol.spiking_columns import traced_cells
 from neuro_aws.protocol.targets import followed, resolve
 from neuro_aws.recording.writer import Writer
@@ -159,9 +162,10 @@ class CortexSimulator(BlockSimulator):
         )
         return wake, rem
 
-    def values(self, name: str, at: Moment) -> Iterator[Value]:
+    def values(self, what: Measure | str, at: Moment) -> Iterator[Value]:
         """Yield the values of one measure of spikes."""
         wake, rem = self._windows(at.step)
+        name = what if isinstance(what, str) else what.measure
         subject = SpikeSubject(
             wake,
             rem,
@@ -173,7 +177,7 @@ class CortexSimulator(BlockSimulator):
             stream_key(self.animal, measure_stream(name), at.step),
             at.onset,
         )
-        return SPIKE_MEASURES[name](subject)
+        return iter(function(what, CORTEX)(subject))
 
     def weights(self, step: int) -> State:
         """Return F and G, (post, pre)."""

@@ -13,6 +13,7 @@ from neuro_aws.metrics.spikes import correlation
 from neuro_aws.metrics.subject import Value, ratio
 from neuro_aws.phase import FEEDBACK, REM, WAKE, Phase
 from neuro_aws.protocol.agenda import Moment
+from neuro_aws.protocol.measures import Measure
 from neuro_aws.recording.writer import Writer
 
 Potentials = dict[str, Array]
@@ -86,7 +87,7 @@ class NeuronSimulator(BlockSimulator):
 
         return moved(on, WAKE), moved(off, REM)
 
-    def values(self, name: str, at: Moment) -> Iterator[Value]:
+    def values(self, what: Measure | str, at: Moment) -> Iterator[Value]:
         """Compare the dendrite's prediction with the soma, over the last waking patterns.
 
         ``match``: correlation of V* and U with the teacher on; ``match_teacher_off``: of the soma

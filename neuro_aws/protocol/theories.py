@@ -1,0 +1,196 @@
+"""The theories of learning: each one's settings, and its entry in the registry.
+
+To add one: its class under ``neuro_aws/algorithms``, its settings and its entry here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
+
+from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
+
+from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
+from neuro_aws.protocol.model import (
+    AlgorithmSection,
+    DiscriminatorLearning,
+    FeedbackLearning,
+    FeedforwardLearning,
+    LateralLearning,
+    NetworkSection,
+    ReadoutLearning,
+)
+from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, called
+
+CREDITS: dict[str, str] = {
+    "layer": "dD/dh of each unit, from the sub-discriminators that read it (default)",
+    "layer_random": "the same through fixed random weights: control for weight transport",
+    "backprop": "the gradient of D through all of F: the published experiment",
+    "scalar": "a three-factor rule: one global number per sample",
+    "none": "0: only the KL of the top layer is left (KL only)",
+}
+"""How ACh teaches in Adversarial Wake-Sleep, each with one line of help."""
+
+
+class _WithoutInference(AlgorithmSection):
+    feedback: FeedbackLearning = FeedbackLearning()
+    discriminator: DiscriminatorLearning = DiscriminatorLearning()
+
+
+class _WithInference(_WithoutInference):
+    feedforward: FeedforwardLearning = FeedforwardLearning()
+
+
+class AdversarialWakeSleep(_WithInference):
+    """Adversarial Wake-Sleep: feedforward connections learn from ACh, in wake."""
+
+    name: Literal["adversarial_wake_sleep"] = "adversarial_wake_sleep"
+    credit: Literal["layer", "layer_random", "backprop", "scalar", "none"] = "layer"
+    """How ACh teaches."""
+    baseline: Literal["batch", "running"] = "batch"
+    """What `credit: scalar` subtracts from ACh."""
+    kl: float = Field(1e-3, ge=0, le=100)
+    """Weight of the top layer's KL to N(0, I)."""
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what this credit cannot do with a network."""
+        binary = network.units == "binary"
+        if binary and self.credit in ("layer", "layer_random", "backprop"):
+            message = (
+                "differentiates units that fire 0 or 1; use credit: scalar (REINFORCE) or none"
+            )
+            yield ("algorithm", "credit"), message
+        if self.credit == "scalar" and network.noise.scale == 0 and not binary:
+            message = "credit: scalar reads the units' own noise; give noise.scale above 0"
+            yield ("network", "noise", "scale"), message
+
+
+class DoublyAdversarial(_WithInference):
+    """Doubly Adversarial Wake-Sleep: AWS mixed with a GAN."""
+
+    name: Literal["doubly_adversarial"]
+    gamma: float = Field(0.9, ge=0, le=1)
+    """1: pure AWS, 0: WGAN-GP."""
+    kl: float = Field(1e-3, ge=0, le=100)
+    """Weight of the top layer's KL to N(0, I)."""
+    readout: ReadoutLearning = ReadoutLearning()
+    """R, which reads the layer below the top."""
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what a readout discriminator cannot do with a network."""
+        if network.units == "binary":
+            message = "doubly_adversarial differentiates its units; use rate units"
+            yield ("network", "units"), message
+        if len(network.layers) < 3:
+            message = "doubly_adversarial reads the layer below the top; give three"
+            yield ("network", "layers"), message
+
+
+class WakeSleep(_WithInference):
+    """Classic Wake-Sleep: feedforward connections learn in REM."""
+
+    name: Literal["wake_sleep"]
+
+
+class Frozen(_WithoutInference):
+    """A null: feedforward connections do not learn."""
+
+    name: Literal["frozen"]
+
+
+def _own_name(name: str) -> str:
+    if not OWN.fullmatch(name):
+        raise ValueError("one of " + ", ".join(THEORIES) + ", or module:Class")
+    return name
+
+
+class OwnAlgorithm(_WithInference, OwnCode):
+    """An algorithm of the user's own, named as module:Class."""
+
+    TAG: ClassVar[str] = OWN_TAG
+    name: Annotated[
+        str, AfterValidator(_own_name), Field(json_schema_extra={"pattern": f"^{OWN.pattern}$"})
+    ]
+    options: dict[str, JsonValue] = {}
+    """Arguments of the class."""
+    lateral: LateralLearning = LateralLearning()
+    readout: ReadoutLearning | None = None
+    """Give it (`readout: {}`) to have a readout discriminator R in the network."""
+
+    @property
+    def reference(self) -> str:
+        """Where the class is: module:Class."""
+        return self.name
+
+    def unfit(self, found: Any) -> Iterator[str]:
+        """Yield what an algorithm has to have and this one has not."""
+        made = called(found, self.options)
+        for method in ("propagate", "deltas"):
+            if not callable(getattr(made, method, None)):
+                yield f"has no method {method}(); neuro_aws.algorithms.Algorithm says what it needs"
+
+
+@dataclass(frozen=True)
+class Theory(Entry):
+    """A theory of learning."""
+
+    settings: type[AlgorithmSection]
+    work: float = 1.0
+    """Passes of one step over those of Adversarial Wake-Sleep."""
+
+
+THEORIES = table(
+    Theory(
+        "adversarial_wake_sleep",
+        "the theory: feedforward learning driven by ACh, in wake",
+        AdversarialWakeSleep,
+        code={
+            RATE: "neuro_aws.algorithms.adversarial_wake_sleep:AdversarialWakeSleep",
+            CORTEX: "",
+            NEURON: "",
+        },
+    ),
+    Theory(
+        "doubly_adversarial",
+        "AWS mixed with a GAN: a second discriminator on the layer below the top",
+        DoublyAdversarial,
+        work=2.0,
+        code={RATE: "neuro_aws.algorithms.doubly_adversarial:DoublyAdversarial"},
+    ),
+    Theory(
+        "wake_sleep",
+        "classic Wake-Sleep: feedforward learns in REM, ACh only watches",
+        WakeSleep,
+        code={RATE: "neuro_aws.algorithms.wake_sleep:WakeSleep"},
+    ),
+    Theory(
+        "frozen",
+        "a null: no feedforward learning at all",
+        Frozen,
+        code={RATE: "neuro_aws.algorithms.frozen:Frozen", CORTEX: "", NEURON: ""},
+    ),
+)
+"""Every theory by the name a protocol gives it; the first is the default."""
+
+
+def _theory(value: Any) -> str:
+    """Return the tag of a theory's settings: its name, or that of the user's own code."""
+    default = next(iter(THEORIES))
+    name = value.get("name", default) if isinstance(value, dict) else default
+    name = getattr(value, "name", name)
+    if not isinstance(name, str) or name in THEORIES:
+        return str(name)
+    return OWN_TAG if ":" in name else name
+
+
+if TYPE_CHECKING:
+    Algorithm = AlgorithmSection
+else:
+    Algorithm = Annotated[
+        Union[
+            *(Annotated[entry.settings, Tag(name)] for name, entry in THEORIES.items()),
+            Annotated[OwnAlgorithm, Tag(OWN_TAG)],
+        ],
+        Discriminator(_theory),
+    ]
+"""The `algorithm` section: the settings of one theory, by its `name`."""
