@@ -3,10 +3,11 @@
 import logging
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ from neuro_aws.protocol.cost import estimate
 from neuro_aws.protocol.data import required_root, using_data
 from neuro_aws.recording import provenance
 from neuro_aws.recording.parts import consolidate, write_index
-from neuro_aws.recording.reader import Run, group_name, open_run
+from neuro_aws.recording.reader import Run, group_name, open_run, protocol_of
 
 SAVE_SECONDS = 20.0
 log = logging.getLogger("neuro_aws")
@@ -73,33 +74,27 @@ def run(
     if not isinstance(protocol, Protocol):
         protocol = Protocol.load(protocol, overrides)
     elif overrides:
-        both = (*protocol.overrides, *overrides)
-        short = protocol.short
-        protocol = Protocol.from_text(protocol.text, protocol.source, both, short=short)
+        protocol = protocol.changed(overrides)
+    protocol.refuse_unloaded()
     arms = chosen_arms(protocol, options.arms)
     animals = protocol.animals(options.seed, options.seeds)
     from neuro_aws.backends.rate.distributed import join
 
     options = replace(options, data=_data(protocol, arms, options.data))
     team = join(options.device)
-    folder = Path(team.agree(str(_new_folder(protocol, options)) if team.writes else ""))
-    if not team.writes:
-        return _follow(folder, protocol, options, animals, arms)
     settings = {
         "protocol": protocol.source,
         "overrides": list(protocol.overrides),
         "short": protocol.short,
+        "allow_code": protocol.allow_code,
         "animals": animals,
         "arms": arms,
         "device": options.device,
         "data": options.data,
     }
-    try:
-        (folder / "protocol.yaml").write_text(protocol.text, encoding="utf-8")
-        (folder / "resolved.yaml").write_text(protocol.resolved(), encoding="utf-8")
-        provenance.write(folder, provenance.provenance(settings))
-    except OSError as error:
-        raise NeuroAWSError(f"cannot write ({error.strerror})", where=str(folder)) from error
+    folder = Path(team.agree(str(_new_folder(protocol, options, settings)) if team.writes else ""))
+    if not team.writes:
+        return _follow(folder, protocol, options, animals, arms)
     return _continue(folder, protocol, options, progress or Silent())
 
 
@@ -111,9 +106,8 @@ def resume(
     data = provenance.read(folder)
     if data["neuro_aws"] != provenance.version():
         log.warning("run was started by version %s", data["neuro_aws"])
-    text = (folder / "protocol.yaml").read_text(encoding="utf-8")
-    short = data.get("short", False)
-    protocol = Protocol.from_text(text, data["protocol"], data["overrides"], short=short)
+    protocol = protocol_of(folder, data, allow_code=data.get("allow_code", False))
+    protocol.refuse_unloaded()
     from neuro_aws.backends.rate.distributed import join
 
     options = options or Options()
@@ -131,16 +125,7 @@ def _follow(
     """Simulate the same animals as process 0 of a team, which alone writes; return its run."""
     from neuro_aws.backends.rate.distributed import leave
 
-    job = Job(
-        folder.resolve(),
-        protocol.text,
-        protocol.source,
-        protocol.overrides,
-        options.device,
-        options.save_seconds,
-        options.data,
-        protocol.short,
-    )
+    job = Job.of(folder, protocol, options.device, options.save_seconds, options.data)
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
         run_here(job, tasks_of(protocol, animals, arms), stop, lambda task, steps, note: None)
@@ -165,23 +150,40 @@ def _data(protocol: Protocol, arms: list[str], named: str | None) -> str | None:
         return required_root(protocol.tree.arms[arm].spec.stimulus for arm in arms)
 
 
-def _new_folder(protocol: Protocol, options: Options) -> Path:
+def _new_folder(protocol: Protocol, options: Options, settings: dict[str, Any]) -> Path:
+    """Make the run's folder, which appears with all that a run can be inspected by, or not at all.
+
+    A kill at any moment leaves at most a hidden folder that has not got its name yet.
+    """
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     base = Path(options.out) / protocol.spec.name
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        prepared = Path(tempfile.mkdtemp(prefix=".new-", dir=base))
+        prepared.chmod(0o777 & ~_umask())
+        (prepared / "protocol.yaml").write_text(protocol.text, encoding="utf-8")
+        (prepared / "resolved.yaml").write_text(protocol.resolved(), encoding="utf-8")
+        tasks = tasks_of(protocol, settings["animals"], settings["arms"])
+        write_index(prepared / "recording.h5", _parts(prepared, tasks))
+        provenance.write(prepared, provenance.provenance(settings))
+    except FileExistsError as error:
+        raise NeuroAWSError("is not a folder", where=str(base)) from error
+    except OSError as error:
+        raise NeuroAWSError(f"cannot write ({error.strerror})", where=str(base)) from error
     for attempt in range(1, 1000):
         suffix = "" if attempt == 1 else f"-{attempt}"
         folder = base / f"{stamp}-s{options.seed}{suffix}"
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            if not base.is_dir():
-                raise NeuroAWSError("is not a folder", where=str(base)) from None
-        except OSError as error:
-            raise NeuroAWSError(
-                f"cannot make a folder ({error.strerror})", where=str(folder)
-            ) from error
+        with suppress(OSError):  # somebody else's run of the same second has that name
+            if not folder.exists():
+                return prepared.rename(folder)
     raise NeuroAWSError("too many runs in one second", where=str(base))
+
+
+def _umask() -> int:
+    """Return the permissions that the user withholds from new files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _continue(folder: Path, protocol: Protocol, options: Options, progress: Progress) -> Run:
@@ -193,9 +195,12 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
                 where=str(folder),
                 next_step=f"neuro-aws inspect {folder} shows it",
             )
-        if data.get("data") != options.data:
-            data["data"] = options.data
-            provenance.write(folder, data)
+        data["data"] = options.data
+        if data["outcome"] != "running" or "ended" in data or _begun(folder):
+            data.setdefault("resumed", []).append(provenance.now())
+        data.pop("ended", None)
+        data["outcome"] = "running"
+        provenance.write(folder, data)
         try:
             finished = _simulate(folder, protocol, options, data, progress)
         except BaseException as error:
@@ -221,23 +226,13 @@ def _simulate(
     animals, arms = data["animals"], data["arms"]
     tasks = tasks_of(protocol, animals, arms)
     write_index(folder / "recording.h5", _parts(folder, tasks))
-    _outcome(folder, "running")
     steps = {task: _steps(protocol, task) for task in tasks}
     jobs = options.jobs or min(os.cpu_count() or 1, len(tasks))
     if data["device"] != "cpu" or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         jobs = 1
     expected = estimate(protocol, len(animals), arms, jobs)
     log.info("%d animals, arms %s, %d jobs", len(animals), ", ".join(arms), jobs)
-    job = Job(
-        folder.resolve(),
-        protocol.text,
-        protocol.source,
-        tuple(data["overrides"]),
-        data["device"],
-        options.save_seconds,
-        options.data,
-        protocol.short,
-    )
+    job = Job.of(folder, protocol, data["device"], options.save_seconds, options.data)
     started, ended = time.monotonic(), set[Task]()
 
     def report(task: Task, done: int, note: str) -> None:
@@ -296,9 +291,13 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
 
 def _outcome(folder: Path, outcome: str) -> None:
     data = provenance.read(folder)
-    data["outcome"] = outcome
-    data["ended" if outcome != "running" else "resumed"] = provenance.now()
+    data["outcome"], data["ended"] = outcome, provenance.now()
     provenance.write(folder, data)
+
+
+def _begun(folder: Path) -> bool:
+    """Say whether something of the run was already simulated, by a process that was killed."""
+    return (folder / "parts").exists()
 
 
 @contextmanager

@@ -39,7 +39,8 @@ class Session:
     """One animal in one arm of a protocol, from its first step on.
 
     ``protocol`` is a file or a ``Protocol``; ``overrides`` are key.path=value; ``dataset`` replaces
-    the protocol's stimuli (``Dataset.from_arrays``). Steps are those of the schedule. A spiking
+    the protocol's stimuli (``Dataset.from_arrays``); ``allow_code`` consents to importing code of
+    your own that the protocol names. Steps are those of the schedule. A spiking
     simulator simulates them in blocks (``spiking.segment``): ``step`` goes from one end of a block
     to another, callbacks are called there, and ``present`` and ``dream`` cannot be had.
     """
@@ -53,11 +54,13 @@ class Session:
         overrides: tuple[str, ...] = (),
         device: str = "cpu",
         dataset: Any = None,
+        allow_code: bool = False,
     ) -> None:
         if not isinstance(protocol, Protocol):
-            protocol = Protocol.load(protocol, overrides)
+            protocol = Protocol.load(protocol, overrides, allow_code=allow_code)
         elif overrides:
             protocol = protocol.changed(overrides)
+        protocol.refuse_unloaded()
         arms = protocol.tree.arms
         arm = next(iter(arms)) if arm is None else arm
         if arm not in arms:

@@ -51,6 +51,30 @@ class Job:
     data: str | None = None
     """Folder that holds data sets."""
     short: bool = False
+    allow_code: bool = False
+
+    @classmethod
+    def of(
+        cls, run: Path, protocol: Protocol, device: str, save_seconds: float, data: str | None
+    ) -> "Job":
+        """Return the job of running a protocol."""
+        return cls(
+            run.resolve(),
+            protocol.text,
+            protocol.source,
+            protocol.overrides,
+            device,
+            save_seconds,
+            data,
+            protocol.short,
+            protocol.allow_code,
+        )
+
+    def protocol(self) -> Protocol:
+        """Return the protocol, read anew."""
+        return Protocol.from_text(
+            self.text, self.source, self.overrides, short=self.short, allow_code=self.allow_code
+        )
 
 
 def tasks_of(protocol: Protocol, animals: list[int], arms: list[str]) -> list[Task]:
@@ -81,7 +105,7 @@ def simulate(
 
     torch.set_num_threads(1)
     keep_memory()
-    protocol = Protocol.from_text(job.text, job.source, job.overrides, short=job.short)
+    protocol = job.protocol()
     coarse = job.device.startswith("cuda") and protocol.spec.network.products == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = coarse
     place = Place(job.run, task.animal, task.branch)

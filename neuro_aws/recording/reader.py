@@ -21,6 +21,26 @@ def group_name(animal: int, branch: str) -> str:
     return f"s{animal}/{branch}"
 
 
+def protocol_of(folder: Path, data: dict[str, Any], *, allow_code: bool = False) -> Protocol:
+    """Return the protocol of a run folder, as it was run; ``data`` is its provenance.
+
+    Its text lies in the folder; code of the user's own is looked for beside the original file.
+    """
+    path = folder / "protocol.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NeuroAWSError("cannot be read", where=str(path)) from error
+    return Protocol.from_text(
+        text,
+        data["protocol"] if allow_code else str(path),
+        data["overrides"],
+        short=data.get("short", False),
+        allow_code=allow_code,
+        older=True,
+    )
+
+
 class Run:
     """A run folder, finished or not.
 
@@ -31,13 +51,7 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.provenance = provenance.read(self.folder)
-        text = (self.folder / "protocol.yaml").read_text(encoding="utf-8")
-        self.protocol = Protocol.from_text(
-            text,
-            str(self.folder / "protocol.yaml"),
-            self.provenance["overrides"],
-            short=self.provenance.get("short", False),
-        )
+        self.protocol = protocol_of(self.folder, self.provenance)
         self.animals: list[int] = self.provenance["animals"]
         self.arms: list[str] = self.provenance["arms"]
 

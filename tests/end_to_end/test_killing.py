@@ -151,3 +151,39 @@ def test_diverging_weights_stop_the_run_with_a_reason(tmp_path):
     text = text.replace("- ach_gap", "- ach_gap\n  - linear_probe")
     with pytest.raises(NeuroAWSError, match="no longer finite"):
         run(Protocol.from_text(text), options=Options(out=str(tmp_path), jobs=1))
+
+
+def test_a_run_killed_in_its_first_moment_can_be_inspected_and_resumed(tmp_path, tiny, monkeypatch):
+    """Its folder appears whole: with protocol, provenance and an index of what will be recorded."""
+    monkeypatch.setattr("neuro_aws.experiment.run._continue", lambda folder, *rest: folder)
+    folder = run(tiny, options=Options(out=str(tmp_path), jobs=1))  # and there it is killed
+    monkeypatch.undo()
+    opened = open_run(folder)
+    assert opened.held(0, "control") == (0, [])
+    assert opened.provenance["outcome"] == "running"
+    assert resume(folder).provenance["outcome"] == "finished"
+    hidden = [p.name for p in folder.parent.iterdir() if p.name.startswith(".")]
+    assert hidden == []
+
+
+def test_provenance_says_resumed_only_of_a_run_that_was(tmp_path, tiny):
+    plain = run(tiny, options=Options(out=str(tmp_path), jobs=1))
+    assert "resumed" not in plain.provenance
+
+    class StopAtOnce:
+        def begin(self, run, expected, steps):
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def update(self, task, steps, note): ...
+
+        def end(self): ...
+
+    with pytest.raises(Stopped):
+        run(tiny, options=Options(out=str(tmp_path / "b"), jobs=1), progress=StopAtOnce())
+    folder = run_folder_of(tmp_path / "b")
+    assert open_run(folder).provenance["outcome"] == "stopped"
+    assert len(resume(folder).provenance["resumed"]) == 1
+
+
+def run_folder_of(out: Path) -> Path:
+    return next(p for p in (out / "tiny").iterdir() if not p.name.startswith("."))
