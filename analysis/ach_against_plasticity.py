@@ -61,10 +61,9 @@ def report(rows: pd.DataFrame) -> None:
         shares = part.groupby("animal")["wake_share"].mean()
         print(f"  {' / '.join(map(str, key)):<56} {estimate(shares, kind=WILSON)}")
     print(
-        "\nr with |dF|: mean and 95 % interval over animals, both through Fisher's z (none for one"
+        "\nr with |dF|: mean and 95 % interval over animals, both through Fisher's z (none for one\n"
+        "animal); null: mean range; beyond: animals whose r lies outside their own null"
     )
-    print("animal); null: mean range; beyond: animals")
-    print("whose r lies outside their own null")
     for key, part in rows.groupby([*keys, "layer", "change", "signal"], sort=False):
         beyond = int(((part["r"] < part["null_low"]) | (part["r"] > part["null_high"])).sum())
         low, high = part["null_low"].mean(), part["null_high"].mean()
@@ -107,7 +106,7 @@ def draw(rows: pd.DataFrame) -> Figure:
                     label=str(layer) if i == 0 else None,
                 )
         axes.axvline(0, color="#BBBBBB", lw=0.6, zorder=0)
-        axes.set(xlim=(-1, 1), xlabel=f"correlation of {signal}\nwith {change} |dF|")
+        axes.set(xlim=(-1.05, 1.05), xlabel=f"correlation of {signal}\nwith {change} |dF|")
     labels = [f"{arm}" if len({a[0] for a in arms}) == 1 else f"{run}\n{arm}" for run, arm in arms]
     panels[0].set_yticks(
         range(len(arms)), [label.replace("_", " ") for label in labels], fontsize=6
