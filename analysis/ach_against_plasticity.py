@@ -9,17 +9,17 @@ the 95 % range of r when one of the two is turned round by a random number of st
 
 import numpy as np
 import pandas as pd
-from common import arguments, opened
+from common import arguments, opened, refusal, script
 
-from neuro_aws.metrics.statistics import estimate
-from neuro_aws.plots.style import Figure, figure, save, styled
+from neuro_aws.metrics.statistics import FISHER, WILSON, estimate
+from neuro_aws.plots.style import WIDTH, Figure, figure, save, styled
 from neuro_aws.plots.traces import correlation, table
 from neuro_aws.recording.reader import Run
 
 KINDS = {"applied": "_feedforward_applied", "raw": "_feedforward_raw"}
 
 
-def one_life(run: Run, animal: int, arm: str) -> list[dict[str, object]]:
+def one_branch(run: Run, animal: int, arm: str) -> list[dict[str, object]]:
     """Return one row for each layer, signal and kind of change, from the branch on."""
     frame = table(run, animal, arm)
     frame = frame[frame["step"] >= run.protocol.tree.arms[arm].branch]
@@ -29,9 +29,11 @@ def one_life(run: Run, animal: int, arm: str) -> list[dict[str, object]]:
             layer = column.removesuffix(suffix)
             total = frame[column].sum()
             wake = frame.loc[frame["phase"] == "wake", column].sum()
-            learnt = frame[frame[column] > 0]
+            changing = frame[frame[column] > 0]
             for signal in ("ach", f"{layer}_teaching"):
-                found = correlation(learnt[signal].to_numpy(float), learnt[column].to_numpy(float))
+                found = correlation(
+                    changing[signal].to_numpy(float), changing[column].to_numpy(float)
+                )
                 rows.append(
                     {
                         "run": run.protocol.spec.name,
@@ -52,19 +54,22 @@ def one_life(run: Run, animal: int, arm: str) -> list[dict[str, object]]:
 def report(rows: pd.DataFrame) -> None:
     """Print the tables."""
     keys = ["run", "arm"]
-    print("share of applied feedforward change that happens in wake (the rest in REM)")
+    print("share of applied feedforward change that happens in wake (the rest in REM);")
+    print("mean and 95 % interval over animals (Wilson; none for one animal)")
     applied = rows[(rows["change"] == "applied") & (rows["signal"] == "ACh")]
     for key, part in applied.groupby(keys, sort=False):
         shares = part.groupby("animal")["wake_share"].mean()
-        print(f"  {' / '.join(map(str, key)):<56} {estimate(shares)}")
-    print("\nr with |dF|: mean [95 % interval over animals], null: mean range, beyond: animals")
-    print("whose r lies outside their own null")
+        print(f"  {' / '.join(map(str, key)):<56} {estimate(shares, kind=WILSON)}")
+    print(
+        "\nr with |dF|: mean and 95 % interval over animals, both through Fisher's z (none for one\n"
+        "animal); null: mean range; beyond: animals whose r lies outside their own null"
+    )
     for key, part in rows.groupby([*keys, "layer", "change", "signal"], sort=False):
         beyond = int(((part["r"] < part["null_low"]) | (part["r"] > part["null_high"])).sum())
         low, high = part["null_low"].mean(), part["null_high"].mean()
         print(
             f"  {' / '.join(map(str, key[:2])):<44} {key[2]} {key[3]:<8} {key[4]:<9} "
-            f"{estimate(part['r'])!s:<28} null {low:+.2f} to {high:+.2f}  "
+            f"{estimate(part['r'], kind=FISHER)!s:<28} null {low:+.2f} to {high:+.2f}  "
             f"beyond {beyond} of {len(part)}"
         )
 
@@ -72,7 +77,7 @@ def report(rows: pd.DataFrame) -> None:
 def draw(rows: pd.DataFrame) -> Figure:
     """Draw r of every animal against the null, by arm."""
     arms = list(dict.fromkeys(zip(rows["run"], rows["arm"], strict=True)))
-    drawn = figure(7.2, 1.8 + 0.32 * len(arms))
+    drawn = figure(WIDTH, 1.8 + 0.32 * len(arms))
     panels = drawn.subplots(1, 4, sharey=True)
     for axes, (change, signal) in zip(
         panels,
@@ -101,7 +106,7 @@ def draw(rows: pd.DataFrame) -> Figure:
                     label=str(layer) if i == 0 else None,
                 )
         axes.axvline(0, color="#BBBBBB", lw=0.6, zorder=0)
-        axes.set(xlim=(-1, 1), xlabel=f"r of {signal}\nwith {change} |dF|")
+        axes.set(xlim=(-1.05, 1.05), xlabel=f"correlation of {signal}\nwith {change} |dF|")
     labels = [f"{arm}" if len({a[0] for a in arms}) == 1 else f"{run}\n{arm}" for run, arm in arms]
     panels[0].set_yticks(
         range(len(arms)), [label.replace("_", " ") for label in labels], fontsize=6
@@ -112,7 +117,6 @@ def draw(rows: pd.DataFrame) -> Figure:
     drawn.suptitle(
         "ACh and teaching against |dF|, step by step: points animals, grey the shuffled "
         "null (95 %)",
-        fontsize=8,
     )
     return drawn
 
@@ -121,13 +125,18 @@ def main() -> None:
     """Print the tables and draw the figure."""
     options = arguments(__doc__, several=True).parse_args()
     runs = [opened(path) for path in options.run]
+    for run in runs:
+        if run.protocol.spec.backend != "rate":
+            raise refusal(
+                run, "records no plasticity by layer and step", "runs of the rate backend"
+            )
     rows = pd.DataFrame(
         [
             row
             for run in runs
             for arm in run.arms
             for animal in run.animals
-            for row in one_life(run, animal, arm)
+            for row in one_branch(run, animal, arm)
         ]
     )
     report(rows)
@@ -137,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

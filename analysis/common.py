@@ -1,13 +1,14 @@
-"""What the analysis scripts share: arguments, values by animal, tables of tests."""
+"""What the analysis scripts share: arguments, what a run must hold, values, tests and tables."""
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.metrics.statistics import PairedTest, estimate, paired
+from neuro_aws.metrics.statistics import PairedTest, caption, estimate, holm, paired
 from neuro_aws.recording.reader import Run, open_run
 
 
@@ -19,12 +20,65 @@ def arguments(text: str | None, *, several: bool = False) -> argparse.ArgumentPa
     return parser
 
 
-def opened(path: str) -> Run:
-    """Open a run, or end with one line."""
+def script(main: Callable[[], None]) -> None:
+    """Run a script; what a user can mend ends it with one line and exit code 1."""
     try:
-        return open_run(path)
+        main()
     except NeuroAWSError as error:
         raise SystemExit(str(error)) from error
+
+
+def opened(
+    path: str,
+    *,
+    made_for: str = "",
+    arms: Sequence[str] = (),
+    values: Sequence[str] = (),
+    periods: Sequence[str] = (),
+    targets: Sequence[str] = (),
+) -> Run:
+    """Open a run that holds what a script needs; refuse another one, naming what it lacks.
+
+    ``made_for`` is the protocol (or what it must be like) that the refusal recommends.
+    """
+    run = open_run(path)
+    measured = run.metrics
+    needed = {
+        "arm": (arms, run.arms),
+        "value": (values, set(measured[measured["arm"].isin(run.arms)]["name"])),
+        "period": (periods, [period.name for period in run.protocol.spec.schedule]),
+        "set of targets": (targets, list(run.protocol.spec.targets)),
+    }
+    missing = []
+    for kind, (want, have) in needed.items():
+        names = [name for name in want if name not in have]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        if names:
+            missing.append(f"no {kind} {', '.join(names[:3])}{more}")
+    if missing:
+        raise refusal(run, f"has {'; '.join(missing)}", made_for)
+    return run
+
+
+def refusal(run: Run, why: str, made_for: str) -> NeuroAWSError:
+    """Return the error that says why a script was not made for a run."""
+    return NeuroAWSError(
+        f"this run of {run.protocol.spec.name} {why}",
+        where=str(run.folder),
+        next_step=f"The script is made for {made_for}",
+    )
+
+
+def animals(run: Run) -> str:
+    """Return the number of animals in words."""
+    n = len(run.animals)
+    return f"{n} animal{'s' if n > 1 else ''}"
+
+
+def described(run: Run, names: Sequence[str], *, differences: bool = True) -> str:
+    """Return what the numbers about these values are."""
+    n = len(run.animals)
+    return caption(names, n, differences=differences and n > 1)
 
 
 def values(
@@ -60,35 +114,64 @@ def probability(p: float) -> str:
     return "< 1e-6" if p < 1e-6 else f"{p:.2g}"
 
 
-def test_line(label: str, test: PairedTest) -> str:
-    """Return one line about a paired comparison."""
-    return f"  {label:<58} {test.difference!s:<28} t = {test.t:7.2f}  p {probability(test.p)}"
+class Report:
+    """The lines a script prints; p values are corrected over all tests of the script (Holm)."""
+
+    def __init__(self) -> None:
+        self._lines: list[str | tuple[str, PairedTest]] = []
+
+    def say(self, text: object = "") -> None:
+        """Add a line."""
+        self._lines.append(str(text))
+
+    def test(self, label: str, test: PairedTest) -> None:
+        """Add a paired comparison."""
+        self._lines.append((label, test))
+
+    def __str__(self) -> str:
+        tests = [line[1] for line in self._lines if not isinstance(line, str)]
+        corrected = iter(holm([test.p for test in tests]))
+        lines = [
+            line if isinstance(line, str) else _test_line(*line, next(corrected))
+            for line in self._lines
+        ]
+        count = sum(not np.isnan(test.p) for test in tests)
+        if count:
+            lines.append(
+                f"\np: paired t tests, two-sided, corrected for the {count} tests above (Holm)"
+            )
+        return "\n".join(lines)
+
+
+def _test_line(label: str, test: PairedTest, p: float) -> str:
+    statistics = "" if np.isnan(test.t) else f" t = {test.t:7.2f}  p {probability(p)}"
+    return f"  {label:<58} {test.difference!s:<28}{statistics}".rstrip()
 
 
 def arm_table(
     metrics: pd.DataFrame, arms: list[str], names: list[str], period: str | None, group: str | None
-) -> pd.DataFrame:
-    """Return mean [95 % interval] of several values for every arm."""
+) -> str:
+    """Return mean [95 % interval] of several values for every arm, as a table."""
     rows = []
     for arm in arms:
-        cells: list[object] = [arm]
-        for name in names:
-            found = values(metrics, arm, name, period, group=group)
-            cells.append(str(estimate(found.to_numpy())) if len(found) else "-")
-        rows.append(cells)
-    return pd.DataFrame(rows, columns=["arm", *names])
+        found = [(name, values(metrics, arm, name, period, group=group)) for name in names]
+        rows.append([arm, *(str(estimate(of.to_numpy(), name)) for name, of in found)])
+    return pd.DataFrame(rows, columns=["arm", *names]).to_string(index=False)
 
 
 def against_reference(
-    run: Run, metrics: pd.DataFrame, name: str, period: str | None, group: str | None
-) -> list[str]:
-    """Return the paired test of every arm against its reference, same animals, same age."""
-    lines = []
+    report: Report,
+    run: Run,
+    metrics: pd.DataFrame,
+    name: str,
+    period: str | None,
+    group: str | None,
+) -> None:
+    """Add the paired test of every arm against its reference, same animals, same age."""
     for arm in run.arms:
         reference = run.protocol.tree.arms[arm].reference
         if reference == arm or reference not in run.arms:
             continue
         a, b = (values(metrics, x, name, period, group=group) for x in (arm, reference))
         if len(a) and len(b):
-            lines.append(test_line(f"{arm} - {reference}", paired(a, b)))
-    return lines
+            report.test(f"{arm} - {reference}", paired(a, b))

@@ -5,10 +5,13 @@ python analysis/gamma_sweep.py RUN [--out figure.png]
 
 import numpy as np
 import pandas as pd
-from common import arguments, opened, values
+from common import animals, arguments, opened, refusal, script, values
 
-from neuro_aws.plots.style import Figure, figure, save, styled
+from neuro_aws.plots.style import WIDTH, Figure, figure, save, styled
 from neuro_aws.recording.reader import Run
+
+MADE_FOR = "protocols/gamma_sweep.yaml"
+NAMES = ["reconstruction", "frechet_classifier", "diversity", "svm_10fold", "linear_probe"]
 
 
 def table_of(run: Run) -> pd.DataFrame:
@@ -18,7 +21,7 @@ def table_of(run: Run) -> pd.DataFrame:
     for arm in run.arms:
         spec = run.protocol.tree.arms[arm].spec
         if spec.algorithm.name != "doubly_adversarial":
-            raise SystemExit(f"{run.folder}: {arm} is no doubly_adversarial arm")
+            raise refusal(run, f"has an arm that is not doubly_adversarial: {arm}", MADE_FOR)
         row: dict[str, float] = {"gamma": spec.algorithm.gamma}
         for i in range(len(spec.network.layers) - 1):
             row[f"unexplained {i}"] = values(metrics, arm, "reconstruction", layer=i).mean()
@@ -33,37 +36,37 @@ def table_of(run: Run) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, run: Run) -> Figure:
     """Draw reconstruction by layer, Frechet distance, and decodability against gamma."""
-    drawn = figure(8.6, 2.8)
+    drawn = figure(WIDTH, 2.6)
     left, middle, right = drawn.subplots(1, 3)
     at = np.arange(len(table))
     layers = [c for c in table.columns if c.startswith("unexplained")]
     for column in layers:
         left.plot(at, table[column], marker=".", label=f"layer {column.split()[1]}")
     left.axhline(1.0, color="0.7", linewidth=0.8)
-    left.set_ylabel("unexplained variance, one layer up and down")
+    left.set_ylabel("unexplained variance (share),\none layer up and down")
     left.legend(ncols=2)
     middle.plot(at, table["frechet"], marker=".", color="#D55E00")
-    middle.set_ylabel("Frechet distance (default classifier's features)")
+    middle.set_ylabel("Frechet distance (squared units of\nthe default classifier's features)")
     middle.set_yscale("log")
     bars = table["svm_10fold_spread"]
     right.errorbar(at, table["svm_10fold"], bars, marker=".", capsize=2, label="SVM, 10 folds (sd)")
-    right.plot(at, table["linear_probe"], marker=".", label="probe, life to held-out")
-    right.set_ylabel("accuracy on the layer below the top")
+    right.plot(at, table["linear_probe"], marker=".", label="probe, training to held-out")
+    right.set_ylabel("accuracy (share correct) on the\nlayer below the top")
     right.legend()
     for axes in (left, middle, right):
         axes.set_xticks(at, [f"{g:g}" for g in table["gamma"]])
         axes.set_xlabel("gamma (0 WGAN-GP, 1 pure AWS)")
-    n = len(run.animals)
-    drawn.suptitle(f"{run.protocol.spec.name}, {n} animal{'s' if n > 1 else ''}", fontsize=9)
+    mean = "mean over " if len(run.animals) > 1 else ""
+    drawn.suptitle(f"{run.protocol.spec.name}, {mean}{animals(run)}; bars: sd over folds")
     return drawn
 
 
 def main() -> None:
     """Print the table and draw the figure."""
     options = arguments(__doc__).parse_args()
-    run = opened(options.run)
+    run = opened(options.run, made_for=MADE_FOR, values=NAMES)
     table = table_of(run)
-    print(f"{run.folder}: {len(run.animals)} animals")
+    print(f"{run.folder}: {animals(run)}")
     print(table.to_string(index=False, float_format="%.3f"))
     with styled():
         path = options.out or run.folder / "figures" / "gamma_sweep.png"
@@ -71,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -57,7 +57,7 @@ def angle(feedback: torch.Tensor, dataset: Dataset) -> float:
 
 
 def learn(rule: str, seed: int, pairs: int) -> tuple[float, float]:
-    """Return the angle at birth and after so many pairs of wake and REM."""
+    """Return the initial angle and the one after so many pairs of wake and REM."""
     dataset = stimuli(seed)
     network_section = NetworkSection(
         layers=(UNITS, LATENTS), bottom="linear", normalisation="none", noise=Noise(scale=0.1)
@@ -69,7 +69,7 @@ def learn(rule: str, seed: int, pairs: int) -> tuple[float, float]:
     }
     algorithm_section = RULES[rule].model_copy(update=rates)
     network = build_network(network_section, algorithm_section, seed, torch.device("cpu"))
-    period = Period(name="life", cycles=pairs, phases=(Block(wake=1), Block(rem=1)))
+    period = Period(name="learning", cycles=pairs, phases=(Block(wake=1), Block(rem=1)))
     schedule = Schedule((period,))
     usual = Slots(scales=schedule.stretches[0].scales)
 
@@ -86,10 +86,10 @@ def learn(rule: str, seed: int, pairs: int) -> tuple[float, float]:
         64,
         slots,
     )
-    birth = angle(network.layers[0].feedback[0], dataset)
+    initial = angle(network.layers[0].feedback[0], dataset)
     for step in range(schedule.steps):
         engine.step(step)
-    return birth, angle(network.layers[0].feedback[0], dataset)
+    return initial, angle(network.layers[0].feedback[0], dataset)
 
 
 def main() -> None:
@@ -101,13 +101,13 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"largest principal angle, degrees, after {options.pairs} pairs, {options.seeds} seeds")
     for rule in RULES:
-        births, angles = zip(
+        initial, angles = zip(
             *(learn(rule, seed, options.pairs) for seed in range(options.seeds)), strict=True
         )
         listed = " ".join(f"{a:.2f}" for a in angles)
         print(
             f"  {rule:<11} {listed}   mean {estimate(angles)}   largest {max(angles):.2f}"
-            f"   (at birth {estimate(births).mean:.0f})"
+            f"   (initially {estimate(initial).mean:.0f})"
         )
 
 

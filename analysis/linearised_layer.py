@@ -3,10 +3,10 @@
     python analysis/linearised_layer.py                           # 3 animals, 2,000 s each
     python analysis/linearised_layer.py --seconds 40 --seeds 1
 
-Six spiking cells hear four through fixed F; stimuli move the four around the steepest point of phi,
+Six spiking cells receive from four through fixed F; stimuli move the four around the steepest point of phi,
 where it is nearly straight. The spiking rule learns G. The rate rule (``predictive_plasticity``,
-linear) learns from the second half of the same life: what a cell fired in each ms it was free to
-fire, and the PSPs its dendrite heard. With phi straight,
+linear) learns from the second half of the same run: what a cell fired in each ms it was free to
+fire, and the PSPs its dendrite received. With phi straight,
 
     G_rate = dp/dV* g_D / (g_L + g_D) G_spiking,    p = 1 - exp(-phi(V*) h)
 
@@ -46,7 +46,7 @@ spiking:
   ach_units: 1
   segment: 20
   learning: {feedback: 3.0e-5, dendrite_bias: 3.0e-4}
-schedule: [{name: life, cycles: 1, phases: [{wake: 1}, {rem: 1}]}]
+schedule: [{name: learning, cycles: 1, phases: [{wake: 1}, {rem: 1}]}]
 """
 CELLS, CODE = 4, 6
 CENTRE, SPREAD = 0.9, 0.18
@@ -100,26 +100,30 @@ def learnt(animal: int, seconds: float) -> tuple[Array, Array]:
     cortex = cortex_of(animal)
     n, h, steps = cortex.neuron, cortex.section.dt, cortex.section.segment_steps
     length, count = round(steps * cortex.section.step), round(seconds / cortex.section.segment)
-    kept, heard, fired = [], [], []
+    kept, received, fired = [], [], []
     for k in range(max(2, count)):
+<<<<<<< HEAD
         lived = cortex.simulate(segment(cortex, animal, k), stream_key(animal, "linearised", k))
+=======
+        spikes = cortex.live(segment(cortex, animal, k), stream_key(animal, "linearised", k))
+>>>>>>> wt-c
         if k < count // 2:
             continue
         v_star = np.asarray(cortex.objects["cortex"].V_star[:])[cortex.layer(0)]
         kept.append((cortex.weights("feedback", 0), v_star))
         trains = np.zeros((length, cortex.count))
-        trains[np.rint(lived.time).astype(int).clip(0, length - 1), lived.neuron] = 1
-        heard.append(psps(trains[:, cortex.layer(1)], n.tau_l, n.tau_s, n.psp_scale))
+        trains[np.rint(spikes.time).astype(int).clip(0, length - 1), spikes.neuron] = 1
+        received.append(psps(trains[:, cortex.layer(1)], n.tau_l, n.tau_s, n.psp_scale))
         fired.append(trains[:, cortex.layer(0)])
     weights, v_star = (np.mean([pair[j] for pair in kept], axis=0) for j in (0, 1))
     steep = slope(n, v_star) * h * np.exp(-phi(n, v_star) * h)
-    pre, post = np.concatenate(heard), np.concatenate(fired)
+    pre, post = np.concatenate(received), np.concatenate(fired)
     rates = np.stack([regressed(pre, post[:, i], i) for i in range(CELLS)])
     return np.asarray(steep[:, None] * n.prediction * weights), rates
 
 
 def psps(trains: Array, tau_l: float, tau_s: float, scale: float) -> Array:
-    """Return the PSPs that spike trains (ms, cells) evoke, heard from the next ms on."""
+    """Return the PSPs that spike trains (ms, cells) evoke, received from the next ms on."""
     late = np.concatenate([np.zeros((1, trains.shape[1])), trains[:-1]])
     slow, fast = (
         lfilter([np.exp(-1 / tau)], [1.0, -np.exp(-1 / tau)], late, axis=0)
@@ -128,11 +132,11 @@ def psps(trains: Array, tau_l: float, tau_s: float, scale: float) -> Array:
     return np.asarray(scale * (slow - fast))
 
 
-def regressed(heard: Array, fired: Array, cell: int) -> Array:
+def regressed(received: Array, fired: Array, cell: int) -> Array:
     """Let the rate rule predict one cell's firing (1/ms) in the ms it was free to fire."""
     recent = np.convolve(fired, [0, 1, 1], "full")[: len(fired)]
     free = recent == 0
-    x = torch.from_numpy(np.ascontiguousarray(heard[free]))
+    x = torch.from_numpy(np.ascontiguousarray(received[free]))
     y = torch.from_numpy(np.ascontiguousarray(fired[free]))[:, None]
     psi = Psi(TRANSFERS["linear"])
     weight, bias = torch.zeros(1, CODE, dtype=x.dtype), y.mean(0).clone()

@@ -4,33 +4,34 @@
 
 RATE_RUN is a run of critical_period, SPIKING_RUN one of spiking_critical_period (any two protocols
 whose arms have the same names). For every arm that both have: activity of the target cells and of
-the spared ones in wake, relative to the moment the arms part; then the arm's effect, against
+the non-target ones in wake, relative to the moment the arms part; then the arm's effect, against
 control of the same animal, and whether the two backends agree in its sign.
 """
 
 import pandas as pd
-from common import arguments, opened, values
+from common import animals, arguments, opened, script, values
 
+from neuro_aws.errors import NeuroAWSError
 from neuro_aws.metrics.statistics import Estimate, estimate
-from neuro_aws.plots.style import ARM_COLOURS, Figure, figure, readable, save, styled
+from neuro_aws.plots.style import ARM_COLOURS, WIDTH, Figure, figure, readable, save, styled
 from neuro_aws.recording.reader import Run
 
 NAMES = {"rate": "target_activity_relative", "spiking": "target_rate_relative"}
-SPARED = {"rate": "spared_activity_relative", "spiking": "spared_rate_relative"}
+OTHERS = {"rate": "spared_activity_relative", "spiking": "spared_rate_relative"}
 NOTHING = 0.15
 """An effect whose mean is smaller is called none: activity is relative to 1."""
 
 
 def effects(run: Run, arms: list[str], period: str) -> pd.DataFrame:
-    """Return targets, spared cells and the effect against control, one row an arm."""
+    """Return targets, non-target cells and the effect against control, one row an arm."""
     backend = run.protocol.spec.backend
     control = values(run.metrics, "control", NAMES[backend], period)
     rows = []
     for arm in arms:
         mine = values(run.metrics, arm, NAMES[backend], period)
-        spared = values(run.metrics, arm, SPARED[backend], period)
-        rows.append((arm, estimate(mine), estimate(spared), estimate(mine - control)))
-    return pd.DataFrame(rows, columns=["arm", "targets", "spared", "effect"])
+        others = values(run.metrics, arm, OTHERS[backend], period)
+        rows.append((arm, estimate(mine), estimate(others), estimate(mine - control)))
+    return pd.DataFrame(rows, columns=["arm", "targets", "others", "effect"])
 
 
 def sign(effect: Estimate) -> str:
@@ -42,12 +43,12 @@ def sign(effect: Estimate) -> str:
 
 def draw(runs: list[Run], tables: list[pd.DataFrame]) -> Figure:
     """Draw targets by arm, the two backends side by side."""
-    drawn = figure(7.4, 3.3)
+    drawn = figure(WIDTH, 3.3)
     grid = drawn.subplots(1, 2, sharey=True)
     for axes, run, table in zip(grid, runs, tables, strict=True):
         for i, row in enumerate(table.itertuples()):
             for key, label, shift, colour in (
-                ("targets", "target cells", -0.12, 1), ("spared", "spared cells", 0.12, 0)
+                ("targets", "target cells", -0.12, 1), ("others", "non-target cells", 0.12, 0)
             ):  # fmt: skip
                 e = getattr(row, key)
                 axes.errorbar(
@@ -62,9 +63,10 @@ def draw(runs: list[Run], tables: list[pd.DataFrame]) -> Figure:
         layers = "-".join(map(str, spec.network.layers))
         axes.set_title(
             f"{'spikes' if spec.backend == 'spiking' else 'rates'}: {layers}, "
-            f"{len(run.animals)} animals, 95 % intervals", loc="left",
+            f"{animals(run)}{', 95 % intervals (t)' if len(run.animals) > 1 else ''}",
+            loc="left",
         )  # fmt: skip
-    grid[0].set_ylabel("waking activity / at onset")
+    grid[0].set_ylabel("waking activity (onset = 1)")
     grid[0].set_ylim(bottom=-0.06)
     grid[0].legend(loc="best")
     return drawn
@@ -73,13 +75,20 @@ def draw(runs: list[Run], tables: list[pd.DataFrame]) -> Figure:
 def main() -> None:
     """Print the tables, then draw them."""
     options = arguments(__doc__, several=True).parse_args()
-    runs = [opened(path) for path in options.run]
-    backends = [run.protocol.spec.backend for run in runs]
-    if backends != ["rate", "spiking"]:
-        raise SystemExit("give one run of the rate backend, then one of the spiking backend")
+    if len(options.run) != 2:
+        raise NeuroAWSError("give two runs: one of the rate backend, then a spiking one")
+    runs = [
+        opened(
+            path,
+            made_for=f"protocols/{protocol}.yaml here, or one with arms of the same names",
+            arms=["control"],
+            values=[NAMES[backend], OTHERS[backend]],
+        )
+        for path, backend, protocol in zip(
+            options.run, NAMES, ["critical_period", "spiking_critical_period"], strict=True
+        )
+    ]
     arms = [arm for arm in runs[0].arms if arm in runs[1].arms]
-    if "control" not in arms:
-        raise SystemExit("the two runs share no arm called control")
     periods = [run.protocol.tree.arms["control"].schedule for run in runs]
     names = [s.stretches[s(run.protocol.tree.arms["control"].branch).period].name
              for s, run in zip(periods, runs, strict=True)]  # fmt: skip
@@ -97,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -3,7 +3,7 @@
     python analysis/three_factor.py                          # 3 animals, 200 s of wake
     python analysis/three_factor.py --seconds 20 --seeds 1 --out figure.png
 
-ACh is trained for a while and frozen. Then the cortex stays awake, and what the rule would change
+ACh learns for a while and is frozen. Then the cortex stays awake, and what the rule would change
 (-delta * eligibility, summed, at a rate too small to matter) is held against the gradient of the
 mean of ACh with respect to the weights into layer 1, from the same activity:
 
@@ -42,7 +42,7 @@ SAMPLE = 20.0
 """Activity is sampled every so many ms."""
 
 TRAINING = 30
-"""Seconds of life before ACh is frozen."""
+"""Seconds of the run before ACh is frozen."""
 
 
 def main() -> None:
@@ -79,11 +79,11 @@ def one(animal: int, seconds: float) -> tuple[Array, Array]:
     pool: Array | None = None
     for start in range(0, TRAINING * 10, every):
         drive, _ = timeline.drive(start, start + every, pool)
-        lived = cortex.simulate(drive, stream_key(animal, "three_factor", start), every)
+        spikes = cortex.simulate(drive, stream_key(animal, "three_factor", start), every)
         waking = np.flatnonzero(drive.wake)
         counts = np.zeros((every, cortex.count))
-        which = (lived.time / plan.spec.spiking.step).astype(int).clip(0, every - 1)
-        np.add.at(counts, (which, lived.neuron), 1)
+        which = (spikes.time / plan.spec.spiking.step).astype(int).clip(0, every - 1)
+        np.add.at(counts, (which, spikes.neuron), 1)
         pool = counts[waking][:, top] * 10
     monitors = {
         "U": b2.StateMonitor(cortex.objects["cortex"], ["U", "A_p", "B_p"], record=True,
@@ -132,10 +132,10 @@ def summed(cortex: Cortex, u: Array, a: Array, b: Array, f: Array, variance: Arr
     reads = np.zeros((len(f), cortex.count))
     reads[np.asarray(o["reads"].j), np.asarray(o["reads"].i)] = np.asarray(o["reads"].w)
     slopes = np.asarray(o["readout"].r)[:, None] * (f > 0) / np.sqrt(variance + 1e-6)
-    heard = reads.T @ slopes  # a_i at every sample
+    direct = reads.T @ slopes  # a_i at every sample
     forward = cortex.weights("feedforward", 2)
-    through = forward.T @ (gets * area * slope(n, u[two]) * tau * heard[two])
-    each = (tau * heard[one] + through) * slope(n, u[one]) * gets
+    through = forward.T @ (gets * area * slope(n, u[two]) * tau * direct[two])
+    each = (tau * direct[one] + through) * slope(n, u[one]) * gets
     psp = n.psp_scale * (a[cortex.layer(0)] - b[cortex.layer(0)])
     return np.asarray(each @ psp.T)
 

@@ -5,12 +5,14 @@
 RUN is a run of protocols/what_ach_adds.yaml. Tests are paired differences to KL only (`none`).
 """
 
+from textwrap import fill
+
 import pandas as pd
-from common import arguments, opened, test_line, values
+from common import Report, arguments, described, opened, script, values
 
 from neuro_aws.metrics.statistics import estimate, paired
 from neuro_aws.plots import outcomes
-from neuro_aws.plots.style import Figure, figure, save, styled
+from neuro_aws.plots.style import WIDTH, Figure, figure, save, styled
 from neuro_aws.recording.reader import Run
 
 VALUES = [
@@ -28,59 +30,67 @@ VALUES = [
 NULL = "none"
 
 
-def report(run: Run, metrics: pd.DataFrame) -> None:
-    """Print the tables."""
-    print(f"{run.folder}: {len(run.animals)} animals; mean [95 % interval over animals]")
+def tables(run: Run, metrics: pd.DataFrame) -> Report:
+    """Return the tables."""
+    report = Report()
+    report.say(f"{run.folder}: {described(run, [name for name, _ in VALUES])}")
     for stretch in run.protocol.tree.arms[run.arms[0]].schedule.stretches:
-        print(f"\nafter {stretch.stop // 2:,} pairs")
+        report.say(f"\nafter {stretch.stop // 2:,} pairs")
         rows = []
         for name, layer in VALUES:
             cells = [f"{name}{f' {layer}' if layer >= 0 else ''}"]
             for arm in run.arms:
-                cells.append(str(estimate(values(metrics, arm, name, stretch.name, layer=layer))))
+                found = values(metrics, arm, name, stretch.name, layer=layer)
+                cells.append(str(estimate(found, name)))
             rows.append(cells)
-        print(pd.DataFrame(rows, columns=["value", *run.arms]).to_string(index=False))
-        if NULL not in run.arms:
-            continue
-        print(
+        report.say(pd.DataFrame(rows, columns=["value", *run.arms]).to_string(index=False))
+        report.say(
             f"fresh classifier, paired difference to {NULL} (KL only); below 0: closer to a match"
         )
         base = values(metrics, NULL, "fresh_classifier", stretch.name)
         for arm in run.arms:
             if arm != NULL:
                 mine = values(metrics, arm, "fresh_classifier", stretch.name)
-                print(test_line(f"{arm} - {NULL}", paired(mine, base)))
+                report.test(f"{arm} - {NULL}", paired(mine, base))
+    return report
 
 
 def draw(run: Run, metrics: pd.DataFrame) -> Figure:
     """Draw every value at the end of each period."""
     chosen = [VALUES[i] for i in (0, 1, 2, 8)]
     stretches = run.protocol.tree.arms[run.arms[0]].schedule.stretches
-    drawn = figure(7.2, 2.3 * len(stretches) + 0.4)
+    drawn = figure(WIDTH, (0.9 + 0.2 * len(run.arms)) * len(stretches) + 0.4)
     grid = drawn.subplots(len(stretches), len(chosen), squeeze=False)
     for row, stretch in zip(grid, stretches, strict=True):
         for axes, (name, layer) in zip(row, chosen, strict=True):
             part = metrics[(metrics["period"] == stretch.name) & (metrics["layer"] == layer)]
             part = part[part["step"] == stretch.stop]
             outcomes.at_end(axes, part, name, run.arms)
-            axes.tick_params(axis="x", labelsize=6)
-            axes.set_title(f"{stretch.stop // 2:,} pairs", loc="left", fontsize=7)
-    drawn.suptitle(
-        f"What ACh adds: points {len(run.animals)} animals, bars mean and 95 % interval", fontsize=9
-    )
+            where = f", layer {layer}" if layer >= 0 else ""
+            axes.set_title(f"{stretch.stop // 2:,} pairs{where}", loc="left")
+            if axes is not row[0]:
+                axes.set_yticklabels([])
+    names = [name for name, _ in chosen]
+    about = described(run, names, differences=False)
+    drawn.suptitle(fill(f"What ACh adds: {about}; points: animals", 100))
     return drawn
 
 
 def main() -> None:
     """Print the tables and draw the figure."""
     options = arguments(__doc__).parse_args()
-    run = opened(options.run)
+    run = opened(
+        options.run,
+        made_for="protocols/what_ach_adds.yaml",
+        arms=[NULL],
+        values=sorted({name for name, _ in VALUES}),
+    )
     metrics = run.metrics
-    report(run, metrics)
+    print(tables(run, metrics))
     with styled():
         path = options.out or run.folder / "figures" / "what_ach_adds.png"
         print("\nfigure", save(draw(run, metrics), path))
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

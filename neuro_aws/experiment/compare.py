@@ -47,7 +47,7 @@ def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def bits(a: Run, b: Run) -> Iterator[str]:
-    """Yield, for every life both runs hold, whether all recorded numbers are the same bits."""
+    """Yield, for every branch both runs hold, whether all recorded numbers are the same bits."""
     with h5py.File(a.folder / "recording.h5") as one, h5py.File(b.folder / "recording.h5") as two:
         for animal in one:
             for segment in one[animal]:

@@ -50,7 +50,7 @@ class Estimate(NamedTuple):
 
 def _digits(width: float, mean: float) -> int:
     """Return the decimals that show two figures of half an interval, three of a mean without."""
-    size, figures = (width / 2, 2) if width > max(DUST, DUST * abs(mean)) else (abs(mean), 3)
+    size, figures = (width / 2, 2) if width > max(DUST, 1e-6 * abs(mean)) else (abs(mean), 3)
     if size == 0 or not math.isfinite(size):
         return 2
     return min(6, max(0, figures - 1 - math.floor(math.log10(size))))
@@ -67,10 +67,11 @@ def _quantile(degrees: int) -> float:
     return float(stats.t.ppf(0.5 + CONFIDENCE / 2, degrees))
 
 
-def estimate(values: ArrayLike, name: str | None = None) -> Estimate:
+def estimate(values: ArrayLike, name: str | None = None, kind: str | None = None) -> Estimate:
     """Return the mean of the finite values with the 95 % interval that suits the value's range.
 
-    Without a name, or for a value that is not bounded on both sides: Student's t.
+    The kind follows from the value's ``name``; ``kind`` says it where there is no such value (a
+    share is then from 0 to 1). Neither, or a value that is not bounded on both sides: Student's t.
 
     Shares and accuracies: Wilson's score interval. The trials of a share (cells, stimuli) are not
     independent within an animal, so its variance is the one between animals: with
@@ -90,16 +91,16 @@ def estimate(values: ArrayLike, name: str | None = None) -> Estimate:
         return Estimate(math.nan, math.nan, math.nan, 0)
     if n == 1:
         return Estimate(float(x[0]), math.nan, math.nan, 1)
-    kind = STUDENT if name is None else kind_of(name)
+    kind = kind or (STUDENT if name is None else kind_of(name))
     if kind == FISHER:
         mean, low, high = _student(np.arctanh(np.clip(x, -LARGEST_R, LARGEST_R)))
         return Estimate(math.tanh(mean), math.tanh(low), math.tanh(high), n)
     if kind == WILSON:
-        assert name is not None
-        info = value_info(name)
-        size = info.high - info.low
-        low, high = _wilson(np.clip((x - info.low) / size, 0.0, 1.0))
-        return Estimate(float(x.mean()), info.low + size * low, info.low + size * high, n)
+        info = value_info(name) if name else _share("")
+        least, most = info.low, info.high
+        size = most - least
+        low, high = _wilson(np.clip((x - least) / size, 0.0, 1.0))
+        return Estimate(float(x.mean()), least + size * low, least + size * high, n)
     return Estimate(*_student(x), n)
 
 
@@ -190,19 +191,21 @@ def last_values(metrics: pd.DataFrame) -> pd.DataFrame:
     return metrics[metrics["step"] == metrics.groupby("arm")["step"].transform("max")]
 
 
-def paired_values(last: pd.DataFrame, references: Mapping[str, str]) -> pd.DataFrame:
+def paired_values(
+    metrics: pd.DataFrame, references: Mapping[str, str], *, by: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return every animal's value in an arm minus the same animal's in the arm's reference.
 
-    ``last`` has one row for an animal, arm, name, layer and group; ``references`` names the
-    reference of each arm. An arm that is its own reference, or whose reference was not run, has no
-    rows.
+    ``metrics`` has one row for an animal, arm, name, layer and group (such as ``last_values``
+    gives), or for these and the columns ``by``, such as step; ``references`` names the reference of
+    each arm. An arm that is its own reference, or whose reference was not run, has no rows.
     """
-    keys = ["animal", *VALUE_KEYS]
+    keys = ["animal", *VALUE_KEYS, *by]
     parts = []
     for arm, reference in references.items():
         if arm == reference:
             continue
-        mine, other = (last.loc[last["arm"] == a, [*keys, "value"]] for a in (arm, reference))
+        mine, other = (metrics.loc[metrics["arm"] == a, [*keys, "value"]] for a in (arm, reference))
         both = mine.merge(other, on=keys, suffixes=("", "_reference"))
         both["value"] = both["value"] - both.pop("value_reference")
         parts.append(both.assign(arm=arm, reference=reference))

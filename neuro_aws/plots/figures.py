@@ -140,10 +140,10 @@ def image_figure(run: Run) -> Figure | None:
 def _titled(drawn: Figure, run: Run, names: list[str], compared: bool) -> Figure:
     """Say what was run, in how many animals, and what bands, bars and points are."""
     n = len(run.animals)
-    text = f"{run.protocol.spec.name}: {caption(names, n, differences=compared and n > 1)}"
+    lines = [f"{run.protocol.spec.name}: {caption(names, n, differences=compared and n > 1)}"]
     if compared:
-        text += "\nright of each panel: arm minus its reference, a point an animal"
-    drawn.suptitle(fill(text, 110, replace_whitespace=False))
+        lines.append("right of each panel: arm minus its reference, a point an animal")
+    drawn.suptitle("\n".join(fill(line, 100) for line in lines))
     return drawn
 
 

@@ -19,7 +19,12 @@ QUIET = "#BBBBBB"
 
 
 def over_time(
-    axes: Axes, metrics: pd.DataFrame, name: str, arms: Sequence[str], start: int = 0
+    axes: Axes,
+    metrics: pd.DataFrame,
+    name: str,
+    arms: Sequence[str],
+    start: int = 0,
+    kind: str | None = None,
 ) -> Axes:
     """Draw one measure against steps since ``start``, one line an arm, band = 95 % interval."""
     styles = arm_styles(arms)
@@ -27,7 +32,7 @@ def over_time(
         rows = metrics[(metrics["arm"] == arm) & (metrics["name"] == name)]
         if rows.empty:
             continue
-        found = rows.groupby("step")["value"].apply(lambda values: estimate(values, name))
+        found = rows.groupby("step")["value"].apply(lambda values: estimate(values, name, kind))
         x = found.index.to_numpy() - start
         colour, line = styles[arm]
         marker = "." if len(x) < 12 else ""

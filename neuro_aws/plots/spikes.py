@@ -84,17 +84,19 @@ def _ach(axes: Axes, run: Run, animal: int, arm: str) -> None:
 def _rates(axes: Axes, run: Run, animal: int, arm: str, seconds: float) -> None:
     sizes = run.protocol.tree.arms[arm].spec.network.layers
     phase = run.read(animal, arm, "neuromodulators/phase")
+    last = 0
     for i in range(len(sizes)):
         counts = run.read(animal, arm, f"counts/layer{i}")
         wake, rem = (counts[phase == PHASE_CODES[name]][-LAST_STEPS:] for name in (WAKE, REM))
         if not len(wake) or not len(rem):
             continue
+        last = max(last, len(wake), len(rem))
         wake, rem = wake.mean(0) / seconds, rem.mean(0) / seconds
         axes.plot(wake, rem, ".", ms=4, color=ARM_COLOURS[i % len(ARM_COLOURS)], label=f"layer {i}")
     most = max(axes.get_xlim()[1], axes.get_ylim()[1])
     axes.plot([0, most], [0, most], color="0.7", lw=0.8, zorder=0)
     axes.set(xlabel="rate in wake (Hz)", ylabel="rate in REM (Hz)")
-    axes.set_title(f"every cell, last {LAST_STEPS * seconds:g} s of each phase", loc="left")
+    axes.set_title(f"every cell, last {last * seconds:g} s of each phase", loc="left")
     axes.legend(loc="best")
 
 
