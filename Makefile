@@ -14,7 +14,7 @@ demo: $(STAMP)
 	$(BIN)/neuro-aws run protocols/critical_period.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/end_to_end/test_shipped.py tests  # the longest first
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/end_to_end tests  # the longest first
 
 lint: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

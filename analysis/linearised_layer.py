@@ -3,9 +3,9 @@
     python analysis/linearised_layer.py                           # 3 animals, 2,000 s each
     python analysis/linearised_layer.py --seconds 40 --seeds 1
 
-Six spiking cells receive from four through fixed F; stimuli move the four around the steepest point of phi,
-where it is nearly straight. The spiking rule learns G. The rate rule (``predictive_plasticity``,
-linear) learns from the second half of the same run: what a cell fired in each ms it was free to
+Six spiking cells receive from four through fixed F; stimuli move the four around the steepest
+point of phi, where it is nearly straight. The spiking rule learns G. The rate rule
+(``predictive_plasticity``, linear) learns from the second half of the same run: what a cell fired in each ms it was free to
 fire, and the PSPs its dendrite received. With phi straight,
 
     G_rate = dp/dV* g_D / (g_L + g_D) G_spiking,    p = 1 - exp(-phi(V*) h)
@@ -102,11 +102,7 @@ def learnt(animal: int, seconds: float) -> tuple[Array, Array]:
     length, count = round(steps * cortex.section.step), round(seconds / cortex.section.segment)
     kept, received, fired = [], [], []
     for k in range(max(2, count)):
-<<<<<<< HEAD
-        lived = cortex.simulate(segment(cortex, animal, k), stream_key(animal, "linearised", k))
-=======
-        spikes = cortex.live(segment(cortex, animal, k), stream_key(animal, "linearised", k))
->>>>>>> wt-c
+        spikes = cortex.simulate(segment(cortex, animal, k), stream_key(animal, "linearised", k))
         if k < count // 2:
             continue
         v_star = np.asarray(cortex.objects["cortex"].V_star[:])[cortex.layer(0)]

@@ -40,6 +40,14 @@ TINY_CONV = TINY.replace("source: digits", "source: digits, side: 16").replace(
 """Needs `network.dcgan` beside it."""
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker (``--dist loadgroup``), but for those that say otherwise."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory) -> None:
     """Keep what is made once (resized data, default extractors) out of the user's cache."""

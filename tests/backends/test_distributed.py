@@ -1,5 +1,6 @@
 """Two processes live what one does on the joint batch, and never drift apart."""
 
+import json
 import os
 import subprocess
 import sys
@@ -18,38 +19,50 @@ CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
 ALONE = "algorithm.kl=0"  # the KL reads a batch's own mean and variance
 
 
-def together(folder, steps: int, overrides: list[str]) -> list[dict[str, torch.Tensor]]:
-    """Return what two processes hold after some steps."""
+STEPS = 12
+CASES = {
+    "dense": [ALONE],
+    "conv": [CONV, ALONE],
+    "conv_wake_sleep": [CONV, ALONE, "algorithm.name=wake_sleep"],
+    "normalised": [CONV, "network.batch_norm=affine", "network.prior=learnt"],
+}
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """Return what two processes hold after some steps of every case, by its name."""
+    folder = tmp_path_factory.mktemp("team")
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
         "--master-port", str(20000 + os.getpid() % 20000),
-        "-m", "tests.reference.team_run", str(folder), str(steps), *overrides,
+        "-m", "tests.reference.team_run", str(folder), str(STEPS), json.dumps(CASES),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    return {
+        case: [torch.load(folder / f"{case}.{rank}.pt", weights_only=True) for rank in range(2)]
+        for case in CASES
+    }
 
 
-@pytest.mark.parametrize(
-    "overrides", [[ALONE], [CONV, ALONE], [CONV, ALONE, "algorithm.name=wake_sleep"]]
-)
-def test_two_processes_are_one_where_no_batch_statistic_is_shared(tmp_path, overrides):
-    ranks = together(tmp_path, 12, overrides)
-    wanted = lived(12, overrides, Team())
+@pytest.mark.parametrize("case", ["dense", "conv", "conv_wake_sleep"])
+def test_two_processes_are_one_where_no_batch_statistic_is_shared(together, case):
+    ranks = together[case]
+    wanted = lived(STEPS, CASES[case], Team())
     for name, tensor in wanted.items():
         assert torch.equal(ranks[0][name], ranks[1][name]), name
         # Adam divides by the root of a square: rounding of the sum comes back larger.
         assert relative_error(ranks[0][name], tensor) < 1e-7, name
 
 
-def test_ranks_stay_together_where_each_normalises_its_own_share(tmp_path):
-    overrides = [CONV, "network.batch_norm=affine", "network.prior=learnt"]
-    ranks = together(tmp_path, 12, overrides)
+def test_ranks_stay_together_where_each_normalises_its_own_share(together):
+    ranks = together["normalised"]
     for name, tensor in ranks[0].items():
         assert torch.equal(tensor, ranks[1][name]), name
     assert any(
-        relative_error(t, ranks[0][k]) > 1e-6 for k, t in lived(12, overrides, Team()).items()
+        relative_error(t, ranks[0][k]) > 1e-6
+        for k, t in lived(STEPS, CASES["normalised"], Team()).items()
     )
 
 

@@ -24,7 +24,7 @@ def test_a_psp_has_the_area_of_theory_at_every_time_step(dt):
     monitor = b2.StateMonitor(cells, "V_star", record=[0], dt=dt * b2.ms, when="end", name="v")
     c.network.add(monitor)
     cells.A_d[0] = cells.B_d[0] = 1.0
-    c.live(drive(c, 1), 0)
+    c.simulate(drive(c, 1), 0)
     v = np.asarray(monitor.V_star)[0] / n.prediction
     area = v.sum() * dt
     assert area == pytest.approx(n.tau_s / n.leak, rel=0.004)
@@ -49,7 +49,7 @@ def test_cells_fire_as_often_as_the_escape_noise_says(dt):
     c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=20")
     d = drive(c, 200)
     d.potential[:, c.layer(0)] = 0.95
-    lived = c.live(d, 3)
+    lived = c.simulate(d, 3)
     n = c.neuron
     u = 0.95 * n.teacher / (n.leak + n.teacher)
     hazard = 1 - np.exp(-float(kernels.phi(n, np.array(u))) * dt)
@@ -69,7 +69,7 @@ def test_the_dendrite_learns_toward_the_soma_and_rests_where_it_is_right(offset,
     right = 0.9 * n.teacher / (n.leak + n.teacher) / n.prediction
     cells.bias_dendrite = right + offset
     c.objects["feedback"].w = 0.0
-    c.live(d, 5)
+    c.simulate(d, 5)
     moved = (np.asarray(cells.bias_dendrite[:])[c.layer(0)] - right - offset) / 1e-6 / 20_000
     error = moved.std() / 8
     if sign:
@@ -86,14 +86,14 @@ def test_feedforward_synapses_lower_ach_and_homeostasis_wakes_silent_cells():
     for k in range(10):
         short = drive(c, 1, feedforward=1.0)
         short.clamp[:] = 1.0  # delta is 1 throughout
-        c.live(short, k)
+        c.simulate(short, k)
         total += c.state()["feedforward.eligibility"]
     change = c.state()["feedforward.w"] - before
     assert np.corrcoef(change, total)[0, 1] < -0.3
     silent = drive(c, 10, homeostasis=1.0)
     silent.gain[:, 70] = 0.0
     bias = c.state()["cortex.bias"][70]
-    c.live(silent, 99)
+    c.simulate(silent, 99)
     assert c.state()["cortex.bias"][70] > bias
 
 
@@ -102,9 +102,9 @@ def test_closed_gates_change_nothing(learnt):
     c = cortex()
     if learnt:
         gates = {"feedback": 1.0, "ach": 1.0, "feedforward": 1.0, "homeostasis": 1.0}
-        c.live(drive(c, 10, **gates), 2)
+        c.simulate(drive(c, 10, **gates), 2)
     before = c.state()
-    c.live(drive(c, 10), 1)
+    c.simulate(drive(c, 10), 1)
     after = c.state()
     for name in ("feedforward.w", "feedback.w", "readout.r", "cortex.bias", "cortex.bias_dendrite"):
         assert np.array_equal(before[name], after[name]), name
@@ -120,9 +120,9 @@ def test_every_gate_opens_its_own_plasticity_alone(gate):
         "homeostasis": {"cortex.bias"},
     }
     c = cortex()
-    c.live(drive(c, 10, ach=1.0), 1)  # so that ACh has something to say
+    c.simulate(drive(c, 10, ach=1.0), 1)  # so that ACh has something to say
     before = c.state()
-    c.live(drive(c, 10, **{gate: 1.0}), 2)
+    c.simulate(drive(c, 10, **{gate: 1.0}), 2)
     after = c.state()
     watched = set.union(*opens.values())
     changed = {name for name in watched if not np.array_equal(before[name], after[name])}
@@ -134,11 +134,11 @@ def test_spikes_are_counted_in_the_very_steps_whose_gate_is_open(before):
     """Whenever the segment begins: else a cell's bias would answer for the step before or after."""
     c = cortex()
     if before:
-        c.live(drive(c, before), 1)
+        c.simulate(drive(c, before), 1)
     d = drive(c, 3)
     d.gates["homeostasis"][:] = [0.0, 1.0, 0.0]
     bias = c.state()["cortex.bias"]
-    lived = c.live(d, 2)
+    lived = c.simulate(d, 2)
     inside = lived.neuron[(lived.time >= 100) & (lived.time < 200)]
     spikes = np.bincount(inside, minlength=c.count)
     wanted = c.section.learning.homeostasis * (c.section.target_rate * 0.1 - spikes)
@@ -151,7 +151,7 @@ def test_a_dendrite_far_below_threshold_gives_numbers():
     """Where phi(V*) underflows the score is 0 / 0."""
     c = cortex()
     c.objects["cortex"].bias_dendrite = -8.0
-    c.live(drive(c, 2, feedback=1.0), 1)
+    c.simulate(drive(c, 2, feedback=1.0), 1)
     assert np.isfinite(c.state()["feedback.w"]).all()
     assert np.isfinite(c.state()["cortex.bias_dendrite"]).all()
 
@@ -164,7 +164,7 @@ def test_a_replayed_rate_is_the_rate_that_is_fired(dt):
     asked = np.repeat([10.0, 30.0, 60.0, 90.0], 3)
     d = drive(c, 200, wake=0.0)
     d.potential[:, top] = c.potential_of(asked)
-    lived = c.live(d, 3)
+    lived = c.simulate(d, 3)
     found = np.bincount(lived.neuron, minlength=c.count)[top].reshape(4, 3).sum(1) / 3 / 20
     error = np.sqrt(asked[::3] / 3 / 20)  # Poisson; a dead time makes it smaller
     assert (np.abs(found - asked[::3]) < 4 * error).all()
@@ -177,8 +177,8 @@ def test_a_replayed_rate_is_the_rate_that_is_fired(dt):
 def test_the_readout_rises_in_wake_and_falls_in_rem():
     c = cortex("spiking.learning.ach=0.2")
     for k in range(6):
-        awake = c.live(drive(c, 10, 1.0, ach=1.0), 2 * k)
-        asleep = c.live(drive(c, 10, 0.0, ach=1.0), 2 * k + 1)
+        awake = c.simulate(drive(c, 10, 1.0, ach=1.0), 2 * k)
+        asleep = c.simulate(drive(c, 10, 0.0, ach=1.0), 2 * k + 1)
     assert awake.level.mean() > 0.3
     assert asleep.level.mean() < -0.3
 
@@ -187,32 +187,32 @@ def test_silenced_cells_do_not_fire_and_only_they():
     c = cortex()
     d = drive(c, 10)
     d.gain[:, 70] = 0.0
-    lived = c.live(d, 1)
+    lived = c.simulate(d, 1)
     assert 70 not in lived.neuron
     assert {69, 71} <= set(lived.neuron.tolist())
 
 
 def test_ach_clamped_at_nothing_teaches_nothing():
     c = cortex()
-    c.live(drive(c, 10, ach=1.0), 1)
+    c.simulate(drive(c, 10, ach=1.0), 1)
     before = c.state()["feedforward.w"]
     d = drive(c, 10, feedforward=1.0)
     d.clamp[:] = 0.0
-    c.live(d, 2)
+    c.simulate(d, 2)
     assert np.array_equal(before, c.state()["feedforward.w"])
     d.clamp[:] = np.nan
-    c.live(d, 3)
+    c.simulate(d, 3)
     assert not np.array_equal(before, c.state()["feedforward.w"])
 
 
 def test_monitors_are_empty_after_a_segment():
     """SpikeMonitor.resize(0) leaves its count; the next segment would then return old spikes."""
     c = cortex()
-    first = c.live(drive(c, 10), 1)
+    first = c.simulate(drive(c, 10), 1)
     assert len(first.time)
     assert len(c.watch.objects["spikes"].t) == 0
     assert c.watch.objects["spikes"].num_spikes == 0
-    again = c.live(drive(c, 10), 1)
+    again = c.simulate(drive(c, 10), 1)
     assert again.time.max() <= 1000
     assert len(again.level) == len(first.level)
 
@@ -225,8 +225,8 @@ def test_what_cells_do_is_handed_on_every_half_second_and_nothing_is_lost(before
     for follower in (None, Follower(pieces.append)):
         c = Cortex(protocol("spiking.segment=30").spec, 0, np.array([0, 64]))
         if before:
-            c.live(drive(c, before), 7)
-        lived.append(c.live(drive(c, 32), 1, follower=follower))
+            c.simulate(drive(c, before), 7)
+        lived.append(c.simulate(drive(c, 32), 1, follower=follower))
     whole, gone = lived
     assert len(gone.time) == 0
     assert max(np.ptp(p.time) for p in pieces if len(p.time)) <= 500
@@ -239,13 +239,13 @@ def test_what_cells_do_is_handed_on_every_half_second_and_nothing_is_lost(before
 
 def test_a_state_taken_up_gives_the_same_bits():
     c = cortex()
-    c.live(drive(c, 10, feedback=1.0, ach=1.0, feedforward=1.0), 1)
+    c.simulate(drive(c, 10, feedback=1.0, ach=1.0, feedforward=1.0), 1)
     state = c.state()
     gates = {"feedback": 1.0, "ach": 1.0, "feedforward": 1.0, "homeostasis": 1.0}
-    here = c.live(drive(c, 10, **gates), 2)
+    here = c.simulate(drive(c, 10, **gates), 2)
     other = cortex()
     other.load(state)
-    there = other.live(drive(other, 10, **gates), 2)
+    there = other.simulate(drive(other, 10, **gates), 2)
     assert np.array_equal(here.neuron, there.neuron)
     assert np.array_equal(here.level, there.level)
     for name, values in c.state().items():

@@ -27,7 +27,7 @@ from tests.conftest import TINY
 
 def start(folder: Path, *more: str) -> subprocess.Popen:
     (folder / "p.yaml").write_text(
-        TINY.replace("cycles: 6", "cycles: 150").replace("cycles: 4", "cycles: 150")
+        TINY.replace("cycles: 6", "cycles: 80").replace("cycles: 4", "cycles: 80")
     )
     return subprocess.Popen(
         [sys.executable, "-m", "neuro_aws", "run", "p.yaml", "--save-every", "0.2", *more],

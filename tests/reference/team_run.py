@@ -1,8 +1,11 @@
 """Live some steps as one of several processes (torchrun), and save what came of it.
 
-torchrun --nproc-per-node 2 -m tests.reference.team_run OUT STEPS KEY=VALUE ...
+torchrun --nproc-per-node 2 -m tests.reference.team_run OUT STEPS CASES
+
+CASES is JSON: by name, the overrides of a network of its own.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -42,11 +45,13 @@ def lived(steps: int, overrides: list[str], team: Team) -> dict[str, torch.Tenso
 
 
 def main() -> None:
-    """Save this process's tensors as OUT/RANK.pt."""
-    out, steps, *overrides = sys.argv[1:]
+    """Save this process's tensors as OUT/CASE.RANK.pt."""
+    out, steps, cases = sys.argv[1:]
     team = join("cpu")
-    tensors = lived(int(steps), overrides, team)
-    torch.save({k: t.clone() for k, t in tensors.items()}, Path(out) / f"{team.rank}.pt")
+    for name, overrides in json.loads(cases).items():
+        tensors = lived(int(steps), overrides, team)
+        path = Path(out) / f"{name}.{team.rank}.pt"
+        torch.save({k: t.clone() for k, t in tensors.items()}, path)
     leave()
 
 
