@@ -8,6 +8,7 @@ import pandas as pd
 from common import arguments, opened, values
 
 from neuro_aws.plots.style import Figure, figure, save, styled
+from neuro_aws.protocol.theories import DoublyAdversarial
 from neuro_aws.recording.reader import Run
 
 
@@ -17,7 +18,7 @@ def table_of(run: Run) -> pd.DataFrame:
     rows = []
     for arm in run.arms:
         spec = run.protocol.tree.arms[arm].spec
-        if spec.algorithm.name != "doubly_adversarial":
+        if not isinstance(spec.algorithm, DoublyAdversarial):
             raise SystemExit(f"{run.folder}: {arm} is no doubly_adversarial arm")
         row: dict[str, float] = {"gamma": spec.algorithm.gamma}
         for i in range(len(spec.network.layers) - 1):

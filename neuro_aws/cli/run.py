@@ -20,6 +20,7 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options
 @click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
 @click.option("--out", default="runs", show_default=True, help="Folder that holds the runs.")
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
+@click.option("--allow-code", is_flag=True, help="Import code of your own that it names.")
 @click.option(
     "--save-every",
     default=SAVE_SECONDS,
@@ -38,6 +39,7 @@ def command(
     data: str | None,
     out: str,
     sets: tuple[str, ...],
+    allow_code: bool,
     save_every: float,
 ) -> None:
     """Run PROTOCOL: all its arms in all its animals.
@@ -61,7 +63,7 @@ def command(
     if data is not None:
         os.environ[DATA_VARIABLE] = str(Path(data).expanduser().resolve())
     chosen = tuple(a.strip() for a in arms.split(",")) if arms else ()
-    options = Options(seed, seeds, jobs, _device(device), out, chosen, save_every)
+    options = Options(seed, seeds, jobs, _device(device), out, chosen, save_every, allow_code)
     console = tables.console()
     bar = Bar(console)
     if resumed is not None:

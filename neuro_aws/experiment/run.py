@@ -45,6 +45,8 @@ class Options:
     out: str = "runs"
     arms: tuple[str, ...] = ()
     save_seconds: float = SAVE_SECONDS
+    allow_code: bool = False
+    """Consent to importing the user's own code that a protocol names."""
 
 
 def run(
@@ -60,10 +62,12 @@ def run(
     """
     options = options or Options()
     if not isinstance(protocol, Protocol):
-        protocol = Protocol.load(protocol, overrides)
+        protocol = Protocol.load(protocol, overrides, allow_code=options.allow_code)
     elif overrides:
         both = (*protocol.overrides, *overrides)
-        protocol = Protocol.from_text(protocol.text, protocol.source, both)
+        allowed = protocol.allow_code or options.allow_code
+        protocol = Protocol.from_text(protocol.text, protocol.source, both, allow_code=allowed)
+    protocol.refuse_unloaded()
     arms = chosen_arms(protocol, options.arms)
     animals = protocol.animals(options.seed, options.seeds)
     from neuro_aws.backends.rate.distributed import join
@@ -100,10 +104,13 @@ def resume(
     if data["neuro_aws"] != provenance.version():
         log.warning("run was started by version %s", data["neuro_aws"])
     text = (folder / "protocol.yaml").read_text(encoding="utf-8")
-    protocol = Protocol.from_text(text, data["protocol"], data["overrides"])
+    options = options or Options()
+    protocol = Protocol.from_text(
+        text, data["protocol"], data["overrides"], allow_code=options.allow_code
+    )
+    protocol.refuse_unloaded()
     from neuro_aws.backends.rate.distributed import join
 
-    options = options or Options()
     if not join(data["device"]).writes:
         return _follow(folder, protocol, options, data["animals"], data["arms"])
     return _continue(folder, protocol, options, progress or Silent())
@@ -122,6 +129,7 @@ def _follow(
         protocol.overrides,
         options.device,
         options.save_seconds,
+        protocol.allow_code,
     )
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
@@ -210,6 +218,7 @@ def _live(
         tuple(data["overrides"]),
         data["device"],
         options.save_seconds,
+        protocol.allow_code,
     )
     started, ended = time.monotonic(), set[Task]()
 

@@ -41,6 +41,7 @@ class Job:
     overrides: tuple[str, ...]
     device: str
     save_seconds: float
+    allow_code: bool = False
 
 
 def tasks_of(protocol: Protocol, animals: list[int], arms: list[str]) -> list[Task]:
@@ -71,7 +72,7 @@ def live(
 
     torch.set_num_threads(1)
     keep_memory()
-    protocol = Protocol.from_text(job.text, job.source, job.overrides)
+    protocol = Protocol.from_text(job.text, job.source, job.overrides, allow_code=job.allow_code)
     coarse = job.device.startswith("cuda") and protocol.spec.network.products == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = coarse
     place = Place(job.run, task.animal, task.segment)

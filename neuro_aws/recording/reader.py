@@ -33,7 +33,7 @@ class Run:
         self.provenance = provenance.read(self.folder)
         text = (self.folder / "protocol.yaml").read_text(encoding="utf-8")
         self.protocol = Protocol.from_text(
-            text, str(self.folder / "protocol.yaml"), self.provenance["overrides"]
+            text, str(self.folder / "protocol.yaml"), self.provenance["overrides"], older=True
         )
         self.animals: list[int] = self.provenance["animals"]
         self.arms: list[str] = self.provenance["arms"]
