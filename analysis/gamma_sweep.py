@@ -8,6 +8,7 @@ import pandas as pd
 from common import animals, arguments, opened, refusal, script, values
 
 from neuro_aws.plots.style import WIDTH, Figure, figure, save, styled
+from neuro_aws.protocol.theories import DoublyAdversarial
 from neuro_aws.recording.reader import Run
 
 MADE_FOR = "protocols/gamma_sweep.yaml"
@@ -20,7 +21,7 @@ def table_of(run: Run) -> pd.DataFrame:
     rows = []
     for arm in run.arms:
         spec = run.protocol.tree.arms[arm].spec
-        if spec.algorithm.name != "doubly_adversarial":
+        if not isinstance(spec.algorithm, DoublyAdversarial):
             raise refusal(run, f"has an arm that is not doubly_adversarial: {arm}", MADE_FOR)
         row: dict[str, float] = {"gamma": spec.algorithm.gamma}
         for i in range(len(spec.network.layers) - 1):

@@ -21,6 +21,7 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options
 @click.option("--out", default="runs", show_default=True, help="Folder that holds the runs.")
 @click.option("--short", is_flag=True, help="The protocol's short form: some seconds.")
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
+@click.option("--allow-code", is_flag=True, help="Import code of your own that it names.")
 @click.option(
     "--save-every",
     default=SAVE_SECONDS,
@@ -40,6 +41,7 @@ def command(
     out: str,
     short: bool,
     sets: tuple[str, ...],
+    allow_code: bool,
     save_every: float,
 ) -> None:
     """Run PROTOCOL: all its arms in all its animals.
@@ -62,7 +64,7 @@ def command(
     if (protocol is None) == (resumed is None):
         raise NeuroAWSError("give a PROTOCOL, or --resume RUN", where="run")
     chosen = tuple(a.strip() for a in arms.split(",")) if arms else ()
-    options = Options(seed, seeds, jobs, _device(device), out, chosen, save_every, data)
+    options = Options(seed, seeds, jobs, _device(device), out, chosen, save_every, data, allow_code)
     console = tables.console()
     bar = Bar(console)
     if resumed is not None:

@@ -57,6 +57,8 @@ class Options:
     save_seconds: float = SAVE_SECONDS
     data: str | None = None
     """Folder that holds mnist/ and other data sets; None: $NEURO_AWS_DATA."""
+    allow_code: bool = False
+    """Consent to importing the user's own code that a protocol names."""
 
 
 def run(
@@ -72,9 +74,9 @@ def run(
     """
     options = options or Options()
     if not isinstance(protocol, Protocol):
-        protocol = Protocol.load(protocol, overrides)
+        protocol = Protocol.load(protocol, overrides, allow_code=options.allow_code)
     elif overrides:
-        protocol = protocol.changed(overrides)
+        protocol = protocol.changed(overrides, allow_code=options.allow_code)
     protocol.refuse_unloaded()
     arms = chosen_arms(protocol, options.arms)
     animals = protocol.animals(options.seed, options.seeds)
@@ -106,11 +108,11 @@ def resume(
     data = provenance.read(folder)
     if data["neuro_aws"] != provenance.version():
         log.warning("run was started by version %s", data["neuro_aws"])
-    protocol = protocol_of(folder, data, allow_code=data.get("allow_code", False))
+    options = options or Options()
+    protocol = protocol_of(folder, data, allow_code=options.allow_code)
     protocol.refuse_unloaded()
     from neuro_aws.backends.rate.distributed import join
 
-    options = options or Options()
     if data["outcome"] != "finished":
         named = _data(protocol, data["arms"], options.data or data.get("data"))
         options = replace(options, data=named)

@@ -116,14 +116,14 @@ class Protocol:
         judged = changes(document.overridden)
         return cls(spec, text, source, tree, overrides, short, judged, allow_code, tuple(notes))
 
-    def changed(self, overrides: Iterable[str]) -> "Protocol":
+    def changed(self, overrides: Iterable[str], *, allow_code: bool = False) -> "Protocol":
         """Return the same protocol with more overrides."""
         return Protocol.from_text(
             self.text,
             self.source,
             (*self.overrides, *overrides),
             short=self.short,
-            allow_code=self.allow_code,
+            allow_code=self.allow_code or allow_code,
         )
 
     @property

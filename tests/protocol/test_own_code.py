@@ -1,0 +1,147 @@
+"""The user's own code: beside the protocol, with consent only, and what does not fit is said."""
+
+import random
+import subprocess
+import sys
+
+import pytest
+
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol import Protocol
+from tests.conftest import TINY
+
+CODE = """
+import random
+import beside
+
+class Hebb:
+    def __init__(self, gain=1.0):
+        self.gain = gain * beside.ONE
+    def propagate(self, network, stimulus, phase, noise, gains): ...
+    def deltas(self, network, state, ach, phase): ...
+
+class Lame:
+    def deltas(self): ...
+
+class Flicker:
+    def __init__(self, share):
+        self.share = share
+    def stimulus(self, x, labels, draws):
+        return x
+
+def sparseness(subject, threshold):
+    yield threshold
+
+def gratings(rng, count=100):
+    return rng.random((count, 8, 8)), rng.random((count, 8, 8))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "my_code.py").write_text(CODE)
+    (tmp_path / "beside.py").write_text("ONE = 1.0\n")
+    (tmp_path / "random.py").write_text("raise RuntimeError('not the one of the library')\n")
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    return tmp_path
+
+
+def load(folder, old="", new="", allow_code=True, more=""):
+    path = folder / "own.yaml"
+    assert old in TINY
+    path.write_text(TINY.replace(old, new, 1) + more)
+    return Protocol.load(path, allow_code=allow_code)
+
+
+ALGORITHM = "\nalgorithm: {name: 'my_code:Hebb', options: {gain: 2.0}}\n"
+MEASURE = "  - {measure: 'my_code:sparseness', options: {threshold: 1.5}}\n"
+SILENCE = "silence: {targets: cells}"
+APPLY = "apply: {code: 'my_code:Flicker', options: {share: 0.5}}"
+DIGITS = "source: digits"
+OWN = "source: 'my_code:gratings', shape: [8, 8]"
+
+
+def test_each_is_found_beside_the_protocol_and_leaves_no_path_behind(folder):
+    before, names = list(sys.path), set(sys.modules)
+    protocol = load(folder, SILENCE, APPLY, more=MEASURE + ALGORITHM)
+    assert protocol.spec.algorithm.loaded()(gain=3.0).gain == 3.0
+    assert protocol.spec.measure[-1].loaded()(None, 2)
+    assert sys.path == before
+    assert "random" in sys.modules
+    assert sys.modules["random"] is random
+    assert not {"my_code", "beside"} & (set(sys.modules) - names)
+    assert not [f for f in sys.meta_path if type(f).__module__.startswith("neuro_aws")]
+    arm = protocol.tree.arms["rem_silenced"]
+    assert arm.spec.algorithm.loaded().__name__ == "Hebb"
+    assert arm.perturb[0].rule.loaded()(0.2).share == 0.2
+    assert load(folder, DIGITS, OWN).spec.stimulus.loaded().__name__ == "gratings"
+
+
+def test_without_consent_nothing_is_imported_and_its_name_is_known(folder):
+    (folder / "my_code.py").write_text("raise RuntimeError('imported')\n")
+    protocol = load(folder, SILENCE, APPLY, allow_code=False, more=MEASURE + ALGORITHM)
+    assert set(protocol.own_code) == {"my_code:Hebb", "my_code:Flicker", "my_code:sparseness"}
+    with pytest.raises(NeuroAWSError, match="not loaded.*allow-code"):
+        protocol.refuse_unloaded()
+    with pytest.raises(NeuroAWSError, match="not loaded"):
+        protocol.spec.algorithm.loaded()
+    with pytest.raises(NeuroAWSError, match="my_code:Hebb cannot be imported .imported."):
+        Protocol.load(folder / "own.yaml", allow_code=True)
+
+
+WRONG = [
+    (ALGORITHM.replace("Hebb", "Heb"), "", "algorithm", "my_code has no Heb"),
+    (ALGORITHM.replace("Hebb", "Lame"), "", "algorithm", "does not take these options"),
+    ("\nalgorithm: {name: 'my_code:Lame'}\n", "", "algorithm", "has no method propagate"),
+    (ALGORITHM.replace("gain", "grain"), "", "algorithm", "unexpected keyword argument 'grain'"),
+    (ALGORITHM.replace("my_code", "broken"), "", "algorithm", "cannot be imported"),
+    (ALGORITHM.replace("my_code", "nowhere_at_all"), "", "algorithm", "no nowhere_at_all.py in"),
+    (MEASURE.replace("threshold", "limit"), "", "measure[2]", "sparseness(subject, limit=...)"),
+    ("", APPLY.replace("Flicker", "sparseness"), "perturb[0].apply", "options"),
+    ("", APPLY.replace("Flicker", "Hebb").replace("share", "gain"), "apply", "none of the methods"),
+]
+
+
+@pytest.mark.parametrize(("more", "action", "key", "says"), WRONG)
+def test_what_does_not_fit_is_said_in_a_line(folder, more, action, key, says):
+    with pytest.raises(NeuroAWSError) as caught:
+        load(folder, SILENCE, action or SILENCE, more=more)
+    assert "\n" not in str(caught.value)
+    assert key in str(caught.value)
+    assert says in str(caught.value)
+    assert "own.yaml:" in str(caught.value)
+
+
+def test_a_file_that_changed_is_imported_anew(folder):
+    import os
+
+    assert load(folder, more=ALGORITHM).spec.algorithm.loaded()(1.0).gain == 1.0
+    (folder / "my_code.py").write_text(CODE.replace("gain * beside", "10 * gain * beside"))
+    os.utime(folder / "my_code.py", ns=(1, 1))
+    assert load(folder, more=ALGORITHM).spec.algorithm.loaded()(1.0).gain == 10.0
+
+
+def test_validate_names_the_code_and_run_refuses_it(folder):
+    load(folder, more=ALGORITHM)
+
+    def neuro_aws(*arguments):
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "neuro_aws", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=folder.parent,
+        )
+
+    path = str(folder / "own.yaml")
+    done = neuro_aws("validate", path)
+    assert done.returncode == 1
+    assert "infancy: steps 0 to 41" in done.stdout
+    assert "my_code:Hebb" in done.stderr
+    assert "--allow-code" in done.stderr
+    done = neuro_aws("validate", path, "--allow-code")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = neuro_aws("run", path)
+    assert done.returncode == 1
+    assert len(done.stderr.strip().split("\n")) == 1
+    assert "my_code:Hebb" in done.stderr
+    assert not (folder.parent / "runs").exists()
