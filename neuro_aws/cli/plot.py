@@ -48,10 +48,10 @@ def command(
     default = Path(run) / "figures" / f"traces_s{animal}_{arm}.png"
     click.echo(save(drawn, Path(out) if out else default))
     frame = drawing.table(opened, animal, arm)
-    spiking = opened.protocol.spec.backend == "spiking"
+    plastic = bool(drawing.series(frame, "plasticity"))
     if csv_path:
-        kept = frame if spiking else drawing.drawn_columns(frame, wanted)
+        kept = drawing.drawn_columns(frame, wanted) if plastic else frame
         kept.to_csv(csv_path, index=False)
         click.echo(csv_path)
-    if not spiking:
+    if plastic:
         click.echo(drawing.correlations(frame).to_string(index=False, float_format="%.3f"))

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from neuro_aws.experiment.results import Verdict
-from neuro_aws.metrics.statistics import VALUE_KEYS, Estimate, caption, value_info
+from neuro_aws.metrics.statistics import VALUE_KEYS, Estimate, caption
+from neuro_aws.protocol import registry
 from neuro_aws.protocol.measures import VALUES
 
 WIDTH = 100
@@ -76,7 +77,7 @@ def results(
     for row in differences.itertuples() if differences is not None else ():
         cells[str(row.arm), _key(row)] += f"{between}Δ {_estimate(row)}"
     every = [_key(r) for r in shown[VALUE_KEYS].drop_duplicates().itertuples()]
-    keys = [k for k in every if value_info(k[0]).main] or every
+    keys = [k for k in every if registry.value(k[0]).main] or every
     grid = Grid(list(arms), sorted(keys, key=lambda k: _place(every, k)), cells)
     head = caption((k[0] for k in keys), animals, differences=bool(against) and animals > 1)
     if against:
@@ -118,7 +119,7 @@ def _where(key: Key) -> str:
 
 
 def _label(key: Key) -> str:
-    unit = value_info(key[0]).unit
+    unit = registry.value(key[0]).unit
     return words(key[0]) + (f" ({unit})" if unit else "")
 
 
@@ -183,7 +184,7 @@ def _two_lines(text: str) -> int:
 
 def comparison(table: pd.DataFrame) -> Group:
     """Return the main values of two runs side by side, and the second minus the first."""
-    shown = table[[value_info(name).main for name in table["name"]]]
+    shown = table[[registry.value(name).main for name in table["name"]]]
     shown = shown if len(shown) else table
     rows = {row.Index: _compared(row) for row in shown.itertuples()}
     headings = ("", "first run", "second run", "second minus first")

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -59,8 +58,8 @@ def command(
     animals = loaded.animals(seed, seeds)
     for line in describe(loaded, animals):
         click.echo(line)
-    lives = len(animals) * len(loaded.tree.arms)
-    workers = jobs or min(os.cpu_count() or 1, lives)
+    branches = len(animals) * len(loaded.tree.arms)
+    workers = jobs or min(os.cpu_count() or 1, branches)
     expected = estimate(loaded, len(animals), None, workers)
     click.echo(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
     _refuse_what_would_not_start(loaded, data)
@@ -70,14 +69,13 @@ def command(
 def _refuse_what_would_not_start(loaded: "Protocol", data: str | None) -> None:
     """Refuse a protocol that `run` could not begin with here."""
     from neuro_aws.protocol.backends import backend_of
-    from neuro_aws.stimuli.paths import DATA_VARIABLE, refuse_missing
+    from neuro_aws.protocol.data import refuse_missing, using_data
 
     loaded.refuse_unloaded()
-    if data is not None:
-        os.environ[DATA_VARIABLE] = str(Path(data).expanduser().resolve())
     for plan in loaded.tree.arms.values():
-        stimulus, backend = plan.initial.stimulus, backend_of(plan.initial)
-        refuse_missing(stimulus.source, getattr(stimulus, "folder", None))
+        backend = backend_of(plan.initial)
+        with using_data(data):
+            refuse_missing(plan.initial.stimulus)
         for module in backend.requires:
             if importlib.util.find_spec(module) is None:
                 raise NeuroAWSError(

@@ -25,6 +25,7 @@ from neuro_aws.experiment.probes import Probe, Weights, labelled
 from neuro_aws.phase import Phase
 from neuro_aws.protocol import ArmPlan, Protocol, TrunkPlan
 from neuro_aws.protocol.agenda import Agenda, Moment
+from neuro_aws.protocol.data import using_data
 from neuro_aws.protocol.interactive import perturbation
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.recording import checkpoint
@@ -39,7 +40,8 @@ class Session:
     """One animal in one arm of a protocol, from its first step on.
 
     ``protocol`` is a file or a ``Protocol``; ``overrides`` are key.path=value; ``dataset`` replaces
-    the protocol's stimuli (``Dataset.from_arrays``); ``allow_code`` consents to importing code of
+    the protocol's stimuli (``Dataset.from_arrays``), ``data`` is the
+    folder of data sets; ``allow_code`` consents to importing code of
     your own that the protocol names. Steps are those of the schedule. A spiking
     simulator simulates them in blocks (``spiking.segment``): ``step`` goes from one end of a block
     to another, callbacks are called there, and ``present`` and ``dream`` cannot be had.
@@ -54,6 +56,7 @@ class Session:
         overrides: tuple[str, ...] = (),
         device: str = "cpu",
         dataset: Any = None,
+        data: str | None = None,
         allow_code: bool = False,
     ) -> None:
         if not isinstance(protocol, Protocol):
@@ -66,7 +69,7 @@ class Session:
         if arm not in arms:
             raise NeuroAWSError(f"no arm {arm!r}", next_step="Arms: " + ", ".join(arms))
         self.protocol, self.animal, self.arm = protocol, animal, arm
-        self.device, self.dataset = device, dataset
+        self.device, self.dataset, self.data = device, dataset, data
         self.steps = 0
         """Steps simulated so far."""
         self.weights = Weights(self)
@@ -83,7 +86,10 @@ class Session:
     ) -> "Session":
         """Return a session at a state that a run left: ``final``, ``branch``, or a kept step."""
         opened = run if isinstance(run, Run) else open_run(run)
-        session = cls(opened.protocol, animal=animal, arm=arm, device=opened.provenance["device"])
+        made = opened.provenance
+        session = cls(
+            opened.protocol, animal=animal, arm=arm, device=made["device"], data=made.get("data")
+        )
         place = Place(opened.folder, animal, arm)
         if state == "branch":
             place = Place(opened.folder, animal, opened.protocol.tree.arms[arm].trunk)
@@ -113,7 +119,7 @@ class Session:
         checkpoint.save(Path(path), self._simulator.state_dict(), facts)
 
     def _enter(self, branch: str) -> None:
-        with one_thread():
+        with one_thread(), using_data(self.data):
             made = make(
                 self.protocol, branch, self.animal, device=self.device, dataset=self.dataset
             )

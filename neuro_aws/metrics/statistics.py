@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from neuro_aws.protocol import registry
 from neuro_aws.protocol.registry import ValueInfo
-from neuro_aws.protocol.registry import value as value_info
 
 CONFIDENCE = 0.95
 STUDENT, WILSON, FISHER = "Student's t", "Wilson", "Fisher's z"
@@ -24,7 +24,7 @@ DUST = 1e-12
 
 def kind_of(name: str) -> str:
     """Return the kind of interval that stays in a value's range."""
-    info = value_info(name)
+    info = registry.value(name)
     if info.unit == "correlation":
         return FISHER
     return WILSON if math.isfinite(info.low) and math.isfinite(info.high) else STUDENT
@@ -97,7 +97,7 @@ def estimate(values: ArrayLike, name: str | None = None, kind: str | None = None
         mean, low, high = _student(np.arctanh(np.clip(x, -LARGEST_R, LARGEST_R)))
         return Estimate(math.tanh(mean), math.tanh(low), math.tanh(high), n)
     if kind == WILSON:
-        info = value_info(name) if name else ValueInfo("", "", low=0.0, high=1.0)
+        info = registry.value(name) if name else ValueInfo("", "", low=0.0, high=1.0)
         least, most = info.low, info.high
         size = most - least
         low, high = _wilson(np.clip((x - least) / size, 0.0, 1.0))

@@ -10,9 +10,9 @@ from neuro_aws.metrics.statistics import (
     estimate,
     last_values,
     paired_values,
-    value_info,
 )
 from neuro_aws.plots.style import Axes, arm_styles, readable, value_label
+from neuro_aws.protocol import registry
 from neuro_aws.recording.reader import Run
 
 QUIET = "#BBBBBB"
@@ -55,7 +55,7 @@ def over_time(
 
 def within_range(name: str, low: float, high: float) -> tuple[float, float]:
     """Return limits of an axis that leave out what the value cannot be, but for a margin."""
-    info, margin = value_info(name), 0.03
+    info, margin = registry.value(name), 0.03
     if low < info.low < high:
         low = info.low - margin * (high - info.low)
     if low < info.high < high:

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neuro_aws.metrics.statistics import value_info
+from neuro_aws.protocol import registry
 
 PHASE_COLOURS = {"wake": "#F0C75E", "nrem": "#9AA5B1", "rem": "#5B7DB1"}
 ARM_COLOURS = (
@@ -84,7 +84,7 @@ def readable(name: str) -> str:
 
 def value_label(name: str) -> str:
     """Return what an axis says of a value: its name and its unit."""
-    unit = value_info(name).unit
+    unit = registry.value(name).unit
     words = readable(name).replace("spared", "non-target").replace("ach ", "ACh ")
     return words + (f"\n({unit})" if unit else "")
 

@@ -7,11 +7,14 @@ package under ``neuro_aws/backends``, and its entry here.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from neuro_aws.protocol.check_spiking import check_rate, check_spiking
+from neuro_aws.protocol import rate_cost, spiking_cost
+from neuro_aws.protocol.check_spiking import check_cortex, check_neuron, check_rate
 from neuro_aws.protocol.columns import Column, layout
 from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.machine import Machine
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.protocol.spiking_columns import spiking_layout
+from neuro_aws.protocol.spiking_columns import cortex_layout, neuron_layout
+from neuro_aws.protocol.stimulus import SpikePattern
 
 Check = Callable[[ProtocolSpec], Iterator[tuple[KeyPath, str]]]
 
@@ -21,8 +24,10 @@ class Backend:
     """One simulator, as everything above it needs to know it.
 
     ``check`` yields what this backend cannot do, ``columns`` every dataset of a recording,
-    ``simulator`` and ``figure`` are ``module:name``, imported when they are used; ``seconds`` says
-    that the time axis of its recordings is ms of biological time, not steps.
+    ``step_seconds`` and ``bytes`` what a step takes and a recording (spec, steps, arms) holds;
+    ``simulator`` and ``figure`` are ``module:name``, imported when they are used. ``batches`` says
+    that a step shows a whole batch of stimuli, ``seconds`` that the time axis of recordings is ms
+    of biological time, not steps.
     """
 
     name: str
@@ -30,15 +35,18 @@ class Backend:
     applies: Callable[[ProtocolSpec], bool]
     check: Check
     columns: Callable[[ProtocolSpec], list[Column]]
+    step_seconds: Callable[[ProtocolSpec, Machine], float]
+    bytes: Callable[[ProtocolSpec, int, int], int]
     simulator: str
     figure: str
+    batches: bool = False
     seconds: bool = False
     requires: tuple[str, ...] = ()
     """Modules that have to be installed for it."""
 
 
 def _single_neuron(spec: ProtocolSpec) -> bool:
-    return spec.stimulus.source == "spike_pattern"
+    return isinstance(spec.stimulus, SpikePattern)
 
 
 BACKENDS: tuple[Backend, ...] = (
@@ -48,15 +56,20 @@ BACKENDS: tuple[Backend, ...] = (
         lambda spec: spec.backend == "rate",
         check_rate,
         layout,
+        rate_cost.step_seconds,
+        rate_cost.recording_bytes,
         "neuro_aws.backends.rate.simulator:RateSimulator",
         "neuro_aws.plots.traces:branch_figure",
+        batches=True,
     ),
     Backend(
         "spiking_cortex",
         "a network of two-compartment spiking neurons, in Brian2",
         lambda spec: spec.backend == "spiking" and not _single_neuron(spec),
-        check_spiking,
-        spiking_layout,
+        check_cortex,
+        cortex_layout,
+        spiking_cost.step_seconds,
+        spiking_cost.cortex_bytes,
         "neuro_aws.backends.spiking.simulator:CortexSimulator",
         "neuro_aws.plots.spikes:branch_figure",
         seconds=True,
@@ -66,8 +79,10 @@ BACKENDS: tuple[Backend, ...] = (
         "single_neuron",
         "one two-compartment spiking neuron with a teacher, in Brian2",
         lambda spec: spec.backend == "spiking" and _single_neuron(spec),
-        check_spiking,
-        spiking_layout,
+        check_neuron,
+        neuron_layout,
+        spiking_cost.step_seconds,
+        spiking_cost.neuron_bytes,
         "neuro_aws.backends.spiking.single_neuron:NeuronSimulator",
         "neuro_aws.plots.spikes:neuron_figure",
         seconds=True,

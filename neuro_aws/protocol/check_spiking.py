@@ -23,12 +23,12 @@ def check_rate(spec: ProtocolSpec) -> Found:
     """Yield every fault of a protocol for the rate backend: what belongs to spikes only."""
     if spec.spiking != SpikingSection():
         yield ("spiking",), "belongs to `backend: spiking`"
-    if spec.stimulus.source == "spike_pattern":
-        yield ("stimulus", "source"), "spike_pattern belongs to `backend: spiking`"
+    if isinstance(spec.stimulus, SpikePattern):
+        yield ("stimulus", "source"), f"{spec.stimulus.source} belongs to `backend: spiking`"
 
 
-def check_spiking(spec: ProtocolSpec) -> Found:
-    """Yield every fault of a protocol as (key path, message), as far as spikes are concerned."""
+def check_cortex(spec: ProtocolSpec) -> Found:
+    """Yield every fault of a protocol for a spiking cortex."""
     yield from _sections(spec)
     yield from _sizes(spec)
     yield from _traces(spec)
@@ -42,17 +42,32 @@ def check_spiking(spec: ProtocolSpec) -> Found:
                 yield (*path, "yoke"), "spikes see one stimulus at a time: nothing to shuffle over"
             elif CORTEX not in PERTURBATIONS[p.action].code:
                 yield (*path, p.action), "belongs to the rate backend"
-            if spec.stimulus.source == "spike_pattern":
-                yield path, "a single neuron has no network to perturb"
     if spec.spiking.target == "cpp_standalone":
-        if spec.stimulus.source == "spike_pattern":
-            yield ("spiking", "target"), "a single neuron needs no program of its own; use cython"
-        elif spec.spiking.prior == "replay":
+        if spec.spiking.prior == "replay":
             message = "looks back while it runs, which cpp_standalone cannot; use prior: normal"
             yield ("spiking", "prior"), message
         if spec.record.weights or any(m.every and of_weights(m.measure) for m in spec.measure):
             message = "cpp_standalone shows weights at the ends of periods only"
             yield ("spiking", "target"), message
+
+
+def check_neuron(spec: ProtocolSpec) -> Found:
+    """Yield every fault of a protocol for a single neuron."""
+    yield from _sections(spec)
+    assert isinstance(spec.stimulus, SpikePattern)
+    if spec.network.dcgan is None and spec.network.layers != (1, spec.stimulus.afferents):
+        message = f"a single neuron and its afferents: [1, {spec.stimulus.afferents}]"
+        yield ("network", "layers"), message
+    if spec.stimulus.period != spec.spiking.step:
+        yield ("stimulus", "period"), "is one step: give spiking.step the same duration"
+    read = {"target", "dt", "step", "tick", "segment", "window", "learning"}
+    for key in _changed(spec.spiking, read):
+        yield ("spiking", key), "has no meaning for a single neuron"
+    for name, arm in spec.arms.items():
+        for i, _ in enumerate(arm.perturb):
+            yield ("arms", name, "perturb", i), "a single neuron has no network to perturb"
+    if spec.spiking.target == "cpp_standalone":
+        yield ("spiking", "target"), "a single neuron needs no program of its own; use cython"
 
 
 def _changed(section: BaseModel, beside: set[str]) -> list[str]:
@@ -76,7 +91,7 @@ def _sections(spec: ProtocolSpec) -> Found:
         message = f"{spec.algorithm.name} has no spiking form; {' or '.join(known)}"
         yield ("algorithm", "name"), message
     elif getattr(spec.algorithm, "credit", "scalar") != "scalar":
-        message = "spikes hear ACh as one number for all: say credit: scalar"
+        message = "spiking cells receive ACh as one number for all: say credit: scalar"
         yield ("algorithm", "credit"), message
     if spec.stimulus.batch != type(spec.stimulus).model_fields["batch"].default:
         yield ("stimulus", "batch"), "spikes see one stimulus a step; leave it out"
@@ -91,16 +106,6 @@ def _sections(spec: ProtocolSpec) -> Found:
 def _sizes(spec: ProtocolSpec) -> Found:
     sizes = spec.network.layers
     if spec.network.dcgan is not None:
-        return
-    if isinstance(spec.stimulus, SpikePattern):
-        if sizes != (1, spec.stimulus.afferents):
-            message = f"a single neuron and its afferents: [1, {spec.stimulus.afferents}]"
-            yield ("network", "layers"), message
-        if spec.stimulus.period != spec.spiking.step:
-            yield ("stimulus", "period"), "is one step: give spiking.step the same duration"
-        read = {"target", "dt", "step", "tick", "segment", "window", "learning"}
-        for key in _changed(spec.spiking, read):
-            yield ("spiking", key), "has no meaning for a single neuron"
         return
     synapses = 2 * sum(a * b for a, b in itertools.pairwise(sizes))
     if sum(sizes) > MOST_NEURONS or synapses > MOST_SYNAPSES:

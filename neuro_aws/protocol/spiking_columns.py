@@ -6,17 +6,24 @@ from neuro_aws.protocol.columns import PHASES, Column, tables, weight_columns
 from neuro_aws.protocol.schema import ProtocolSpec
 
 
-def spiking_layout(spec: ProtocolSpec) -> list[Column]:
-    """Return the datasets of a spiking life; times are ms of biological time since birth."""
-    columns = [
-        Column("spikes/time", "ms", "time of every spike since birth", dtype="f8"),
+def cortex_layout(spec: ProtocolSpec) -> list[Column]:
+    """Return the datasets of a spiking cortex; times are ms of biological time."""
+    return _whole([*_steps(spec), *_traces(spec)], cortex_weight_shapes(spec))
+
+
+def neuron_layout(spec: ProtocolSpec) -> list[Column]:
+    """Return the datasets of a single neuron; times are ms of biological time."""
+    return _whole(_neuron(), {"feedback_into0": (1, spec.network.layers[1])})
+
+
+def _whole(columns: list[Column], weights: dict[str, tuple[int, ...]]) -> list[Column]:
+    return [
+        Column("spikes/time", "ms", "time of every spike", dtype="f8"),
         Column("spikes/neuron", "index", "which cell; layers one after the other", dtype="i4"),
+        *columns,
+        *weight_columns(weights),
+        *tables(),
     ]
-    if spec.stimulus.source == "spike_pattern":
-        columns += _neuron()
-    else:
-        columns += [*_steps(spec), *_ticks(spec)]
-    return [*columns, *weight_columns(spiking_weight_shapes(spec)), *tables()]
 
 
 def _neuron() -> list[Column]:
@@ -56,7 +63,7 @@ def traced_cells(spec: ProtocolSpec) -> list[int]:
     return [starts[r.layer] + i for r in spec.spiking.traces for i in r.ids]
 
 
-def _ticks(spec: ProtocolSpec) -> list[Column]:
+def _traces(spec: ProtocolSpec) -> list[Column]:
     cells = traced_cells(spec)
     if not cells:
         return []
@@ -68,13 +75,10 @@ def _ticks(spec: ProtocolSpec) -> list[Column]:
     ]
 
 
-def spiking_weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
+def cortex_weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
     """Return the shape of every recorded weight."""
-    sizes = spec.network.layers
     shapes: dict[str, tuple[int, ...]] = {}
-    if spec.stimulus.source == "spike_pattern":
-        return {"feedback_into0": (1, sizes[1])}
-    for i, (below, above) in enumerate(itertools.pairwise(sizes)):
+    for i, (below, above) in enumerate(itertools.pairwise(spec.network.layers)):
         shapes[f"feedforward_into{i + 1}"] = (above, below)
         shapes[f"feedback_into{i}"] = (below, above)
     return shapes

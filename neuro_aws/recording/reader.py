@@ -97,11 +97,13 @@ class Run:
     def traces(self, animal: int, arm: str) -> xr.Dataset:
         """Return everything that was recorded per step: one variable a signal, dimension step."""
         parts = []
-        spiking = self.protocol.spec.backend == "spiking"
-        for group in STEP_GROUPS[:1] if spiking else STEP_GROUPS:
+        for group in STEP_GROUPS:
+            datasets = self._datasets(animal, arm, group)
+            if not datasets and parts:
+                continue  # a spiking network has no such group
             steps = self.read(animal, arm, f"{group}/step")
             variables = {}
-            for path, units, description in self._datasets(animal, arm, group):
+            for path, units, description in datasets:
                 name = path.removeprefix(f"{group}/").replace("/", "_")
                 attributes = {"units": units, "description": description}
                 values = self.read(animal, arm, path)

@@ -17,13 +17,13 @@ from neuro_aws.metrics.statistics import (
     kind_of,
     last_values,
     paired_values,
-    value_info,
 )
+from neuro_aws.protocol import registry
 from neuro_aws.protocol.measures import VALUES
 
 
 def test_every_value_has_a_unit_and_a_kind_that_follows_from_its_range():
-    assert all(value_info(name).unit for name in VALUES)
+    assert all(registry.value(name).unit for name in VALUES)
     assert kind_of("linear_probe") == kind_of("target_never_active") == WILSON
     assert kind_of("match") == kind_of("dream_rate_correlation") == FISHER
     assert kind_of("ach_gap") == kind_of("target_activity_relative") == STUDENT
@@ -33,7 +33,7 @@ def test_every_value_has_a_unit_and_a_kind_that_follows_from_its_range():
 @pytest.mark.parametrize("name", ["linear_probe", "match", "ocular_dominance"])
 @pytest.mark.parametrize("seed", range(20))
 def test_intervals_of_bounded_values_stay_in_range_and_hold_their_mean(name, seed):
-    info, rng = value_info(name), np.random.default_rng(seed)
+    info, rng = registry.value(name), np.random.default_rng(seed)
     share = rng.beta(0.3, 4.0, rng.integers(2, 10))
     found = estimate(info.high - share * (info.high - info.low), name)
     assert info.low <= found.low < found.mean < found.high <= info.high

@@ -1,0 +1,80 @@
+"""What a step of the rate backend costs, and how much it records."""
+
+import itertools
+
+from neuro_aws.protocol.machine import Machine
+from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.theories import THEORIES
+
+CALLS_PER_STEP, CALLS_PER_PAIR = 340.0, 330.0
+"""Small-array operations that take as long as one step does beside its matrix products: for the
+step, and for each pair of neighbouring layers."""
+
+CONV_OVERHEAD = 1.8
+"""Time of a convolutional step over that of its products at the rate of a matrix product."""
+
+ARM_BYTES = 300_000
+"""Of an arm's tables and of HDF5's own."""
+
+
+def step_seconds(spec: ProtocolSpec, machine: Machine) -> float:
+    """Return the seconds of one average step."""
+    calls = CALLS_PER_STEP + CALLS_PER_PAIR * (len(spec.network.layers) - 1)
+    return calls * machine.call + flops_per_step(spec) / machine.products
+
+
+def conv_flops(spec: ProtocolSpec) -> float:
+    """Return the same for convolutional layers: 6 passes over the kernels, 10 over D's weights."""
+    dcgan = spec.network.dcgan
+    assert dcgan is not None
+    channels, side = spec.network.layers, dcgan.side
+    kernels = 0.0
+    states = []
+    for i, (below, above) in enumerate(itertools.pairwise(channels)):
+        states.append(below * side**2)
+        top = i + 2 == len(channels)
+        positions, kernel = (1, side**2) if top else ((side // 2) ** 2, 16)
+        kernels += positions * below * above * kernel
+        side //= 2
+    states.append(channels[-1])
+    units = sum(a + b for a, b in itertools.pairwise(states))
+    theory = THEORIES.get(spec.algorithm.name)
+    work = theory.work if theory is not None else 1.0
+    passes = 6 * work * kernels + 10 * units * spec.network.discriminator.hidden
+    return CONV_OVERHEAD * spec.stimulus.batch * passes
+
+
+def flops_per_step(spec: ProtocolSpec) -> float:
+    """Return multiplications and additions of one average step: passes, rules, discriminator."""
+    if spec.network.dcgan is not None:
+        return conv_flops(spec)
+    sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
+    weights = sum(a * b for a, b in itertools.pairwise(sizes))
+    pairs = sum((a + b) * hidden for a, b in itertools.pairwise(sizes))
+    return 2.0 * spec.stimulus.batch * (3 * weights + 4 * pairs)
+
+
+def recording_bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
+    """Return the size of one animal's recording."""
+    layers = len(spec.network.layers)
+    signals = (8 + 1 + 4 * 4) / spec.record.ach.every
+    signals += (8 + 1 + 4 * 7 * (layers - 1)) / spec.record.plasticity.every
+    activity = sum(
+        steps
+        / r.every
+        * 8
+        * min(len(r.ids or ()) or r.units or 10**9, spec.network.layers[r.layer])
+        for r in spec.record.activity
+    )
+    sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
+    copies = 32 if spec.network.dcgan else 2
+    if spec.network.dcgan:
+        hidden = 0  # D is in the checkpoints
+    weights = sum(
+        copies * a * b + (a + b) * (hidden + 1) + 2 * hidden for a, b in itertools.pairwise(sizes)
+    )
+    kept = (arms + 1) * len(spec.schedule)
+    if spec.record.weights:
+        kept += arms * sum(p.cycles for p in spec.schedule) // spec.record.weights
+    tables = 24 * steps + ARM_BYTES * arms
+    return int(steps * signals + activity + 4 * weights * kept + tables)
