@@ -10,7 +10,7 @@ reading consume no random numbers of the run.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -245,7 +245,7 @@ class Session:
         return Moment(self.steps, name, spec.cycle + spec.last)
 
     def silence(
-        self, *, layer: int, ids: list[int], during: str | list[str] = ("wake", "nrem", "rem")
+        self, *, layer: int, ids: list[int], during: str | Sequence[str] = ("wake", "nrem", "rem")
     ) -> Callable[[], None]:
         """Silence cells from the next step on; returns a function that ends it."""
         return self.perturb({"silence": {"layer": layer, "ids": list(ids)}, "during": during})

@@ -92,7 +92,10 @@ def outcome_figure(run: Run) -> Figure | None:
 def _arm_legend(drawn: Figure, arms: list[str]) -> None:
     """Say below the panels which colour and line is which arm."""
     styles = arm_styles(arms)
-    handles = [Line2D([], [], color=styles[a][0], linestyle=styles[a][1]) for a in arms]
+    handles = []
+    for arm in arms:
+        handles.append(Line2D([], [], color=styles[arm][0]))
+        handles[-1].set_linestyle(styles[arm][1])
     if len(arms) > 1:
         drawn.legend(
             handles,

@@ -96,7 +96,7 @@ class Run:
 
     def traces(self, animal: int, arm: str) -> xr.Dataset:
         """Return everything that was recorded per step: one variable a signal, dimension step."""
-        parts = []
+        parts: list[xr.Dataset] = []
         for group in STEP_GROUPS:
             datasets = self._datasets(animal, arm, group)
             if not datasets and parts:

@@ -157,9 +157,9 @@ class Experiment:
         wake = self.up(x, draw, "wake")
         held = [h.detach() for h in wake]
         doubly = gamma < 1
-        penalty_x = (
-            self.readout_gradient_penalty(x, draw, "readout_penalty_wake") if doubly else 0.0
-        )
+        penalty_x = x.new_zeros(())
+        if doubly:
+            penalty_x = self.readout_gradient_penalty(x, draw, "readout_penalty_wake")
         asleep = self.down(z, draw)
         dreamt = [h.detach() for h in asleep]
         out["disc_wake"] = self.discriminate(held, draw, "disc_wake")
