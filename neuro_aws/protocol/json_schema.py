@@ -6,6 +6,7 @@ letting pydantic look for it whenever a class is made would take seconds of ever
 
 import ast
 import inspect
+import itertools
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -72,7 +73,7 @@ def _classes(file: str) -> dict[str, dict[str, str]]:
 
 
 def _under(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
-    for setting, after in zip(body, body[1:], strict=False):
+    for setting, after in itertools.pairwise(body):
         if not isinstance(setting, ast.AnnAssign) or not isinstance(setting.target, ast.Name):
             continue
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
