@@ -61,8 +61,8 @@ def report(rows: pd.DataFrame) -> None:
         shares = part.groupby("animal")["wake_share"].mean()
         print(f"  {' / '.join(map(str, key)):<56} {estimate(shares, kind=WILSON)}")
     print(
-        "\nr with |dF|: mean and 95 % interval over animals, both by Fisher's z (none for one\n"
-        "animal); null: mean range; beyond: animals whose r lies outside their own null"
+        "\nr with |dF|: mean and 95 % interval over animals, both through Fisher's z (none for\n"
+        "one animal); null: mean range; beyond: animals whose r lies outside their own null"
     )
     for key, part in rows.groupby([*keys, "layer", "change", "signal"], sort=False):
         beyond = int(((part["r"] < part["null_low"]) | (part["r"] > part["null_high"])).sum())

@@ -5,9 +5,9 @@
 
 Six spiking cells receive from four through fixed F; stimuli move the four around the steepest
 point of phi, where it is nearly straight. The spiking rule learns G. The rate rule
-(``predictive_plasticity``, linear) learns from the second half of the same
-run: what a cell fired in each ms it was free to
-fire, and the PSPs its dendrite received. With phi straight,
+(``predictive_plasticity``, linear) learns from the second half of the same run: what a cell fired
+in each ms it was free to fire, and the PSPs its dendrite received.
+With phi straight,
 
     G_rate = dp/dV* g_D / (g_L + g_D) G_spiking,    p = 1 - exp(-phi(V*) h)
 
@@ -35,7 +35,7 @@ from neuro_aws.rng import numpy_generator, stream_key
 
 Array = NDArray[Any]
 TEXT = """
-schema_version: 2
+schema_version: 1
 name: linearised_layer
 backend: spiking
 stimulus: {source: digits, held_out: 50}

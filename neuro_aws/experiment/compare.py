@@ -85,7 +85,7 @@ def measures(a: Run, b: Run) -> pd.DataFrame:
     for key, first in one:
         if key not in two.groups:
             continue
-        name = str(key[ROW_KEYS.index("name")]) if not key[1] else None
+        name = None if key[1] else str(key[ROW_KEYS.index("name")])
         x, y = (part.set_index("animal")["value"] for part in (first, two.get_group(key)))
         found = estimate(x, name), estimate(y, name), paired(y, x).difference
         rows.append((*key, *(number for e in found for number in e)))

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 from textwrap import fill
+from typing import Any, cast
 
 from matplotlib.lines import Line2D
 
@@ -92,10 +93,7 @@ def outcome_figure(run: Run) -> Figure | None:
 def _arm_legend(drawn: Figure, arms: list[str]) -> None:
     """Say below the panels which colour and line is which arm."""
     styles = arm_styles(arms)
-    handles = []
-    for arm in arms:
-        handles.append(Line2D([], [], color=styles[arm][0]))
-        handles[-1].set_linestyle(styles[arm][1])
+    handles = [Line2D([], [], color=styles[a][0], ls=cast(Any, styles[a][1])) for a in arms]
     if len(arms) > 1:
         drawn.legend(
             handles,
