@@ -101,8 +101,7 @@ def _schedule(spec: ProtocolSpec) -> Found:
     for i, name in enumerate(names):
         if name in names[:i]:
             yield ("schedule", i, "name"), f"two periods are called {name!r}"
-        scaled = "lateral_plasticity" in spec.schedule[i].model_fields_set
-        if scaled and not spec.network.lateral:
+        if spec.schedule[i].lateral_plasticity != 1 and not spec.network.lateral:
             yield ("schedule", i, "lateral_plasticity"), NO_LATERAL
     branches = [i for i, period in enumerate(spec.schedule) if period.branch]
     for i in branches[1:]:
@@ -187,8 +186,7 @@ def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
     if p.action in WAKING and Phase.WAKE not in p.during:
         yield (*path, "during"), f"{p.action} acts in wake only, so this would never happen"
-    changed = p.plasticity.model_fields_set if p.plasticity is not None else set()
-    if "lateral" in changed and not spec.network.lateral:
+    if p.plasticity is not None and p.plasticity.lateral != 1 and not spec.network.lateral:
         yield (*path, "plasticity", "lateral"), NO_LATERAL
     if p.action in EYES and not _binocular(spec):
         yield (*path, p.action), "needs a stimulus with two eyes (patches, `eyes: binocular`)"

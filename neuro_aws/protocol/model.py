@@ -261,6 +261,6 @@ class AlgorithmSection(Section):
             raise ValueError(f"credit has no meaning under {self.name}; leave it out")
         if self.options and ":" not in self.name:
             raise ValueError("options are for your own module:Class; leave them out")
-        if "lateral" in self.model_fields_set and ":" not in self.name:
+        if self.lateral != LateralLearning() and ":" not in self.name:
             raise ValueError(f"{self.name} changes no lateral weights; leave `lateral` out")
         return self

@@ -53,12 +53,7 @@ MALFORMED = [
     ("[64, 20, 6]", "[64, 20, 6], transfer: relo", "network.transfer", "did you mean 'relu'"),
     ("[64, 20, 6]", "[64, 20, 6], noise: {scale: loud}", "network.noise.scale", "valid number"),
     ("credit: layer", "credit: layers", "algorithm.credit", "did you mean 'layer'"),
-    (
-        "{credit: layer}",
-        "{name: doubly_adversarial, surprisal: 0.5}",
-        "algorithm.surprisal",
-        "nothing else",
-    ),
+    ("credit: layer", "lateral: {rate: 0.01}", "algorithm", "changes no lateral weights"),
     ("credit: layer", "credit: scalar}\nnetworks: {a: 1", "networks", "did you mean 'network'"),
     (
         "credit: layer",
