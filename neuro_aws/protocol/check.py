@@ -94,8 +94,7 @@ def _schedule(spec: ProtocolSpec) -> Found:
     for i, name in enumerate(names):
         if name in names[:i]:
             yield ("schedule", i, "name"), f"two periods are called {name!r}"
-        scaled = "lateral_plasticity" in spec.schedule[i].model_fields_set
-        if scaled and not spec.network.lateral:
+        if spec.schedule[i].lateral_plasticity != 1 and not spec.network.lateral:
             yield ("schedule", i, "lateral_plasticity"), NO_LATERAL
     branches = [i for i, period in enumerate(spec.schedule) if period.branch]
     for i in branches[1:]:

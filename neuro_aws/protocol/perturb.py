@@ -118,7 +118,7 @@ class PlasticityScale(Action):
 
     def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
         """Yield that a network has no lateral weights to scale."""
-        if "lateral" in self.model_fields_set and not spec.network.lateral:
+        if self.lateral != 1 and not spec.network.lateral:
             yield ("lateral",), NO_LATERAL
 
 
