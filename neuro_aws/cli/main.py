@@ -17,6 +17,7 @@ COMMANDS = {
     "inspect": "show what a run holds",
     "new": "write a commented protocol to start from",
     "upgrade": "rewrite a protocol of an older version",
+    "check-algorithm": "hold an algorithm of your own to the laws of all",
     "list": "list protocols, algorithms, stimuli, perturbations, measures",
 }
 
@@ -32,7 +33,7 @@ class Lazy(click.Group):
         """Return one command."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"neuro_aws.cli.{cmd_name}")
+        module = importlib.import_module(f"neuro_aws.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

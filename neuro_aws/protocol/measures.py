@@ -51,7 +51,7 @@ class OwnMeasure(Measure, OwnCode):
     measure: Annotated[str, Field(pattern=f"^{OWN.pattern}$")]
     options: dict[str, JsonValue] = {}
     """Further arguments of the function."""
-    values: tuple[str, ...] = ()
+    values: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Names of its values, where `expect` or `keep.best` ask for one."""
 
     @property

@@ -1,0 +1,103 @@
+"""The documents say what is so: their tables are the registry's, their examples run."""
+
+import importlib.util
+import re
+
+import pytest
+import yaml
+
+from neuro_aws.protocol import Protocol
+from tests.conftest import ROOT, TINY
+
+DOCS = ROOT / "docs"
+
+
+def test_tables_are_those_of_the_registry():
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    marked = set()
+    for path in DOCS.glob("*.md"):
+        text = path.read_text()
+        marked |= set(re.findall(r"<!-- table: (\w+) -->", text))
+        assert generate.rewritten(text) == text, f"python docs/generate.py rewrites {path.name}"
+    assert marked == set(generate.TABLES)
+
+
+def blocks(kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```", (DOCS / "extending.md").read_text(), re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """Return the document's own code, and a small protocol with all that it says."""
+    folder = tmp_path_factory.mktemp("extending")
+    (folder / "my_code.py").write_text("\n".join(blocks("python")))
+    data = yaml.safe_load(TINY)
+    for block in blocks("yaml"):
+        data |= yaml.safe_load(block)
+    data["expect"] = [
+        {"arm": "flicker", "value": "sparseness", "period": "critical_period", "between": [0, 1]}
+    ]
+    path = folder / "extended.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    return path
+
+
+def test_what_extending_says_runs(experiment):
+    from neuro_aws import Options, run
+
+    finished = run(
+        experiment, options=Options(out=str(experiment.parent / "runs"), allow_code=True)
+    )
+    table = finished.metrics
+    assert set(table[table.name == "sparseness"].layer) == {1}
+    assert table[table.name == "sparseness"].value.between(0, 1).all()
+    applied = {
+        arm: finished.traces(0, arm).isel(step=slice(42, None)).layer0_feedback_applied
+        for arm in ("control", "flicker")
+    }
+    assert float(abs(applied["flicker"]).max()) > 0
+    assert not applied["flicker"].equals(applied["control"])
+    assert float(finished.traces(0, "flicker").layer1_feedforward_applied.max()) == 0
+    labels = finished.intervals(0, "flicker", "perturbations").label
+    assert labels.str.startswith("apply code=my_code:Flicker").all()
+
+
+def test_own_stimuli_are_what_the_function_returns(experiment):
+    import torch
+
+    from neuro_aws.stimuli import load
+
+    section = Protocol.load(experiment, allow_code=True).spec.stimulus
+    dataset = load(section, 0, torch.float32)
+    assert dataset.train.shape == (500, 64)
+    assert dataset.held_out.shape == (100, 64)
+    assert set(dataset.train_labels.tolist()) == {0, 1}
+    assert torch.equal(dataset.train, load(section, 0, torch.float32).train)
+    assert not torch.equal(dataset.train, load(section, 1, torch.float32).train)
+
+
+@pytest.mark.parametrize(
+    ("returned", "says"),
+    [
+        ("rng.random((9, 8, 8))", "returns neither"),
+        ("(rng.random((9, 7, 8)), rng.random((9, 8, 8)))", "9 x 7 x 8; wanted: images x 8 x 8"),
+        ("(2 * rng.random((99, 8, 8)), rng.random((9, 8, 8)))", "do not lie in -1 to 1"),
+        ("(rng.random((9, 8, 8)), rng.random((9, 8, 8)))", "returns no labels"),
+        ("(rng.random((9, 64)), rng.random((9, 64)), [3] * 9, [0] * 9)", "numbers from 0 to 1"),
+    ],
+)
+def test_own_stimuli_that_do_not_fit_are_refused(tmp_path, returned, says):
+    import torch
+
+    from neuro_aws.errors import NeuroAWSError
+    from neuro_aws.stimuli import load
+
+    (tmp_path / "mine.py").write_text(f"def some(rng):\n    return {returned}\n")
+    own = "source: 'mine:some', shape: [8, 8], labels: 2"
+    (tmp_path / "p.yaml").write_text(TINY.replace("source: digits", own))
+    section = Protocol.load(tmp_path / "p.yaml", allow_code=True).spec.stimulus
+    with pytest.raises(NeuroAWSError, match=says) as caught:
+        load(section, 0, torch.float32)
+    assert "mine:some" in str(caught.value)
