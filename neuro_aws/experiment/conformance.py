@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from neuro_aws.algorithms.base import CHANGES
 from neuro_aws.backends.rate.build import Animal, build_animal
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.model.state import Delta
+from neuro_aws.model.network import Network
 from neuro_aws.perturbations import Slots
-from neuro_aws.phase import NREM, Phase, Projection
+from neuro_aws.phase import NREM, REM, WAKE
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
@@ -25,7 +26,7 @@ schedule: [{name: all, cycles: 5, phases: [{wake: 1}, {nrem: 1}, {rem: 1}]}]
 """
 """A small network that passes through all phases."""
 
-PHASES = {phase: (Block(**{phase.value: 1}),) for phase in Phase}
+PHASES = {WAKE: (Block(wake=1),), NREM: (Block(nrem=1),), REM: (Block(rem=1),)}
 ALL = (Block(wake=1), Block(nrem=1), Block(rem=1))
 
 Make = Callable[[], Animal]
@@ -37,32 +38,15 @@ def maker(protocol: Protocol) -> Make:
     return lambda: build_animal(protocol.spec, 0, torch.device("cpu"))
 
 
-def weights(living: Animal) -> dict[str, Tensor]:
+def weights(network: Network) -> dict[str, Tensor]:
     """Return all weights by name."""
-    return {
-        f"{projection}[{i}]": tensor
-        for projection in living.network.projections
-        for i, tensor in enumerate(living.network.parameters(projection))
-    }
-
-
-def misshapen(living: Animal, projection: Projection, delta: Delta) -> str | None:
-    """Return how a Delta differs from the weights that it is to change, or None."""
-    own = living.network.parameters(projection)
-    if len(delta.tensors) != len(own):
-        return f"{projection} has {len(own)} tensors, its Delta {len(delta.tensors)}"
-    for i, (given, wanted) in enumerate(zip(delta.tensors, own, strict=True)):
-        if given.shape != wanted.shape:
-            return f"{projection}[{i}] is {tuple(wanted.shape)}, its Delta {tuple(given.shape)}"
-        if not bool(torch.isfinite(given).all()):
-            return f"the Delta of {projection}[{i}] is not finite"
-    return None
+    return {name: t for kind in network.kinds for name, t in network.parameters(kind).items()}
 
 
 def engine(living: Animal, phases: tuple[Block, ...], scale: float = 1.0) -> Engine:
     """Return the loop that runs an animal through five cycles of some phases."""
     schedule = Schedule((Period(name="all", cycles=5, phases=phases),))
-    slots = Slots(scales=dict.fromkeys(living.network.projections, scale))
+    slots = Slots(scales=dict.fromkeys(living.network.kinds, scale))
     streams = Streams(0, living.dataset.train.dtype, torch.device("cpu"))
     return Engine(
         living.network,
@@ -81,7 +65,7 @@ def after(living: Animal, phases: tuple[Block, ...] = ALL, scale: float = 1.0) -
     running = engine(living, phases, scale)
     for step in range(running.schedule.steps):
         running.step(step)
-    return {name: tensor.clone() for name, tensor in weights(living).items()}
+    return {name: tensor.clone() for name, tensor in weights(living.network).items()}
 
 
 def changed(before: dict[str, Tensor], later: dict[str, Tensor]) -> list[str]:
@@ -91,19 +75,18 @@ def changed(before: dict[str, Tensor], later: dict[str, Tensor]) -> list[str]:
 
 def copies(living: Animal) -> dict[str, Tensor]:
     """Return copies of the weights as they are."""
-    return {name: tensor.clone() for name, tensor in weights(living).items()}
+    return {name: tensor.clone() for name, tensor in weights(living.network).items()}
 
 
 def shapes(make: Make) -> str | None:
-    """Hold every Delta of the first cycles against the weights."""
+    """Hold every Delta of the first cycles against the weights, as every run does."""
     living = make()
     running = engine(living, ALL)
     for step in range(6):
-        for projection, delta in running.step(step).deltas.items():
-            if projection not in living.network.projections:
-                return f"there is no projection {projection!r} in this network"
-            if (said := misshapen(living, projection, delta)) is not None:
-                return said
+        for kind, delta in running.step(step).deltas.items():
+            for name, tensor in delta.tensors.items():
+                if not bool(torch.isfinite(tensor).all()):
+                    return f"the Delta of {kind}, {name} is not finite"
     return None
 
 
@@ -141,7 +124,7 @@ def _asked(running: Engine, step: int) -> dict[str, Tensor]:
     streams = running.streams
     autograd = getattr(running.algorithm, "uses_autograd", False)
     with torch.inference_mode(not autograd):
-        if spec.phase is Phase.WAKE:
+        if spec.phase is WAKE:
             given, _ = running.dataset.sample(streams.stimulus.at(step), running.batch)
         else:
             given = network.prior(running.batch, streams.prior.at(step))
@@ -149,21 +132,17 @@ def _asked(running: Engine, step: int) -> dict[str, Tensor]:
         state = running.algorithm.propagate(network, given, spec.phase, noise, {})
         signal = network.acetylcholine(state, streams.ach.at(step))
         running.algorithm.deltas(network, state, signal, spec.phase)
-    return {
-        f"{p}[{i}]": t for p in network.projections for i, t in enumerate(network.parameters(p))
-    }
+    return weights(network)
 
 
 def declared_phases(make: Make) -> str | None:
     """Run each phase alone: nothing changes that is not declared for it."""
     for phase, blocks in PHASES.items():
         living = make()
-        declared = getattr(living.algorithm, "changes", None)
-        if declared is None and phase is not NREM:
-            continue  # it says nothing of wake and REM; NREM teaches nothing unless it is declared
-        allowed = tuple((declared or {}).get(phase, ()))
+        kinds = getattr(living.algorithm, "changes", CHANGES).get(phase, ())
+        allowed = {n for kind in kinds for n in living.network.parameters(kind)}
         before = copies(living)
-        moved = [n for n in changed(before, after(living, blocks)) if not n.startswith(allowed)]
+        moved = [n for n in changed(before, after(living, blocks)) if n not in allowed]
         if moved:
             return f"{moved[0]} changed in {phase}, which `changes` does not say"
     return None
