@@ -210,8 +210,8 @@ def test_monitors_are_empty_after_a_segment():
     c = cortex()
     first = c.simulate(drive(c, 10), 1)
     assert len(first.time)
-    assert len(c.watch.objects["spikes"].t) == 0
-    assert c.watch.objects["spikes"].num_spikes == 0
+    assert len(c.monitors.objects["spikes"].t) == 0
+    assert c.monitors.objects["spikes"].num_spikes == 0
     again = c.simulate(drive(c, 10), 1)
     assert again.time.max() <= 1000
     assert len(again.level) == len(first.level)
@@ -232,8 +232,8 @@ def test_what_cells_do_is_handed_on_every_half_second_and_nothing_is_lost(before
     assert max(np.ptp(p.time) for p in pieces if len(p.time)) <= 500
     assert np.array_equal(np.concatenate([p.time for p in pieces]), whole.time)
     assert np.array_equal(np.concatenate([p.neuron for p in pieces]), whole.neuron)
-    ticks = np.concatenate([p.ticks for p in pieces])
-    assert np.array_equal(ticks, np.arange(5, 3205, 5))
+    read_at = np.concatenate([p.read_at for p in pieces])
+    assert np.array_equal(read_at, np.arange(5, 3205, 5))
     assert np.concatenate([p.potentials["U"] for p in pieces]).shape == (640, 2)
 
 
