@@ -4,9 +4,9 @@
     python benchmarks/spiking_step.py --seconds 2 --sizes 64-40-16 --targets cython
 
 Every size simulates the same seconds in turn, round after round, in one process (one thread); code
-is compiled before the clock starts, and of cpp_standalone's program the run alone is counted. Prints
-the median over rounds as seconds of biological time a second of wall time, the time of one step,
-and that time for a million synapses.
+is compiled before the clock starts, and of cpp_standalone's program the run alone is counted.
+Prints the median over rounds as seconds of biological time a second of wall time, the time of one
+step, and that time for a million synapses.
 """
 
 import argparse
