@@ -4,7 +4,7 @@
 
 For every arm: the share of feedforward change that happens in wake and in REM, and Pearson's r of
 ACh and of the teaching signal with |dF| of each layer, step by step. The null of a correlation is
-the 95 % range of r when one of the two is turned round by a random number of steps.
+the 95 % range of r when one of the two is shifted in a circle by a random number of steps.
 """
 
 import numpy as np

@@ -59,7 +59,7 @@ def half_effect(metrics: pd.DataFrame, arm: str, period: str, reference: str) ->
         if (arm, name) not in table or (reference, name) not in table:
             continue
         share = (table[(arm, name)] / table[(reference, name)]).dropna()
-        cycles, dead = share.index.to_numpy(float), table[(arm, "target_never_active")]
+        cycles, never_active = share.index.to_numpy(float), table[(arm, "target_never_active")]
         below = [k for k in range(len(share)) if share.iloc[k] < 0.5]
         if not below:
             rows.append((animal, float("nan"), float("nan")))
@@ -70,7 +70,7 @@ def half_effect(metrics: pd.DataFrame, arm: str, period: str, reference: str) ->
         else:
             y0, y1 = share.iloc[k - 1], share.iloc[k]
             crossing = cycles[k - 1] + (y0 - 0.5) / (y0 - y1) * (cycles[k] - cycles[k - 1])
-        rows.append((animal, crossing, float(dead.loc[share.index[k]])))
+        rows.append((animal, crossing, float(never_active.loc[share.index[k]])))
     return pd.DataFrame(rows, columns=["animal", "cycle", "never_active"])
 
 
@@ -193,7 +193,7 @@ def _periods(axes: Axes, run: Run, start: int) -> None:
 
 
 def title(run: Run) -> str:
-    """Say what was done in this run, in how many animals, and what bands and bars are."""
+    """Return what was done in this run, in how many animals, and what bands and bars are."""
     targets = run.protocol.spec.targets[GROUP]
     count = f"{100 * targets.fraction:g} %" if targets.fraction is not None else "chosen cells"
     done = "Silencing or activating" if "rem_activated" in run.arms else "Silencing"

@@ -6,12 +6,11 @@
 Six spiking cells receive from four through fixed F; stimuli move the four around the steepest
 point of phi, where it is nearly straight. The spiking rule learns G. The rate rule
 (``predictive_plasticity``, linear) learns from the second half of the same run: what a cell fired
-in each ms it was free to fire, and the PSPs its dendrite received.
-With phi straight,
+in each ms when it was not refractory, and the PSPs its dendrite received. With phi straight,
 
     G_rate = dp/dV* g_D / (g_L + g_D) G_spiking,    p = 1 - exp(-phi(V*) h)
 
-Prints the angle and the size of the one against the other: |G_rate - theirs| / |G_rate|.
+Prints the angle between the two and their relative difference: |G_rate - theirs| / |G_rate|.
 """
 
 import argparse
@@ -82,7 +81,7 @@ def cortex_of(animal: int) -> Cortex:
 
 
 def segment(cortex: Cortex, animal: int, index: int) -> Drive:
-    """Return a stretch of wake: stimuli from N(CENTRE, SPREAD^2), the same for no two steps."""
+    """Return steps of wake: stimuli from N(CENTRE, SPREAD^2), the same for no two steps."""
     steps = cortex.section.segment_steps
     draws = numpy_generator(animal, "linearised", index)
     potential = np.zeros((steps, cortex.count))
@@ -130,7 +129,7 @@ def psps(trains: Array, tau_l: float, tau_s: float, scale: float) -> Array:
 
 
 def regressed(received: Array, fired: Array, cell: int) -> Array:
-    """Let the rate rule predict one cell's firing (1/ms) in the ms it was free to fire."""
+    """Let the rate rule predict one cell's firing (1/ms) in the ms when it was not refractory."""
     recent = np.convolve(fired, [0, 1, 1], "full")[: len(fired)]
     free = recent == 0
     x = torch.from_numpy(np.ascontiguousarray(received[free]))

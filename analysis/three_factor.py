@@ -4,7 +4,7 @@
     python analysis/three_factor.py --seconds 20 --seeds 1 --out figure.png
 
 ACh learns for a while and is frozen. Then the cortex stays awake, and what the rule would change
-(-delta * eligibility, summed, at a rate too small to matter) is held against the gradient of the
+(-delta * eligibility, summed, at a rate too small to matter) is compared with the gradient of the
 mean of ACh with respect to the weights into layer 1, from the same activity:
 
     dE[ACh]/dF_ij = < A_i phi'(U_i) c PSP_j >     c = g_t / (g_L + g_t), a soma's share of its drive
@@ -69,7 +69,7 @@ def cosine(a: Array, b: Array) -> float:
 def one(animal: int, seconds: float) -> tuple[Array, Array]:
     """Return minus the summed update and the gradient, (layer 1, layer 0), of one animal."""
     protocol = Protocol.load(PROTOCOL, [f"spiking.learning.feedforward={SLOW}"])
-    plan = protocol.tree.trunks["common_life"]
+    plan = protocol.tree.trunks["common"]
     chosen_target(plan.spec.spiking.target)
     b2, cortex = brian2(), Cortex(plan.spec, animal)
     dataset = load_dataset(plan.spec, animal, torch.device("cpu"))

@@ -165,7 +165,7 @@ class AutogradPair:
         return loss
 
     def pair(self, x: Tensor, up: list[Tensor], top: Tensor, down: list[Tensor]) -> None:
-        """Wake, REM, and D's change on both, F taught by the D of the cycle's start."""
+        """Wake, REM, and D's change on both, F learning from the D of the cycle's start."""
         states = self.f(x, up)
         still = [h.detach() for h in states]
         self.adam_f.zero_grad()

@@ -52,7 +52,7 @@ stimulus: {{source: images, folder: ., side: 32, channels: {channels}, batch: {b
 network:
   dcgan: {{filters: {filters}, latents: {latents}, channels: {channels}}}
   discriminator: {{hidden: {hidden}, draws: shared}}
-schedule: [{{name: life, cycles: 100000, phases: [{{wake: 1}}, {{rem: 1}}]}}]
+schedule: [{{name: training, cycles: 100000, phases: [{{wake: 1}}, {{rem: 1}}]}}]
 """
 
 
@@ -106,7 +106,7 @@ def product(
 
 
 def plain(case: str, engine: Engine, device: torch.device) -> Callable[[], None]:
-    """Return one step of the plain autograd form, from the product's weights at birth."""
+    """Return one step of the plain autograd form, from the product's initial weights."""
     preset, _, latents, _, batch = CASES[case]
     network = engine.network
     parameters = dict(running_statistics(network))

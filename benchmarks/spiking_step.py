@@ -1,12 +1,12 @@
-"""What a second of spiking life costs, and how it grows with neurons and synapses.
+"""What a second of biological time costs, and how that grows with neurons and synapses.
 
     python benchmarks/spiking_step.py                     # the sizes below, everything plastic
     python benchmarks/spiking_step.py --seconds 2 --sizes 64-40-16 --targets cython
 
-Every size lives the same seconds in turn, round after round, in one process (one thread); code is
-compiled before the clock starts, and of cpp_standalone's program the run alone is counted. Prints
-the median over rounds as seconds of biological time a second of wall time, the time of one step,
-and that time for a million synapses.
+Every size simulates the same seconds in turn, round after round, in one process (one thread); code
+is compiled before the clock starts, and of cpp_standalone's program the run alone is counted.
+Prints the median over rounds as seconds of biological time a second of wall time, the time of one
+step, and that time for a million synapses.
 """
 
 import argparse
@@ -36,7 +36,7 @@ stimulus: {{source: images, folder: ., side: {side}, held_out: 2}}
 network: {{layers: {layers}}}
 algorithm: {{name: adversarial_wake_sleep, credit: scalar}}
 spiking: {{target: {target}, segment: {segment}}}
-schedule: [{{name: life, cycles: 1, phases: [{{wake: 5}}, {{rem: 5}}]}}]
+schedule: [{{name: training, cycles: 1, phases: [{{wake: 5}}, {{rem: 5}}]}}]
 """
 
 

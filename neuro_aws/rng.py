@@ -1,7 +1,7 @@
 """Random streams keyed by (animal, stream, step).
 
 A key is a hash of the three, so a draw depends on nothing that was drawn before it: a
-perturbation, another arm or a resumption consumes nothing that somebody else needs.
+perturbation, another arm or a resumption consumes nothing that another one needs.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ NOISE: Final = "noise"
 ACH: Final = "ach"
 NEUROMODULATOR: Final = "neuromodulator"
 DATASET: Final = "world"
-"""Which stimuli an animal is given, and which are held out."""
+"""Which stimuli an animal sees in training, and which are held out."""
 
 INITIAL: Final = "birth"
 """Initial weights of the layers; the next ones those of other parts of the network."""

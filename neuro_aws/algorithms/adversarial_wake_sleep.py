@@ -16,7 +16,7 @@ from neuro_aws.protocol.model import NetworkSection
 
 
 class AdversarialWakeSleep:
-    """Feedback predicts the soma in wake; D tells wake from REM; F descends D in wake, gated.
+    """Feedback predicts the soma in wake; D separates wake from REM; F descends D in wake, gated.
 
     wake   dG_i = + < (h_i - d_i) psi'(.) h_{i+1}^T >       dD = + d<D> - d penalty
            dF_i = - gate * < teach_{i+1} psi'(.) h_i^T >    (teach: see ``credit``)

@@ -205,7 +205,7 @@ class ScalarCredit:
 
 @dataclass(frozen=True, slots=True)
 class NoCredit:
-    """``none``: ACh teaches nothing; only the KL of the top layer is left (KL only)."""
+    """``none``: the teaching signal of ACh is 0; only the KL of the top layer is left (KL only)."""
 
     def __call__(
         self,

@@ -52,7 +52,7 @@ class Graph:
 class DoublyAdversarial:
     """Pure Adversarial Wake-Sleep and a GAN on one network: gamma of one, 1 - gamma of the other.
 
-    R(h_{N-1}) tells stimuli from dreams that were passed up again through F (Eq. 5):
+    R(h_{N-1}) separates stimuli from dreams that were passed up again through F (Eq. 5):
 
         wake   dG = gamma * < (h - d) psi' h^T >          dD = gamma * (d<D> - d penalty)
                dF = - gamma * d<D>/dF - kl dKL/dF + (1 - gamma) * d(<R> - GP_R(x))/dF
@@ -127,8 +127,8 @@ class DoublyAdversarial:
         deltas: Deltas = {DISCRIMINATOR: Delta(_times(self.gamma, own))}
         graph = state.graph
         assert isinstance(graph, Graph)
-        teach = self._wake_deltas if phase is WAKE else self._rem_deltas
-        deltas |= teach(network, state, ach, graph)
+        rule = self._wake_deltas if phase is WAKE else self._rem_deltas
+        deltas |= rule(network, state, ach, graph)
         return deltas
 
     def _wake_deltas(

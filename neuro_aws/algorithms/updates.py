@@ -65,8 +65,8 @@ class Plasticity:
     def collect(self, delta: Delta | None, scale: float, cycle_ends: bool) -> Tensor | None:
         """Return the change to make now, or None.
 
-        A step whose gate or scale is 0 leaves no trace: neither in the weights, nor in the
-        optimiser's moments, nor in the sum of the cycle.
+        A step whose gate or scale is 0 changes nothing: neither the weights, nor the
+        optimiser's moments, nor the sum of the cycle.
         """
         if delta is not None and scale != 0 and (delta.gate != 0 or delta.deviation is not None):
             self.pending.add(delta, scale, self.names)

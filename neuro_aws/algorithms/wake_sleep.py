@@ -1,4 +1,4 @@
-"""Classic Wake-Sleep: the first baseline. ACh is there, watches, and has no part in it."""
+"""Classic Wake-Sleep, a baseline. ACh is computed and recorded, and has no effect."""
 
 from functools import partial
 from typing import ClassVar
@@ -21,8 +21,8 @@ class WakeSleep:
         wake   dG_i = + < (h_i - d_i) psi'(.) h_{i+1}^T >           (ascent on log p(h_i | h_{i+1}))
         REM    dF_i = + < (h_{i+1} - psi(a_i)) psi'(a_i) h_i^T >    (ascent on log p(h_{i+1} | h_i))
 
-    ``density: laplacian`` puts the sign in place of both differences. D learns to tell wake from
-    REM, so that ACh can be read, but it teaches nobody and its gate gates nothing.
+    ``density: laplacian`` puts the sign in place of both differences. D learns to separate wake
+    from REM, so that ACh can be read; neither its teaching signal nor its gate has an effect.
     """
 
     changes: ClassVar[Declared] = {

@@ -23,7 +23,7 @@ COMMANDS = {
 
 
 class Lazy(click.Group):
-    """Imports a command's file only when it is called: `validate` must not wait for torch."""
+    """Imports a command's file only when it is called: `validate` does not load torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""

@@ -76,7 +76,7 @@ def command(
         loaded = Protocol.load(protocol, sets, short=short)
         finished = runner.run(loaded, options=options, progress=bar)
     if int(os.environ.get("RANK", "0")):
-        return  # process 0 of a team tells
+        return  # process 0 of a team reports
     metrics = finished.metrics
     table = results.at_end(results.summary(metrics))
     apart = results.against_reference(finished, metrics)

@@ -1,4 +1,4 @@
-"""neuro-aws validate. Must not import torch: a schedule is checked in the blink of an eye."""
+"""neuro-aws validate. Must not import torch: a schedule is checked at once."""
 
 import importlib.util
 import os
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 @click.argument("protocol")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First animal.")
 @click.option("--seeds", type=click.IntRange(1), help="Number of animals; default: the protocol's.")
-@click.option(
-    "--jobs", type=click.IntRange(1), help="Processes to reckon with; default: all cores."
-)
+@click.option("--jobs", type=click.IntRange(1), help="Processes to assume; default: all cores.")
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
 @click.option("--short", is_flag=True, help="Its short form, as `run --short` takes it.")
 @click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")

@@ -1,7 +1,7 @@
 """THE run loop: one branch of one animal, stopped at any moment and resumed to the same bits.
 
-It alone resumes, saves, measures, keeps, alarms and stops; what is computed is the simulator's
-business (``backends/base.py``), and what is due when is the protocol's (``protocol/agenda.py``).
+It alone resumes, saves, measures, keeps, alarms and stops; what is computed is up to the
+simulator (``backends/base.py``), what is due when is up to the protocol (``protocol/agenda.py``).
 """
 
 import logging
@@ -25,7 +25,7 @@ from neuro_aws.recording.parts import Full, drop_after
 from neuro_aws.recording.writer import Discard, Writer
 
 REPORT_SECONDS = 0.3
-"""A stretch of steps between two looks at the clock takes about so long."""
+"""The steps between two looks at the clock take about so long."""
 
 SAVING_SHARE = 10.0
 """Saving may take a tenth of the time: after a slow one the next comes later."""

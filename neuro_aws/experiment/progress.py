@@ -1,4 +1,4 @@
-"""Who is told how far a run has come."""
+"""Reports of how far a run has come."""
 
 from pathlib import Path
 from typing import Protocol as Interface
@@ -8,7 +8,7 @@ from neuro_aws.protocol.cost import Estimate
 
 
 class Progress(Interface):
-    """Who is told how far a run has come."""
+    """Receives how far a run has come."""
 
     def begin(self, run: Path, expected: Estimate, steps: dict[Task, int]) -> None:
         """The run starts; ``steps`` are what each task will take."""
@@ -24,7 +24,7 @@ class Progress(Interface):
 
 
 class Silent:
-    """Tells nobody."""
+    """Reports nothing."""
 
     def begin(self, run: Path, expected: Estimate, steps: dict[Task, int]) -> None:
         """Do nothing."""

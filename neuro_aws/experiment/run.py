@@ -1,4 +1,4 @@
-"""The main door: run a protocol, or resume a run; the folder it leaves behind."""
+"""Run a protocol, or resume a run; the folder that a run writes."""
 
 import logging
 import os
@@ -175,7 +175,7 @@ def _new_folder(protocol: Protocol, options: Options, settings: dict[str, Any]) 
     for attempt in range(1, 1000):
         suffix = "" if attempt == 1 else f"-{attempt}"
         folder = base / f"{stamp}-s{options.seed}{suffix}"
-        with suppress(OSError):  # somebody else's run of the same second has that name
+        with suppress(OSError):  # another run of the same second has that name
             if not folder.exists():
                 return prepared.rename(folder)
     raise NeuroAWSError("too many runs in one second", where=str(base))

@@ -1,4 +1,4 @@
-"""A session in Python: hold one animal in your hands, step by step.
+"""A session in Python: one animal, step by step.
 
     s = neuro_aws.Session("protocols/critical_period.yaml", animal=0, arm="control")
     s.step(1000)
@@ -40,11 +40,11 @@ class Session:
     """One animal in one arm of a protocol, from its first step on.
 
     ``protocol`` is a file or a ``Protocol``; ``overrides`` are key.path=value; ``dataset`` replaces
-    the protocol's stimuli (``Dataset.from_arrays``), ``data`` is the
-    folder of data sets; ``allow_code`` consents to importing code of
-    your own that the protocol names. Steps are those of the schedule. A spiking
-    simulator simulates them in blocks (``spiking.segment``): ``step`` goes from one end of a block
-    to another, callbacks are called there, and ``present`` and ``dream`` cannot be had.
+    the protocol's stimuli (``Dataset.from_arrays``), ``data`` is the folder of data sets;
+    ``allow_code`` consents to importing code of your own that the protocol names. Steps are those
+    of the schedule. A spiking simulator simulates them in blocks (``spiking.segment``): ``step``
+    goes from one end of a block to another, callbacks are called there, and ``present`` and
+    ``dream`` are not available.
     """
 
     def __init__(
@@ -148,9 +148,9 @@ class Session:
         return self.steps
 
     def _onward(self, stop: int) -> None:
-        watched = bool(self._probes or self._callbacks)
+        observed = bool(self._probes or self._callbacks)
         while self.steps < stop:
-            until = self._simulator.step_ends(self.steps) if watched else stop
+            until = self._simulator.step_ends(self.steps) if observed else stop
             start = self.steps
             self.steps = self._simulator.advance(start, until, Discard(), _never)
             for probe in self._probes:

@@ -174,16 +174,16 @@ def run_spread(
 ) -> bool:
     """Run tasks in ``jobs`` processes; a task starts when the one it grows from has ended."""
     context = mp.get_context("spawn")
-    told, reports = context.Event(), context.Queue()
+    stopping, reports = context.Event(), context.Queue()
     waiting, done = list(tasks), set[tuple[int, str]]()
     running: dict[Future[bool], Task] = {}
     finished = True
-    pool = ProcessPoolExecutor(jobs, context, _start_worker, (told, reports, os.getpid()))
+    pool = ProcessPoolExecutor(jobs, context, _start_worker, (stopping, reports, os.getpid()))
     with pool:
         try:
             while waiting or running:
                 if stop.is_set():
-                    told.set()
+                    stopping.set()
                     waiting = []
                 ready = [t for t in waiting if t.after is None or (t.animal, t.after) in done]
                 for task in ready[: max(0, jobs - len(running))]:
@@ -198,12 +198,12 @@ def run_spread(
             _drain(reports, report)
         except BrokenProcessPool as error:
             raise NeuroAWSError(
-                "a worker process died (out of memory, or killed)",
+                "a worker process ended early (out of memory, or killed)",
                 where=str(job.run),
                 next_step=f"neuro-aws run --resume {job.run} goes on; try --jobs 1",
             ) from error
         finally:
-            told.set()
+            stopping.set()
     return finished and not stop.is_set()
 
 

@@ -8,8 +8,8 @@ alike:
     outer(y, x)    dW[m, n, k] = sum_{samples, p} y[m, p] x[n, s p + k]    what either one learns
 
 p and q are positions, s the stride. Maps are (batch, channels, height, width), held in memory with
-the channels last. Between a picture of few channels and its first layer the library's kernels stand
-still on a CPU; there the products are written as matrix products over patches.
+the channels last. Between a picture of few channels and its first layer the library's kernels are
+slow on a CPU; there the products are written as matrix products over patches.
 """
 
 from typing import NamedTuple

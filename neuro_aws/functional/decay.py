@@ -1,4 +1,4 @@
-"""Something that gets smaller with age, step by step."""
+"""A factor that falls with the number of steps."""
 
 from dataclasses import dataclass
 

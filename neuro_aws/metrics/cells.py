@@ -35,7 +35,7 @@ def target_cells(subject: Subject) -> Iterator[Value]:
         target = _mean(layer.soma, mask)
         others = _mean(layer.soma, ~mask)
         relative = ratio(target, _onset(subject, f"{name}/target", target))
-        others_relative = ratio(others, _onset(subject, f"{name}/spared", others))
+        others_relative = ratio(others, _onset(subject, f"{name}/others", others))
         silent = (layer.soma == 0).all(0)
         yield Value("target_activity", target, cells.layer, name)
         yield Value("target_activity_relative", relative, cells.layer, name)

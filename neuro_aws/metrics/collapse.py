@@ -1,4 +1,4 @@
-"""Watching a long training: loss of variety is reported when it happens, with step and layer."""
+"""Alarms of long runs: loss of variety is reported when it happens, with step and layer."""
 
 import logging
 from collections.abc import Iterable, Iterator

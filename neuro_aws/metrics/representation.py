@@ -1,4 +1,4 @@
-"""What waking activity says of the stimulus, and each layer of the one below."""
+"""What can be read of the stimulus from waking activity, and of each layer from the one above."""
 
 from collections.abc import Iterator
 

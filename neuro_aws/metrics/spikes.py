@@ -1,4 +1,4 @@
-"""What spike counts say: rates, predictions, dreams, ACh, labels. numpy in, values out.
+"""Measures of spike counts: rates, predictions, dreams, ACh, labels. numpy in, values out.
 
 A measure looks back on the last steps of wake and of REM (``spiking.window``); nothing is run for
 it. Counts are spikes of one cell in one step.

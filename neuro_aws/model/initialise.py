@@ -1,8 +1,10 @@
 """Initial weights of every projection; each part draws from a random stream of its own.
 
-birth: normal   weights N(0, 1 / fan_in), feedback scaled down, biases 0
-birth: uniform  all weights, and the biases of F, G, D and R, from U(-1, 1) / sqrt(fan_in), as
-                torch's own layers start
+``network.birth`` names the distribution:
+
+normal   weights N(0, 1 / fan_in), feedback scaled down, biases 0
+uniform  all weights, and the biases of F, G, D and R, from U(-1, 1) / sqrt(fan_in), as
+         torch's own layers start
 """
 
 import itertools

@@ -18,7 +18,7 @@ class Parameters:
     """The tensors of all projections; the parts of the network compute with views of them.
 
     The weights of a kind lie end to end in one vector, so that an optimiser makes one call. How
-    they lie there is nobody's business but this class's: everybody else goes by name.
+    they lie there is known to this class only: all other code goes by name.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The readout discriminator R on h_{N-1}: tells stimuli from dreams passed up again (Eq. 5)."""
+"""The readout discriminator R on h_{N-1}: separates stimuli from dreams passed up again (Eq. 5)."""
 
 from torch import Tensor
 

@@ -75,7 +75,7 @@ class OwnReading:
     reading         D as it was read
     penalised       D as its penalty read it: the same, unless each draws noise of its own
     gradient        dD/dh of every state through its true weights, (..., batch, units)
-    teaching_level  D of each sample as the layers were taught by it (..., batch)
+    teaching_level  D of each sample as it was read for their teaching signal (..., batch)
     """
 
     at: "Potential"
@@ -87,14 +87,14 @@ class OwnReading:
 
 @dataclass(frozen=True, slots=True)
 class AcetylcholineSignal:
-    """What neuromodulator #1 says in one step, and what reaches the feedforward synapses.
+    """Neuromodulator #1 in one step, and what of it reaches the feedforward synapses.
 
     level      D(h) of each sample, as the discriminator computes it (..., batch)
     release    D minus its running mean in REM; a clamp replaces it by a constant
     teaching   dD/dh_j for j = 0 ... N as sent back to the layers; 0 under a clamp
     gate       effect of released ACh on feedforward plasticity: a number, or one per sample
     own        what the discriminator needs for its own learning (never perturbed)
-    constant   whether a clamp holds ACh, so that it can teach nothing
+    constant   whether a clamp holds ACh, so that the teaching signal is 0
     """
 
     level: "Tensor"
@@ -116,7 +116,7 @@ class Delta:
     tensors    per unit of rate: one for each tensor of the kind, by its name
     gate       the (mean) gate that multiplies the change after the optimiser
     deviation  mean over samples of (gate_s - mean gate) delta_s, where the gate differs by sample
-    teaching   the signal that each layer was taught by, from the bottom up, to be recorded
+    teaching   the teaching signal of each layer, from the bottom up, to be recorded
     """
 
     tensors: Tensors

@@ -25,7 +25,7 @@ class ClampAch:
     def neuromodulator(
         self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
     ) -> AcetylcholineSignal:
-        """Return a signal that teaches nothing."""
+        """Return the signal with a teaching signal of 0."""
         constant = torch.full_like(signal.level, self.rule.level)
         silent = [torch.zeros_like(teach) for teach in signal.teaching]
         return replace(signal, level=constant, release=constant, teaching=silent, constant=True)
@@ -74,7 +74,7 @@ class YokeTeaching:
     def neuromodulator(
         self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
     ) -> AcetylcholineSignal:
-        """Return a signal that knows nothing of this sample."""
+        """Return a signal that does not depend on this sample."""
         return self.form(signal, labels, draws)
 
 

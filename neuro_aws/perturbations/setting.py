@@ -1,4 +1,4 @@
-"""What a perturbation is told of the experiment, and what an object that perturbs may do."""
+"""The experiment that a perturbation is given, and what an object that perturbs may do."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol

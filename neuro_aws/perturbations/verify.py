@@ -1,4 +1,4 @@
-"""Did silencing reach the cells it was aimed at, and no others? Looked up in what really fired."""
+"""Did silencing reach the cells it was aimed at, and no others? Checked against what fired."""
 
 import torch
 
@@ -14,7 +14,7 @@ class TargetCheck:
     """Compares somata with what drove them, the first time that each perturbation acts.
 
     Every soma must be its drive times the factors of the perturbations aimed at it, and a silenced
-    target must be silent. (A known simulator silenced the neighbour of the cell it was told to.)
+    target must be silent. (A known simulator silenced the neighbour of the cell that was given.)
     """
 
     def __init__(self, plan: ArmPlan | TrunkPlan, animal: int) -> None:

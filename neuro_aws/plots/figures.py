@@ -43,7 +43,7 @@ LEADING = (
     "match_teacher_off",
     "match_error_relative",
 )
-"""The measures that are drawn, the most telling first."""
+"""The measures that are drawn, the most important first."""
 
 
 def outcome_figure(run: Run) -> Figure | None:
@@ -91,7 +91,7 @@ def outcome_figure(run: Run) -> Figure | None:
 
 
 def _arm_legend(drawn: Figure, arms: list[str]) -> None:
-    """Say below the panels which colour and line is which arm."""
+    """Draw the legend of the arms below the panels."""
     styles = arm_styles(arms)
     handles = [Line2D([], [], color=styles[a][0], ls=cast(Any, styles[a][1])) for a in arms]
     if len(arms) > 1:
@@ -139,7 +139,7 @@ def image_figure(run: Run) -> Figure | None:
 
 
 def _titled(drawn: Figure, run: Run, names: list[str], compared: bool) -> Figure:
-    """Say what was run, in how many animals, and what bands, bars and points are."""
+    """Return what was run, in how many animals, and what bands, bars and points are."""
     n = len(run.animals)
     lines = [f"{run.protocol.spec.name}: {caption(names, n, differences=compared and n > 1)}"]
     if compared:

@@ -1,4 +1,4 @@
-"""The hypnogram: phases over time, and perturbations as shaded stretches."""
+"""The hypnogram: phases over time, and perturbations as shaded intervals."""
 
 import pandas as pd
 from matplotlib.patches import Patch
@@ -36,7 +36,7 @@ def period_bar(axes: Axes, periods: list[tuple[str, int, int]], start: int, stop
 
 
 def shade(axes: Axes, perturbations: pd.DataFrame) -> Axes:
-    """Shade the stretches in which something was perturbed."""
+    """Shade the intervals in which something was perturbed."""
     for start, stop in zip(perturbations["start"], perturbations["stop"], strict=True):
         axes.axvspan(start, stop, color=SHADE, alpha=0.10, linewidth=0)
     return axes

@@ -64,7 +64,7 @@ def within_range(name: str, low: float, high: float) -> tuple[float, float]:
 
 
 def time_label(start: int) -> str:
-    """Return what the time axis says."""
+    """Return the label of the time axis."""
     return "steps since the arms parted" if start else "steps"
 
 

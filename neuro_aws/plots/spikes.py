@@ -104,13 +104,13 @@ def neuron_figure(run: Run, animal: int, arm: str) -> Figure:
     """Draw one arm of a single neuron: the soma, its prediction, and their difference."""
     time = run.read(animal, arm, "potentials/time")
     data = {n: run.read(animal, arm, f"potentials/{n}") for n in ("soma", "dendrite", "teacher")}
-    taught = run.read(animal, arm, "potentials/taught").astype(bool)
+    with_teacher = run.read(animal, arm, "potentials/taught").astype(bool)
     drawn = figure(WIDTH, 4.4)
     grid = drawn.subplots(2, 2)
-    off = np.flatnonzero(~taught)
+    off = np.flatnonzero(~with_teacher)
     moments = [("at the start, teacher on", 0.0, "teacher")]
-    if taught.any():
-        end = time[taught][-1] + (time[1] - time[0])
+    if with_teacher.any():
+        end = time[with_teacher][-1] + (time[1] - time[0])
         moments.append(("at the end, teacher on", end - POTENTIAL_MS, "teacher"))
     if len(off):
         moments.append(("at the end, teacher off", time[off[-1]] - POTENTIAL_MS, ""))
@@ -131,7 +131,7 @@ def neuron_figure(run: Run, animal: int, arm: str) -> Figure:
     axes = grid.flat[3]
     fine = round(run.protocol.spec.spiking.step / run.protocol.spec.spiking.dt)
     error = np.square(data["soma"] - data["dendrite"]).reshape(-1, fine).mean(1)
-    on = taught.reshape(-1, fine)[:, 0]
+    on = with_teacher.reshape(-1, fine)[:, 0]
     at = time.reshape(-1, fine)[:, 0] / 1000
     axes.plot(at[on], error[on], ".", ms=2, color=ARM_COLOURS[1])
     axes.set(

@@ -1,4 +1,4 @@
-"""One look for all figures: colours that colour-blind readers can tell apart, quiet axes."""
+"""One look for all figures: colours that colour-blind readers can distinguish, plain axes."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -53,10 +53,10 @@ class Correlation:
 
 
 def correlation(x: NDArray[Any], y: NDArray[Any]) -> Correlation:
-    """Return r with its shuffled null: one of the two turned round by a random number of steps.
+    """Return r with its shuffled null: one of the two in a circular shift by random steps.
 
-    Turning round (a circular shift) breaks the pairing and keeps the slow drifts that both series
-    have, which a plain permutation would destroy and so take for evidence.
+    A circular shift breaks the pairing and keeps the slow drifts that both series have; a plain
+    permutation would destroy them, and any two drifts would count as evidence.
     """
     both = np.isfinite(x) & np.isfinite(y)
     x, y = x[both], y[both]

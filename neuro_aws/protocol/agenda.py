@@ -46,7 +46,7 @@ class Agenda:
         self.measures = measures
 
     def onset(self) -> Due:
-        """Return what is due before the first step: all at step 0, else what the onset serves."""
+        """Return what is due before the first step: all at step 0, else what needs an onset."""
         step = self.plan.first
         chosen = [m for m in self.measures if step == 0 or against_onset(m.measure)]
         if not self.in_arm:

@@ -35,7 +35,7 @@ class Column:
 def _signals() -> list[Column]:
     ach = "neuromodulators"
     return [
-        Column(f"{ach}/step", "step", "step of the animal's life, from 0", dtype="i8"),
+        Column(f"{ach}/step", "step", "step of the schedule, from 0", dtype="i8"),
         Column(f"{ach}/phase", "code", PHASES, dtype="u1"),
         Column(f"{ach}/ach", "D", "ACh as the discriminator reads it: batch mean of D"),
         Column(f"{ach}/ach_spread", "D", "standard deviation of D over the batch"),
@@ -84,7 +84,7 @@ def _activity(spec: ProtocolSpec) -> list[Column]:
         here = f"activity/layer{record.layer}"
         shape = (len(recorded_units(record, spec)),)
         columns += [
-            Column(f"{here}/step", "step", "step of the animal's life", dtype="i8"),
+            Column(f"{here}/step", "step", "step of the schedule", dtype="i8"),
             Column(f"{here}/soma", "rate", "batch mean of each recorded unit's soma", shape),
             Column(f"{here}/dendrite", "rate", "batch mean of what feedback predicts", shape),
         ]
@@ -107,7 +107,7 @@ def weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
 
 def weight_columns(shapes: dict[str, tuple[int, ...]]) -> list[Column]:
     """Return the datasets of weights, given their shapes by name."""
-    columns = [Column("weights/step", "step", "steps lived when they were kept", dtype="i8")]
+    columns = [Column("weights/step", "step", "steps simulated when they were kept", dtype="i8")]
     for name, shape in shapes.items():
         columns.append(Column(f"weights/{name}", "weight", name.replace("_", " "), shape))
     return columns
@@ -119,7 +119,7 @@ def _images(spec: ProtocolSpec) -> list[Column]:
         return []
     depth = len(spec.network.layers)
     return [
-        Column("images/step", "step", "steps lived", dtype="i8"),
+        Column("images/step", "step", "steps simulated", dtype="i8"),
         Column("images/dreams", "grey level", "dreams of the same draws", (64, *shape), "u1"),
         Column(
             "images/predicted",
@@ -149,9 +149,9 @@ def tables() -> list[Column]:
         ]
     return [
         *columns,
-        Column("metrics/step", "step", "steps lived when measured", dtype="i8"),
+        Column("metrics/step", "step", "steps simulated when measured", dtype="i8"),
         Column("metrics/period", "text", "period", dtype="S64"),
-        Column("metrics/cycle", "cycle", "cycles of the period lived", dtype="i8"),
+        Column("metrics/cycle", "cycle", "cycles of the period simulated", dtype="i8"),
         Column("metrics/name", "text", "what was measured", dtype="S64"),
         Column("metrics/layer", "index", "layer, -1: none", dtype="i4"),
         Column("metrics/group", "text", "cells or stimuli it is about", dtype="S64"),

@@ -1,4 +1,4 @@
-"""What a run will cost, told before it starts: steps, seconds and bytes. No torch in here."""
+"""Estimates of a run, printed before it starts: steps, seconds and bytes. No torch in here."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Estimate:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it."""
+    """Return a time in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

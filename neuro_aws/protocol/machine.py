@@ -1,4 +1,4 @@
-"""How fast this machine is, measured in a moment: what costs are reckoned in. No torch here."""
+"""How fast this machine is, measured in a moment: the unit of all estimates. No torch here."""
 
 import time
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""schedule(step): the phase of every step of a life, and where it stands in it."""
+"""schedule(step): the phase of every step of a run, and its place in cycle and period."""
 
 import bisect
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from neuro_aws.phase import (
 from neuro_aws.protocol.perturb import DepriveSleep
 from neuro_aws.protocol.schema import Block, Period
 
-Beat = tuple[Phase, bool]
+CycleStep = tuple[Phase, bool]
 """The phase of one step, and whether the innermost repeat ends with it."""
 
 
 class StepSpec(NamedTuple):
-    """One step: batch number ``step`` of the life, in one phase of one cycle of one period.
+    """One step: batch number ``step`` of the run, in one phase of one cycle of one period.
 
     ``cycle_ends`` ends the innermost repeat (when once-a-cycle changes are made); ``last`` ends
     the period's own cycle (when measures may be taken); ``nth`` counts the steps of this phase
-    in the life before this one, so that what is recorded every so often sees all phases.
+    in the run before this one, so that what is recorded every so often sees all phases.
     """
 
     step: int
@@ -49,13 +49,13 @@ def length(blocks: tuple[Block, ...]) -> int:
     )
 
 
-def beats(blocks: tuple[Block, ...]) -> list[Beat]:
+def cycle_steps(blocks: tuple[Block, ...]) -> list[CycleStep]:
     """Return the steps of one cycle; the last one ends the cycle."""
-    flat: list[Beat] = []
+    flat: list[CycleStep] = []
     for block in blocks:
         if block.repeat is not None:
             assert block.phases is not None
-            flat += beats(block.phases) * block.repeat
+            flat += cycle_steps(block.phases) * block.repeat
             continue
         for phase in Phase:
             flat += [(phase, False)] * (getattr(block, phase.value) or 0)
@@ -65,12 +65,12 @@ def beats(blocks: tuple[Block, ...]) -> list[Beat]:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A period ready to be lived: its first step, its cycle, and how often."""
+    """A period in steps: its first step, its cycle, and how often that is repeated."""
 
     name: str
     start: int
     cycles: int
-    cycle: tuple[Beat, ...]
+    cycle: tuple[CycleStep, ...]
     scales: dict[str, float]
     """Factors on the changes of each kind of projection."""
     before: dict[Phase, int]
@@ -91,14 +91,14 @@ class Stretch:
     @cached_property
     def counts(self) -> dict[Phase, int]:
         """Steps of each phase in one cycle."""
-        return {phase: sum(beat[0] is phase for beat in self.cycle) for phase in Phase}
+        return {phase: sum(step[0] is phase for step in self.cycle) for phase in Phase}
 
     def count(self, phase: Phase) -> int:
         """Steps of a phase in one cycle."""
         return self.counts[phase]
 
 
-def _order(cycle: list[Beat]) -> tuple[int, ...]:
+def _order(cycle: list[CycleStep]) -> tuple[int, ...]:
     seen = dict.fromkeys(Phase, 0)
     order = []
     for phase, _ in cycle:
@@ -108,16 +108,16 @@ def _order(cycle: list[Beat]) -> tuple[int, ...]:
 
 
 class Schedule:
-    """A whole life, period after period, without gaps."""
+    """All steps of a run, period after period, without gaps."""
 
     def __init__(
         self, periods: tuple[Period, ...], deprived: dict[str, DepriveSleep] | None = None
     ) -> None:
         self.stretches: list[Stretch] = []
         start = 0
-        lived = dict.fromkeys(Phase, 0)
+        counted = dict.fromkeys(Phase, 0)
         for period in periods:
-            cycle, cycles = beats(period.phases), period.cycles
+            cycle, cycles = cycle_steps(period.phases), period.cycles
             if deprived and period.name in deprived:
                 cycle, cycles = deprive(period, deprived[period.name])
             scales = {
@@ -127,12 +127,12 @@ class Schedule:
                 DISCRIMINATOR: period.discriminator_plasticity,
             }
             stretch = Stretch(
-                period.name, start, cycles, tuple(cycle), scales, dict(lived), _order(cycle)
+                period.name, start, cycles, tuple(cycle), scales, dict(counted), _order(cycle)
             )
             self.stretches.append(stretch)
             start = stretch.stop
             for phase in Phase:
-                lived[phase] += stretch.count(phase) * cycles
+                counted[phase] += stretch.count(phase) * cycles
         self.steps = start
         self._starts = [stretch.start for stretch in self.stretches]
 
@@ -150,13 +150,13 @@ class Schedule:
         return [s.name for s in self.stretches].index(name)
 
 
-def deprive(period: Period, rule: DepriveSleep) -> tuple[list[Beat], int]:
+def deprive(period: Period, rule: DepriveSleep) -> tuple[list[CycleStep], int]:
     """Return the cycle of a period with longer wake blocks, and how often it fits.
 
-    rebound: every wake block is followed by all the sleep it owes, NREM first, so the totals
-    stay. No rebound: by the usual cycle's sleep only, so wake gains what sleep loses.
+    rebound: every wake block is followed by its whole share of sleep, NREM first, so that the
+    totals stay. No rebound: by the usual cycle's sleep only, so wake gains what sleep loses.
     """
-    usual = beats(period.phases)
+    usual = cycle_steps(period.phases)
     wake, nrem, rem = (sum(b[0] is p for b in usual) for p in (WAKE, NREM, REM))
     total = period.cycles * len(usual)
     if not wake:
@@ -164,7 +164,7 @@ def deprive(period: Period, rule: DepriveSleep) -> tuple[list[Beat], int]:
     if rule.rebound:
         if nrem * rule.wake_block % wake or rem * rule.wake_block % wake:
             raise ValueError(
-                f"{rule.wake_block} wake steps owe a broken number of sleep steps "
+                f"{rule.wake_block} wake steps give a fraction of a sleep step "
                 f"({nrem} NREM and {rem} REM to {wake} wake); choose a multiple of {wake}"
             )
         nrem, rem = nrem * rule.wake_block // wake, rem * rule.wake_block // wake

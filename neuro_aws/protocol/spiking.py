@@ -25,7 +25,7 @@ class SpikingLearning(Section):
     dendrite_bias: float = Field(3e-4, ge=0, le=1)
     """The same for the bias of the dendrite."""
     ach: float = Field(0.05, ge=0, le=1)
-    """Of the readout that tells wake from REM."""
+    """Of the readout that separates wake from REM."""
     homeostasis: float = Field(1e-3, ge=0, le=1)
     """Change of a soma's bias per spike too few, wake."""
 
@@ -41,13 +41,13 @@ class SpikingSection(Section):
     """Two-compartment spiking neurons (Urbanczik & Senn 2014); potentials in units of 15 mV."""
 
     target: Literal["numpy", "cython", "cpp_standalone"] = "cython"
-    """How Brian2 makes code: numpy needs no compiler, cpp_standalone lives whole periods."""
+    """How Brian2 makes code: numpy needs no compiler, cpp_standalone simulates whole periods."""
     dt: Annotated[float, AfterValidator(_time_step)] = 1.0
     """Time step, ms."""
     step: float = Field(100.0, ge=10, le=10_000)
     """Duration of one step of the schedule, ms: one stimulus, or one draw of the prior."""
     tick: float = Field(5.0, ge=1, le=50)
-    """Plasticity and ACh are brought up to date every so many ms."""
+    """Update interval of plasticity and ACh, ms."""
     segment: float = Field(10.0, ge=0.1, le=600)
     """Random numbers begin anew every so many s of biological time; a stop falls in between."""
     window: float = Field(20.0, gt=0, le=3600)
@@ -65,11 +65,11 @@ class SpikingSection(Section):
     prior_mean: float = Field(0.35, ge=-5, le=5)
     prior_spread: float = Field(0.35, ge=0, le=5)
     feedforward_at_birth: float = Field(1.0, ge=0, le=10)
-    """F is born N(0, (this / root of the inputs)^2)."""
+    """F is drawn from N(0, (this / root of the inputs)^2)."""
     target_rate: float = Field(30.0, gt=0, le=90)
     """Waking rate that homeostasis holds every cell above the stimulus to, Hz.
 
-    A dead time of 3 ms lets no cell fire above 104 Hz."""
+    With a refractory period of 3 ms no cell fires above 104 Hz."""
     eligibility: float = Field(20.0, gt=0, le=1000)
     """Time constant of the eligibility, ms."""
     ach_units: int = Field(128, ge=1, le=4096)
@@ -84,7 +84,7 @@ class SpikingSection(Section):
     spikes: bool = True
     """Record every spike (the counts of every step are recorded anyway)."""
     traces: tuple[TraceRecord, ...] = ()
-    """Record U and V* of these cells at every tick."""
+    """Record U and V* of these cells at every update."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

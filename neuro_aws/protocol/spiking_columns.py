@@ -28,7 +28,7 @@ def _whole(columns: list[Column], weights: dict[str, tuple[int, ...]]) -> list[C
 
 def _neuron() -> list[Column]:
     return [
-        Column("potentials/time", "ms", "time since birth", dtype="f8"),
+        Column("potentials/time", "ms", "biological time since the first step", dtype="f8"),
         Column("potentials/soma", "15 mV", "U, the soma"),
         Column("potentials/dendrite", "15 mV", "V*, what the dendrite predicts of it"),
         Column("potentials/teacher", "15 mV", "where the teacher alone would hold the soma"),
@@ -39,14 +39,14 @@ def _neuron() -> list[Column]:
 def _steps(spec: ProtocolSpec) -> list[Column]:
     here = "neuromodulators"
     columns = [
-        Column(f"{here}/step", "step", "step of the animal's life, from 0", dtype="i8"),
+        Column(f"{here}/step", "step", "step of the schedule, from 0", dtype="i8"),
         Column(f"{here}/phase", "code", PHASES, dtype="u1"),
         Column(f"{here}/label", "index", "label of the stimulus, -1: none", dtype="i4"),
         Column(f"{here}/ach", "logit", "ACh as the readout has it: mean over the step"),
         Column(f"{here}/ach_spread", "logit", "standard deviation within the step"),
         Column(f"{here}/release", "logit", "released ACh above its fast baseline, or a clamp"),
         Column(f"{here}/gate", "1", "gate of feedforward plasticity"),
-        Column("counts/step", "step", "step of the animal's life", dtype="i8"),
+        Column("counts/step", "step", "step of the schedule", dtype="i8"),
     ]
     for layer, units in enumerate(spec.network.layers):
         shape = (units,)
@@ -69,7 +69,7 @@ def _traces(spec: ProtocolSpec) -> list[Column]:
         return []
     shape = (len(cells),)
     return [
-        Column("potentials/time", "ms", "time of the tick since birth", dtype="f8"),
+        Column("potentials/time", "ms", "time of the update, since the first step", dtype="f8"),
         Column("potentials/soma", "15 mV", "U of the traced cells", shape),
         Column("potentials/dendrite", "15 mV", "V* of the traced cells", shape),
     ]

@@ -127,7 +127,7 @@ class Writer:
 
 
 class Discard(Writer):
-    """A recording that nobody keeps: of a process that does not write, of a session in Python."""
+    """A recording that is not kept: of a process that does not write, of a session in Python."""
 
     def __init__(self) -> None:
         self.next_part = self.bytes = 0

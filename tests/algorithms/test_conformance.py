@@ -83,15 +83,15 @@ class Own:
         return {FEEDFORWARD: Delta(tensors, ach.gate)}
 
 
-def engine(living, phases, slots=None, cycles=5) -> Engine:
-    schedule = Schedule((Period(name="life", cycles=cycles, phases=phases),))
+def engine(built, phases, slots=None, cycles=5) -> Engine:
+    schedule = Schedule((Period(name="training", cycles=cycles, phases=phases),))
     usual = slots or Slots(scales=schedule.stretches[0].scales)
     streams = Streams(0, torch.float64, torch.device("cpu"))
     return Engine(
-        living.network,
-        living.algorithm,
-        living.updates,
-        living.dataset,
+        built.network,
+        built.algorithm,
+        built.updates,
+        built.dataset,
         schedule,
         streams,
         16,
@@ -99,7 +99,7 @@ def engine(living, phases, slots=None, cycles=5) -> Engine:
     )
 
 
-def live(engine: Engine) -> list[torch.Tensor]:
+def simulate(engine: Engine) -> list[torch.Tensor]:
     for step in range(engine.schedule.steps):
         engine.step(step)
     return weights(engine.network)
@@ -122,40 +122,40 @@ def test_the_table_is_covered():
 @pytest.mark.parametrize("variant", list(VARIANTS))
 class TestEveryAlgorithm:
     def test_reset_repeats_the_run_to_the_bit(self, animal, variant):
-        runs = [live(engine(animal(*VARIANTS[variant]), PAIR)) for _ in range(2)]
+        runs = [simulate(engine(animal(*VARIANTS[variant]), PAIR)) for _ in range(2)]
         assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
 
     def test_another_animal_is_another_one(self, animal, variant):
-        runs = [live(engine(animal(*VARIANTS[variant], seed=s), PAIR)) for s in (0, 1)]
+        runs = [simulate(engine(animal(*VARIANTS[variant], seed=s), PAIR)) for s in (0, 1)]
         assert not all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
 
     def test_nothing_is_learnt_in_nrem(self, animal, variant):
-        living = animal(*VARIANTS[variant])
-        before = weights(living.network)
-        after = live(engine(living, (Block(nrem=1),)))
+        built = animal(*VARIANTS[variant])
+        before = weights(built.network)
+        after = simulate(engine(built, (Block(nrem=1),)))
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
     @pytest.mark.parametrize("phase", [WAKE, REM])
     def test_feedforward_learns_in_its_own_phase_only(self, animal, variant, phase):
-        living = animal(*VARIANTS[variant])
-        before = living.network.flat(FEEDFORWARD).clone()
-        live(engine(living, (Block(wake=1),) if phase is WAKE else (Block(rem=1),)))
-        moved = not torch.equal(before, living.network.flat(FEEDFORWARD))
+        built = animal(*VARIANTS[variant])
+        before = built.network.flat(FEEDFORWARD).clone()
+        simulate(engine(built, (Block(wake=1),) if phase is WAKE else (Block(rem=1),)))
+        moved = not torch.equal(before, built.network.flat(FEEDFORWARD))
         assert moved == (phase in LEARNS_IN[variant.removeprefix("conv_").split("_")[0]])
 
     def test_a_gate_or_a_scale_of_zero_moves_nothing(self, animal, variant):
-        living = animal(*VARIANTS[variant])
-        before = weights(living.network)
-        after = live(engine(living, PAIR, Slots(scales=dict.fromkeys(KINDS, 0.0))))
+        built = animal(*VARIANTS[variant])
+        before = weights(built.network)
+        after = simulate(engine(built, PAIR, Slots(scales=dict.fromkeys(KINDS, 0.0))))
         assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-        assert all(r.moments.count == 0 for r in living.updates.plasticity.values())
+        assert all(r.moments.count == 0 for r in built.updates.plasticity.values())
 
     def test_deltas_have_the_shapes_of_the_weights_and_are_finite(self, animal, variant):
-        living = animal(*VARIANTS[variant])
-        one = engine(living, PAIR)
+        built = animal(*VARIANTS[variant])
+        one = engine(built, PAIR)
         for step in range(6):
             for kind, delta in one.step(step).deltas.items():
-                own = living.network.parameters(kind)
+                own = built.network.parameters(kind)
                 assert delta.tensors.keys() == own.keys()
                 for name, tensor in delta.tensors.items():
                     assert tensor.shape == own[name].shape
@@ -168,19 +168,19 @@ class TestEveryAlgorithm:
         phase = (Block(rem=1),) if asleep else (Block(wake=1),)
         moves = []
         for rate in (1e-4, 5e-5):
-            living = animal(*VARIANTS[variant], f"algorithm.feedforward.rate={rate}")
-            top = f"feedforward_into{living.network.depth}"
-            before = living.network.parameters(FEEDFORWARD)[top].clone()
-            live(engine(living, phase, cycles=1))
-            moves.append(living.network.parameters(FEEDFORWARD)[top] - before)
+            built = animal(*VARIANTS[variant], f"algorithm.feedforward.rate={rate}")
+            top = f"feedforward_into{built.network.depth}"
+            before = built.network.parameters(FEEDFORWARD)[top].clone()
+            simulate(engine(built, phase, cycles=1))
+            moves.append(built.network.parameters(FEEDFORWARD)[top] - before)
         assert torch.allclose(moves[0], 2 * moves[1], rtol=1e-6, atol=1e-12)
 
 
 def test_feedback_learns_to_predict(animal):
     """The layerwise error falls under every algorithm that has the rule (a margin of 20 %)."""
     for name in ("adversarial_wake_sleep", "wake_sleep", "frozen"):
-        living = animal(f"algorithm.name={name}", "algorithm.feedback.rate=0.01")
-        x = living.dataset.held_out
+        built = animal(f"algorithm.name={name}", "algorithm.feedback.rate=0.01")
+        x = built.dataset.held_out
 
         def error(network, x=x):
             somata = network.recognise(x, None).somas
@@ -189,17 +189,17 @@ def test_feedback_learns_to_predict(animal):
                 for layer, h, above in zip(network.layers, somata, somata[1:], strict=False)
             )
 
-        start = error(living.network)
-        live(engine(living, (Block(wake=1), Block(rem=1)), cycles=150))
-        assert error(living.network) < 0.8 * start, name
+        start = error(built.network)
+        simulate(engine(built, (Block(wake=1), Block(rem=1)), cycles=150))
+        assert error(built.network) < 0.8 * start, name
 
 
-def test_discriminator_tells_wake_from_rem(animal):
-    living = animal("algorithm.name=frozen", "algorithm.feedback.rate=0.000001")
-    one = engine(living, (Block(wake=1), Block(rem=1)), cycles=200)
+def test_discriminator_separates_wake_from_rem(animal):
+    built = animal("algorithm.name=frozen", "algorithm.feedback.rate=0.000001")
+    one = engine(built, (Block(wake=1), Block(rem=1)), cycles=200)
     moments = [one.step(step) for step in range(400)]
     gap = [float(m.ach.level.mean()) * (1 if m.spec.phase is WAKE else -1) for m in moments[-40:]]
-    assert sum(gap) / 20 > 1.0  # mean D in wake minus mean D in REM, from about 0 at birth
+    assert sum(gap) / 20 > 1.0  # mean D in wake minus mean D in REM, from about 0 at initialisation
 
 
 def test_release_is_counted_from_the_mean_in_rem(animal):
@@ -228,12 +228,12 @@ def test_an_algorithm_that_cannot_be_imported_is_named(animal, name):
 
 
 class Returning(Own):
-    """The same, which asks for ACh's teaching to come back through weights of its own."""
+    """The same, which asks for ACh's teaching signal to come back through weights of its own."""
 
     return_path = True
 
 
-def test_a_return_path_is_there_for_whoever_asks_for_it(animal):
+def test_a_return_path_is_there_for_a_class_that_asks_for_it(animal):
     own = "algorithm.name=tests.algorithms.test_conformance:"
     asked = animal(f"{own}Returning", "algorithm.options={gain: 2.0}")
     not_asked = animal(f"{own}Own", "algorithm.options={gain: 2.0}")

@@ -35,8 +35,8 @@ def moment(
     spec = Protocol.from_text(
         TINY.replace("layer: 1, fraction", "layer: 0, fraction"), "t", overrides
     ).spec
-    living = build_animal(spec, seed, torch.device("cpu"))
-    network = living.network
+    built = build_animal(spec, seed, torch.device("cpu"))
+    network = built.network
     for p in (FEEDFORWARD, FEEDBACK):
         for tensor in network.parameters(p).values():  # biases too
             tensor += 0.1 * torch.randn(
@@ -46,9 +46,9 @@ def moment(
     gains = {}
     if gained:
         gains = {1: torch.tensor([0.0, 0.5, 2.0, *[1.0] * (sizes[0] - 3)], dtype=torch.float64)}
-    x = living.dataset.train[:7]
-    state = living.algorithm.propagate(network, x, WAKE, noise.at(0), gains)
-    return network, state, network.acetylcholine(state), living.algorithm
+    x = built.dataset.train[:7]
+    state = built.algorithm.propagate(network, x, WAKE, noise.at(0), gains)
+    return network, state, network.acetylcholine(state), built.algorithm
 
 
 SIZES = st.lists(st.integers(3, 8), min_size=1, max_size=3)
@@ -170,7 +170,7 @@ def test_kl_reaches_the_top_and_only_backprop_carries_it_down(credit):
     assert torch.allclose(without[bottom], with_[bottom]) == (credit != "backprop")
 
 
-def test_none_teaches_nothing_but_the_kl():
+def test_none_has_no_teaching_signal_but_the_kl():
     network, state, ach, _ = moment(2, [8, 5], "relu", "rms")
     changes = CREDITS["none"]()(network, state, ach, 0.0)
     assert changes.keys() == network.parameters(FEEDFORWARD).keys()

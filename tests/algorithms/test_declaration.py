@@ -95,14 +95,14 @@ class Misnamed(Rule):
 
 
 def engine(animal, rule: str, *settings: str) -> Engine:
-    living = animal(f"algorithm.name={ME}:{rule}", *settings)
+    built = animal(f"algorithm.name={ME}:{rule}", *settings)
     schedule = Schedule((Period(name="run", cycles=2, phases=(Block(wake=1), Block(rem=1))),))
     streams = Streams(0, torch.float64, torch.device("cpu"))
     return Engine(
-        living.network,
-        living.algorithm,
-        living.updates,
-        living.dataset,
+        built.network,
+        built.algorithm,
+        built.updates,
+        built.dataset,
         schedule,
         streams,
         16,
@@ -157,17 +157,17 @@ class Lateral(Rule):
 
 def test_the_theories_here_change_no_more_than_they_declare(animal):
     """The declaration is held to at every step: one that declares less than it does is caught."""
-    living = animal()
-    kind = type(living.algorithm)
+    built = animal()
+    kind = type(built.algorithm)
     assert set(kind.changes[WAKE]) == {FEEDFORWARD, FEEDBACK, DISCRIMINATOR}
     narrow = type("Narrow", (kind,), {"changes": {WAKE: (FEEDFORWARD, FEEDBACK)}})
-    living.algorithm.__class__ = narrow
+    built.algorithm.__class__ = narrow
     schedule = Schedule((Period(name="run", cycles=2, phases=(Block(wake=1),)),))
     one = Engine(
-        living.network,
-        living.algorithm,
-        living.updates,
-        living.dataset,
+        built.network,
+        built.algorithm,
+        built.updates,
+        built.dataset,
         schedule,
         Streams(0, torch.float64, torch.device("cpu")),
         16,

@@ -1,4 +1,4 @@
-"""Two processes live what one does on the joint batch, and never drift apart."""
+"""Two processes compute what one does on the joint batch, and never drift apart."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.noise import Draws
 from tests.conftest import ROOT
 from tests.reference.autograd import relative_error
-from tests.reference.team_run import lived
+from tests.reference.team_run import simulated
 
 CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
 ALONE = "algorithm.kl=0"  # the KL reads a batch's own mean and variance
@@ -49,7 +49,7 @@ def together(tmp_path_factory):
 @pytest.mark.parametrize("case", ["dense", "conv", "conv_wake_sleep"])
 def test_two_processes_are_one_where_no_batch_statistic_is_shared(together, case):
     ranks = together[case]
-    wanted = lived(STEPS, CASES[case], Team())
+    wanted = simulated(STEPS, CASES[case], Team())
     for name, tensor in wanted.items():
         assert torch.equal(ranks[0][name], ranks[1][name]), name
         # Adam divides by the root of a square: rounding of the sum comes back larger.
@@ -62,7 +62,7 @@ def test_ranks_stay_together_where_each_normalises_its_own_share(together):
         assert torch.equal(tensor, ranks[1][name]), name
     assert any(
         relative_error(t, ranks[0][k]) > 1e-6
-        for k, t in lived(STEPS, CASES["normalised"], Team()).items()
+        for k, t in simulated(STEPS, CASES["normalised"], Team()).items()
     )
 
 

@@ -24,7 +24,7 @@ network:
   inverse_relu: 0.5
   discriminator: {{hidden: 4}}
 algorithm: {{feedforward: {{decay: {{factor: 0.9, every: 10}}}}}}
-schedule: [{{name: life, cycles: {cycles}, phases: [{{repeat: 2, phases: [{{wake: 1}}, {{rem: 1}}]}}]}}]
+schedule: [{{name: training, cycles: {cycles}, phases: [{{repeat: 2, phases: [{{wake: 1}}, {{rem: 1}}]}}]}}]
 record: {{images: 10}}
 keep: {{every: 5, last: 2, best: diversity}}
 measure: [{{measure: diversity, every: 10}}]

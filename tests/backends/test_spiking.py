@@ -30,7 +30,7 @@ def finished(tmp_path_factory):
     return run(protocol(), options=Options(out=str(tmp_path_factory.mktemp("spikes")), jobs=1))
 
 
-def test_a_run_holds_what_the_cells_did(finished):
+def test_a_run_holds_what_the_cells_fired(finished):
     counts = finished.read(0, "silenced", "counts/layer1")
     phase = finished.read(0, "silenced", "neuromodulators/phase")
     step = finished.read(0, "silenced", "counts/step")
@@ -49,7 +49,7 @@ def test_a_run_holds_what_the_cells_did(finished):
         assert file["s0/control/spikes/time"].attrs["units"] == "ms"
 
 
-def test_the_commands_know_a_spiking_run(finished, tmp_path):
+def test_the_commands_serve_a_spiking_run(finished, tmp_path):
     def command(*words: str) -> subprocess.CompletedProcess:
         call = [sys.executable, "-m", "neuro_aws", *words]
         return subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
@@ -67,7 +67,7 @@ def test_the_commands_know_a_spiking_run(finished, tmp_path):
     assert command("compare", folder, folder).returncode == 0
 
 
-def test_arms_share_their_life_up_to_the_branch_and_nrem_learns_nothing(finished):
+def test_arms_are_one_run_up_to_the_branch_and_nrem_learns_nothing(finished):
     control, silenced = (finished.read(0, a, "counts/layer0") for a in ("control", "silenced"))
     assert np.array_equal(control[:38], silenced[:38])  # the branch, and the first wake after it
     gate = finished.read(0, "control", "neuromodulators/gate")
@@ -110,7 +110,7 @@ def test_a_run_is_the_same_twice_and_on_resumption(finished, tmp_path):
     ("segment", "waited_for"), [(1, "part_00000.h5"), (600, "part_00000.tmp")], ids=["1s", "600s"]
 )
 def test_ctrl_c_stops_at_once_and_is_reported(tmp_path, segment, waited_for):
-    """Between two segments, or inside a long one, which is then lived again."""
+    """Between two segments, or inside a long one, which is then simulated again."""
     text = TEXT.replace("cycles: 3, branch", "cycles: 400, branch")
     (tmp_path / "small.yaml").write_text(text.replace("segment: 1,", f"segment: {segment},"))
     command = [sys.executable, "-m", "neuro_aws", "run", str(tmp_path / "small.yaml"), "--jobs", "1",
@@ -123,9 +123,9 @@ def test_ctrl_c_stops_at_once_and_is_reported(tmp_path, segment, waited_for):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     started.send_signal(signal.SIGINT)
-    said, _ = started.communicate(timeout=30)  # 400 s of life take minutes
+    said, _ = started.communicate(timeout=30)  # 400 s of biological time take minutes
     assert started.returncode == 1
-    assert "everything lived so far is saved" in said
+    assert "everything simulated so far is saved" in said
     assert "Traceback" not in said
     (folder,) = (tmp_path / "out").glob("*/*")
     _, facts = checkpoint.load(folder / "checkpoints" / "s0" / "control.resume.npz")
@@ -169,13 +169,13 @@ def test_brian2_leaves_ctrl_c_and_the_folder_alone(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_program_of_its_own_lives_the_same_life(tmp_path):
+def test_a_program_of_its_own_simulates_the_same_laws(tmp_path):
     """cpp_standalone, one period: other random numbers, the same laws."""
     brian2_compat.brian2()
     if not brian2_compat.compiler_works():
         pytest.skip("no C compiler")
     data = yaml.safe_load(TEXT)
-    data["schedule"] = [{"name": "life", "cycles": 6, "phases": [{"wake": 5}, {"rem": 5}]}]
+    data["schedule"] = [{"name": "training", "cycles": 6, "phases": [{"wake": 5}, {"rem": 5}]}]
     data |= {"arms": {"control": {}}, "measure": ["spike_rates"]}
     done, known = (
         run(
@@ -215,8 +215,8 @@ def test_a_branch_stopped_at_any_moment_is_taken_up_to_the_same_bits(tmp_path, o
             assert np.array_equal(rows, written[1][path]), path
 
 
-def test_a_full_disk_is_told_before_it_is_written_to(tmp_path, monkeypatch):
-    """HDF5 loses rows without a word, and cannot close its file, where a write did not fit."""
+def test_a_full_disk_is_reported_before_it_is_written_to(tmp_path, monkeypatch):
+    """HDF5 loses rows silently, and cannot close its file, where a write did not fit."""
     usage = shutil.disk_usage(tmp_path)
     asked = itertools.count()
     monkeypatch.setattr(
@@ -259,8 +259,8 @@ stimulus: {source: patches, size: 4, eyes: binocular, count: 200, held_out: 50}
 network: {layers: [32, 8, 4]}
 algorithm: {name: adversarial_wake_sleep, credit: scalar}
 spiking: {target: numpy, segment: 1, ach_units: 8}
-schedule: [{name: life, cycles: 2, phases: [{wake: 5}, {rem: 5}]}]
-arms: {control: {perturb: [{inactivate_eye: {eye: right}, in: life}]}}
+schedule: [{name: training, cycles: 2, phases: [{wake: 5}, {rem: 5}]}]
+arms: {control: {perturb: [{inactivate_eye: {eye: right}, in: training}]}}
 measure: [ocular_dominance]
 """
     done = run(Protocol.from_text(text), options=Options(out=str(tmp_path), jobs=1))

@@ -1,4 +1,4 @@
-"""The spiking rules: closed forms, signs, gates, and Brian2's traps within a segment."""
+"""The spiking rules: closed forms, signs, gates, and pitfalls of Brian2 within a segment."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_a_psp_has_the_area_of_theory_at_every_time_step(dt):
     assert np.allclose(v, kernels.psp(n, t), atol=1e-9)
 
 
-def test_the_firing_intensity_is_the_papers():
+def test_the_firing_intensity_is_that_of_the_paper():
     n = Neuron()
     assert kernels.phi(n, np.array(1.0)) == pytest.approx(0.15 / 1.5)
     assert kernels.phi(n, np.array(9.0)) == pytest.approx(0.15, rel=1e-3)
@@ -45,22 +45,22 @@ def test_the_firing_intensity_is_the_papers():
 
 @pytest.mark.parametrize("dt", [0.5, 1.0])
 def test_cells_fire_as_often_as_the_escape_noise_says(dt):
-    """Rate of a renewal process with hazard phi and a dead time: phi / (1 + phi t_ref)."""
+    """Rate of a renewal process with hazard phi and a refractory period: phi / (1 + phi t_ref)."""
     c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=20")
     d = drive(c, 200)
     d.potential[:, c.layer(0)] = 0.95
-    lived = c.simulate(d, 3)
+    result = c.simulate(d, 3)
     n = c.neuron
     u = 0.95 * n.teacher / (n.leak + n.teacher)
     hazard = 1 - np.exp(-float(kernels.phi(n, np.array(u))) * dt)
     expected = hazard / (1 + hazard * (n.refractory / dt - 1)) / dt * 1000
-    found = (lived.neuron < 64).sum() / 64 / 20
+    found = (result.neuron < 64).sum() / 64 / 20
     assert found == pytest.approx(expected, rel=0.03)
 
 
 @pytest.mark.parametrize(("offset", "sign"), [(-0.15, 1), (0.0, 0), (0.15, -1)])
 def test_the_dendrite_learns_toward_the_soma_and_rests_where_it_is_right(offset, sign):
-    """Eq. 2 by spikes: V* below U rises, above it falls; at V* = U there is no bias, dead time or not."""
+    """Eq. 2 by spikes: V* below U rises, above it falls; at V* = U there is no bias, refractory or not."""
     c = cortex("network.layers=[64, 12]", "spiking.segment=20", "spiking.learning.feedback=0",
                "spiking.learning.dendrite_bias=1.0e-6")  # fmt: skip
     n, cells = c.neuron, c.objects["cortex"]
@@ -78,7 +78,7 @@ def test_the_dendrite_learns_toward_the_soma_and_rests_where_it_is_right(offset,
         assert abs(moved.mean()) < 3.5 * error
 
 
-def test_feedforward_synapses_lower_ach_and_homeostasis_wakes_silent_cells():
+def test_feedforward_synapses_lower_ach_and_homeostasis_raises_silent_cells():
     """dF = - eta delta eligibility (Eq. 3 by spikes), and a bias that rises where spikes are missing."""
     c = cortex()
     before = c.state()["feedforward.w"]
@@ -120,26 +120,26 @@ def test_every_gate_opens_its_own_plasticity_alone(gate):
         "homeostasis": {"cortex.bias"},
     }
     c = cortex()
-    c.simulate(drive(c, 10, ach=1.0), 1)  # so that ACh has something to say
+    c.simulate(drive(c, 10, ach=1.0), 1)  # so that ACh is not 0
     before = c.state()
     c.simulate(drive(c, 10, **{gate: 1.0}), 2)
     after = c.state()
-    watched = set.union(*opens.values())
-    changed = {name for name in watched if not np.array_equal(before[name], after[name])}
+    variables = set.union(*opens.values())
+    changed = {name for name in variables if not np.array_equal(before[name], after[name])}
     assert changed == opens[gate]
 
 
 @pytest.mark.parametrize("before", [0, 3, 10])
 def test_spikes_are_counted_in_the_very_steps_whose_gate_is_open(before):
-    """Whenever the segment begins: else a cell's bias would answer for the step before or after."""
+    """Whenever the segment begins: else a cell's bias would follow the spikes of the step before or after."""
     c = cortex()
     if before:
         c.simulate(drive(c, before), 1)
     d = drive(c, 3)
     d.gates["homeostasis"][:] = [0.0, 1.0, 0.0]
     bias = c.state()["cortex.bias"]
-    lived = c.simulate(d, 2)
-    inside = lived.neuron[(lived.time >= 100) & (lived.time < 200)]
+    result = c.simulate(d, 2)
+    inside = result.neuron[(result.time >= 100) & (result.time < 200)]
     spikes = np.bincount(inside, minlength=c.count)
     wanted = c.section.learning.homeostasis * (c.section.target_rate * 0.1 - spikes)
     hidden = np.arange(c.count) >= 64
@@ -158,15 +158,15 @@ def test_a_dendrite_far_below_threshold_gives_numbers():
 
 @pytest.mark.parametrize("dt", [0.5, 1.0])
 def test_a_replayed_rate_is_the_rate_that_is_fired(dt):
-    """The dead time is in the potential that recalls a rate; a wake/REM cue lies there else."""
+    """The potential that recalls a rate allows for the refractory period; else it would be a wake/REM cue."""
     c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=20")
     top = c.layer(1)
     asked = np.repeat([10.0, 30.0, 60.0, 90.0], 3)
     d = drive(c, 200, wake=0.0)
     d.potential[:, top] = c.potential_of(asked)
-    lived = c.simulate(d, 3)
-    found = np.bincount(lived.neuron, minlength=c.count)[top].reshape(4, 3).sum(1) / 3 / 20
-    error = np.sqrt(asked[::3] / 3 / 20)  # Poisson; a dead time makes it smaller
+    result = c.simulate(d, 3)
+    found = np.bincount(result.neuron, minlength=c.count)[top].reshape(4, 3).sum(1) / 3 / 20
+    error = np.sqrt(asked[::3] / 3 / 20)  # Poisson; refractoriness makes it smaller
     assert (np.abs(found - asked[::3]) < 4 * error).all()
     n = c.neuron
     rates = kernels.rate_at(n, kernels.potential_at(n, asked, dt), dt)
@@ -187,12 +187,12 @@ def test_silenced_cells_do_not_fire_and_only_they():
     c = cortex()
     d = drive(c, 10)
     d.gain[:, 70] = 0.0
-    lived = c.simulate(d, 1)
-    assert 70 not in lived.neuron
-    assert {69, 71} <= set(lived.neuron.tolist())
+    result = c.simulate(d, 1)
+    assert 70 not in result.neuron
+    assert {69, 71} <= set(result.neuron.tolist())
 
 
-def test_ach_clamped_at_nothing_teaches_nothing():
+def test_ach_clamped_at_zero_changes_no_weights():
     c = cortex()
     c.simulate(drive(c, 10, ach=1.0), 1)
     before = c.state()["feedforward.w"]
@@ -210,8 +210,8 @@ def test_monitors_are_empty_after_a_segment():
     c = cortex()
     first = c.simulate(drive(c, 10), 1)
     assert len(first.time)
-    assert len(c.watch.objects["spikes"].t) == 0
-    assert c.watch.objects["spikes"].num_spikes == 0
+    assert len(c.monitors.objects["spikes"].t) == 0
+    assert c.monitors.objects["spikes"].num_spikes == 0
     again = c.simulate(drive(c, 10), 1)
     assert again.time.max() <= 1000
     assert len(again.level) == len(first.level)
@@ -221,19 +221,19 @@ def test_monitors_are_empty_after_a_segment():
 def test_what_cells_do_is_handed_on_every_half_second_and_nothing_is_lost(before):
     """Memory must not grow with a segment; the pieces are the whole, from any start."""
     pieces: list[Piece] = []
-    lived = []
+    result = []
     for follower in (None, Follower(pieces.append)):
         c = Cortex(protocol("spiking.segment=30").spec, 0, np.array([0, 64]))
         if before:
             c.simulate(drive(c, before), 7)
-        lived.append(c.simulate(drive(c, 32), 1, follower=follower))
-    whole, gone = lived
+        result.append(c.simulate(drive(c, 32), 1, follower=follower))
+    whole, gone = result
     assert len(gone.time) == 0
     assert max(np.ptp(p.time) for p in pieces if len(p.time)) <= 500
     assert np.array_equal(np.concatenate([p.time for p in pieces]), whole.time)
     assert np.array_equal(np.concatenate([p.neuron for p in pieces]), whole.neuron)
-    ticks = np.concatenate([p.ticks for p in pieces])
-    assert np.array_equal(ticks, np.arange(5, 3205, 5))
+    read_at = np.concatenate([p.read_at for p in pieces])
+    assert np.array_equal(read_at, np.arange(5, 3205, 5))
     assert np.concatenate([p.potentials["U"] for p in pieces]).shape == (640, 2)
 
 

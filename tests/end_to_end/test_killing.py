@@ -62,7 +62,7 @@ def kill_and_resume(folder: Path, jobs: str, delay: float) -> Path:
     process.wait()
     found = run_folder(folder)
     with h5py.File(found / "recording.h5", "r") as file:
-        assert len(file["s0/common_life/neuromodulators/ach"]) > 0
+        assert len(file["s0/common/neuromodulators/ach"]) > 0
     if json.loads((found / "provenance.json").read_text())["outcome"] != "finished":
         resume(found, options=Options(jobs=int(jobs)))
     return found

@@ -159,10 +159,10 @@ def test_spectral_normalisation_finds_the_largest_singular_value():
 )
 def test_credit_in_a_convolutional_network_is_the_gradient(animal, credit, more):
     """Of mean D + kl KL, with the graph cut between layers (`layer`) or whole (`backprop`)."""
-    living = animal("network.dcgan={filters: 2, latents: 4, side: 16}", *more)
-    network = living.network
+    built = animal("network.dcgan={filters: 2, latents: 4, side: 16}", *more)
+    network = built.network
     noise = KeyedNoise(0, "noise", torch.float64)
-    state = living.algorithm.propagate(network, living.dataset.train[:7], WAKE, noise.at(0), {})
+    state = built.algorithm.propagate(network, built.dataset.train[:7], WAKE, noise.at(0), {})
     ach = network.acetylcholine(state)
     weights = {n: w.clone().requires_grad_() for n, w in network.parameters(FEEDFORWARD).items()}
     somata = [state.layers[0].soma]
@@ -197,12 +197,12 @@ def test_credit_in_a_convolutional_network_is_the_gradient(animal, credit, more)
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 def test_feedback_with_a_normalised_drive_is_the_gradient(animal, reduction):
     """Eq. 2 through batch normalisation, transfer and the pool of channels."""
-    living = animal(
+    built = animal(
         "network.dcgan={filters: 2, latents: 4, side: 16}", "network.batch_norm_feedback=true"
     )
-    network = living.network
+    network = built.network
     noise = KeyedNoise(0, "noise", torch.float64)
-    state = living.algorithm.propagate(network, living.dataset.train[:7], WAKE, noise.at(0), {})
+    state = built.algorithm.propagate(network, built.dataset.train[:7], WAKE, noise.at(0), {})
     weights = {n: w.clone().requires_grad_() for n, w in network.parameters(FEEDBACK).items()}
     loss = torch.zeros((), dtype=torch.float64)
     for i, layer in enumerate(network.layers):
@@ -229,8 +229,8 @@ def test_feedback_with_a_normalised_drive_is_the_gradient(animal, reduction):
 
 
 def test_prediction_and_dream_have_one_psi_but_for_the_noise(animal):
-    living = animal("network.dcgan={filters: 2, latents: 4, side: 16}", "network.noise.scale=0")
-    network = living.network
+    built = animal("network.dcgan={filters: 2, latents: 4, side: 16}", "network.noise.scale=0")
+    network = built.network
     noise = KeyedNoise(0, "noise", torch.float64).at(0)
     dreamt = network.dream(network.prior(5, noise), noise)
     for i, layer in enumerate(network.layers):

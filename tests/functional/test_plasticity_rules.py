@@ -54,7 +54,7 @@ def test_prediction_ascends_the_log_likelihood(name, density, seed, batch, post,
 
 @given(seed=SEEDS, batch=st.integers(1, 6), post=st.integers(2, 6), pre=st.integers(1, 5))
 @settings(max_examples=30, deadline=None)
-def test_feedforward_rule_descends_what_teaches_it(seed, batch, post, pre):
+def test_feedforward_rule_descends_its_teaching_signal(seed, batch, post, pre):
     draw = normal(seed)
     x, teach, weight = draw(batch, pre), draw(batch, post), draw(post, pre)
     psi = Psi(TRANSFERS["relu"], "rms")
@@ -84,7 +84,7 @@ def test_three_factor_rule_is_reinforce_descending_ach(density, seed):
     assert relative_error(found[1], (-centred[:, None] * score(xi, sigma, density)).mean(0)) < 1e-8
 
 
-def test_an_added_constant_in_ach_teaches_nothing_a_gain_does():
+def test_an_added_constant_in_ach_changes_nothing_a_gain_does():
     draw = normal(0)
     x, xi, level = draw(4000, 3), draw(4000, 2), draw(4000)
     centred = level - level.mean()

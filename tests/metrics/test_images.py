@@ -1,4 +1,4 @@
-"""Measures of images, their extractors, the watch, and the learnt prior: closed forms and limits."""
+"""Measures of images, their extractors, alarms, and the learnt prior: closed forms and limits."""
 
 import numpy as np
 import pytest
@@ -88,10 +88,10 @@ def test_effective_rank_counts_directions():
 
 
 def test_collapse_measures_every_layer_and_alarms_name_what_is_below_its_limit(animal):
-    living = animal("network.layers=[64, 20, 6]")
-    for layer in living.network.layers:
+    built = animal("network.layers=[64, 20, 6]")
+    for layer in built.network.layers:
         layer.feedback[0].zero_()  # feedback that predicts the same of everything
-    subject = Subject(living.network, living.dataset, 0, 40, {}, {}, {})
+    subject = Subject(built.network, built.dataset, 0, 40, {}, {}, {})
     values = list(collapse(subject))
     assert [(v.name, v.layer) for v in values] == [
         ("dream_spread", 0),
@@ -126,10 +126,10 @@ def test_pictures_need_not_be_square(tmp_path, monkeypatch):
 @pytest.mark.parametrize("measure", ["linear_probe", "svm_10fold"])
 @pytest.mark.parametrize("labels", [np.zeros(300, int), np.arange(300) // 4])
 def test_labels_that_no_classifier_can_learn_are_refused_in_one_line(animal, measure, labels):
-    living = animal()
+    built = animal()
     images = np.random.default_rng(0).uniform(-1, 1, (300, 64))
     dataset = Dataset.from_arrays(images, labels, dtype=torch.float64)
-    subject = Subject(living.network, dataset, 0, 0, {}, {}, {})
+    subject = Subject(built.network, dataset, 0, 0, {}, {}, {})
     with pytest.raises(NeuroAWSError, match=f"{measure} needs two labels"):
         list(MEASURES[measure](subject))
 
@@ -172,11 +172,11 @@ def test_replay_puts_the_most_wakelike_states_before_the_prior():
 
 
 def test_replayed_dreams_begin_from_waking(animal):
-    living = animal("algorithm.replay=0.5")
+    built = animal("algorithm.replay=0.5")
     spec = Period(name="only", cycles=1, phases=(Block(wake=1), Block(rem=1)))
     streams = Streams(0, torch.float64, torch.device("cpu"))
     engine = Engine(
-        living.network, living.algorithm, living.updates, living.dataset, Schedule((spec,)), streams,
+        built.network, built.algorithm, built.updates, built.dataset, Schedule((spec,)), streams,
         16, lambda _: Slots(),
     )  # fmt: skip
     wake, rem = engine.step(0), engine.step(1)

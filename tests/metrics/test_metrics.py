@@ -19,10 +19,10 @@ SETTINGS = ("network.layers=[64, 20, 6]",)
 
 
 def subject(animal, *overrides: str, **more) -> Subject:
-    living = animal(*SETTINGS, *overrides)
+    built = animal(*SETTINGS, *overrides)
     gains = {"cells_x0": {1: torch.cat([torch.zeros(5), torch.ones(15)]).double()}}
     fields = {"targets": {"cells": Targets(1, tuple(range(5)))}, "dream_gains": gains, "memory": {}}
-    return Subject(living.network, living.dataset, 0, 7, **{**fields, **more}, repeats=1)
+    return Subject(built.network, built.dataset, 0, 7, **{**fields, **more}, repeats=1)
 
 
 def values(name: str, of: Subject) -> dict[tuple[str, int], float]:
@@ -90,8 +90,8 @@ def test_reconstruction_is_0_for_a_perfect_and_1_for_a_constant_prediction(anima
 def test_probe_is_chance_without_and_perfect_with_the_label(animal):
     one = subject(animal)
     y, y_test = one.dataset.train_labels, one.dataset.held_out_labels
-    told = [torch.nn.functional.one_hot(t, 20).double() for t in (y, y_test)]
-    for key, h in zip(("life", "held_out"), told, strict=True):
+    one_hot = [torch.nn.functional.one_hot(t, 20).double() for t in (y, y_test)]
+    for key, h in zip(("life", "held_out"), one_hot, strict=True):
         for noisy in (False, True):
             noise = torch.randn(len(h), 6, generator=torch.Generator().manual_seed(1)).double()
             one._cache[f"{key}/{noisy}"] = [h[:, :1], h, noise]
@@ -102,7 +102,7 @@ def test_probe_is_chance_without_and_perfect_with_the_label(animal):
 
 def test_fresh_classifier_is_half_where_dreams_are_waking_and_one_where_not(animal, monkeypatch):
     one = subject(animal)
-    assert values("fresh_classifier", one)["fresh_classifier", -1] > 0.97  # at birth
+    assert values("fresh_classifier", one)["fresh_classifier", -1] > 0.97  # at initialisation
     rows = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0)).double()
     spans = {"classifier/train": rows[:1200], "classifier/test": rows[1200:2000]}
     monkeypatch.setattr(Subject, "waking_train", lambda self, noisy=False: [rows[2000:3200]])
@@ -136,13 +136,13 @@ def test_dream_match_moves_toward_what_waking_becomes(animal):
 
 
 def test_ocular_dominance_has_the_sign_of_the_stronger_eye(animal):
-    living = animal(
+    built = animal(
         "stimulus={source: patches, eyes: binocular, size: 4, count: 300, held_out: 60}",
         "network.layers=[32, 20, 6]",
         "measure=[ach_gap]",
     )
-    one = Subject(living.network, living.dataset, 0, 0, {}, {}, {})
-    weight = living.network.layers[0].feedforward[0]
+    one = Subject(built.network, built.dataset, 0, 0, {}, {}, {})
+    weight = built.network.layers[0].feedforward[0]
     weight.abs_()
     weight[:, :16] = weight[:, 16:] * 3
     found = values("ocular_dominance", one)
@@ -199,7 +199,7 @@ def test_correlation_and_its_null():
     assert related.low < 0 < related.high < 0.1
     drift = np.linspace(0, 1, 3000)
     drifting = correlation(drift + 0.01 * x, drift + 0.01 * rng.standard_normal(3000))
-    assert drifting.high > 0.4  # two drifts are alike by themselves; the null says so
+    assert drifting.high > 0.4  # two drifts correlate by themselves; so does the null
     assert np.isnan(correlation(np.ones(100), x[:100]).r)
 
 

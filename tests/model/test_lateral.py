@@ -43,15 +43,15 @@ class Hebb:
 
 
 def engine(animal, *settings: str, slots: Slots | None = None, phases=(WAKE, REM)) -> Engine:
-    living = animal(*HEBB, *settings)
+    built = animal(*HEBB, *settings)
     blocks = tuple(Block(**{phase.value: 1}) for phase in phases)
     schedule = Schedule((Period(name="run", cycles=4, phases=blocks),))
     usual = slots or Slots()
     return Engine(
-        living.network,
-        living.algorithm,
-        living.updates,
-        living.dataset,
+        built.network,
+        built.algorithm,
+        built.updates,
+        built.dataset,
         schedule,
         Streams(0, torch.float64, torch.device("cpu")),
         16,
@@ -205,8 +205,8 @@ def test_settings_that_need_lateral_weights_are_refused_without():
 
 
 def test_the_theories_here_leave_lateral_weights_alone(animal):
-    living = animal("network.lateral=[1]")
-    before = living.network.flat(LATERAL).clone(), living.network.flat(FEEDFORWARD).clone()
+    built = animal("network.lateral=[1]")
+    before = built.network.flat(LATERAL).clone(), built.network.flat(FEEDFORWARD).clone()
     schedule = Schedule(
         (
             Period(
@@ -215,14 +215,14 @@ def test_the_theories_here_leave_lateral_weights_alone(animal):
         )
     )
     Engine(
-        living.network,
-        living.algorithm,
-        living.updates,
-        living.dataset,
+        built.network,
+        built.algorithm,
+        built.updates,
+        built.dataset,
         schedule,
         Streams(0, torch.float64, torch.device("cpu")),
         16,
         lambda spec: Slots(),
     ).run(6)
-    assert torch.equal(before[0], living.network.flat(LATERAL))
-    assert not torch.equal(before[1], living.network.flat(FEEDFORWARD))
+    assert torch.equal(before[0], built.network.flat(LATERAL))
+    assert not torch.equal(before[1], built.network.flat(FEEDFORWARD))

@@ -26,12 +26,12 @@ class Lab:
         )
         self.protocol = Protocol.from_text(text, "lab", ["network.precision=float64", *overrides])
         self.arm = self.protocol.tree.arms["rem_silenced"]
-        self.living = build_animal(self.arm.spec, 0, torch.device("cpu"))
+        self.built = build_animal(self.arm.spec, 0, torch.device("cpu"))
         self.engine = Engine(
-            self.living.network,
-            self.living.algorithm,
-            self.living.updates,
-            self.living.dataset,
+            self.built.network,
+            self.built.algorithm,
+            self.built.updates,
+            self.built.dataset,
             self.arm.schedule,
             Streams(0, torch.float64, torch.device("cpu")),
             16,
@@ -42,7 +42,7 @@ class Lab:
     def _slots(self, spec):
         active = self.arm.active(spec.period, spec.cycle, spec.phase) if self.perturbed else ()
         usual = self.arm.schedule.stretches[spec.period].scales
-        return slots(active, spec.phase, usual, self.arm.spec, self.living.dataset, 0)
+        return slots(active, spec.phase, usual, self.arm.spec, self.built.dataset, 0)
 
     def step(self, phase):
         """Take the first step of a phase in the critical period."""
@@ -52,10 +52,10 @@ class Lab:
 
     def both(self, phase):
         """Return the same step unperturbed and perturbed, from the same weights."""
-        saved = {k: v.clone() for k, v in self.living.network.state_dict().items()}
+        saved = {k: v.clone() for k, v in self.built.network.state_dict().items()}
         self.perturbed = False
         plain = self.step(phase)
-        self.living.network.load_state_dict(saved)
+        self.built.network.load_state_dict(saved)
         self.perturbed = True
         return plain, self.step(phase)
 
@@ -163,7 +163,7 @@ def test_pairing_multiplies_the_gate_of_the_chosen_stimuli_only():
     lab = Lab("{pair: {labels: [3], gain: 5}, in: critical_period}")
     moment = lab.step(WAKE)
     draws = lab.engine.streams.stimulus.at(moment.spec.step)
-    _, labels = lab.living.dataset.sample(draws, 16)
+    _, labels = lab.built.dataset.sample(draws, 16)
     assert torch.equal(moment.ach.gate, 1 + 4 * (labels == 3).double())
     all_paired = Lab("{pair: {labels: [0,1,2,3,4,5,6,7,8,9], gain: 5}, in: critical_period}")
     plain, paired = all_paired.both(WAKE)
@@ -180,7 +180,7 @@ def test_blocking_beats_pairing(order):
     ]
     lab = Lab(", ".join(both[::order]))
     assert FEEDFORWARD not in lab.step(WAKE).changes
-    assert lab.living.updates.plasticity[FEEDFORWARD].moments.count == 0
+    assert lab.built.updates.plasticity[FEEDFORWARD].moments.count == 0
 
 
 def test_the_stimulus_can_be_scaled_in_wake_too():

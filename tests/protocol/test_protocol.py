@@ -73,7 +73,7 @@ def test_a_perturbation_is_worded_in_one_way(tiny):
     assert in_words(silenced) in "\n".join(describe(tiny, [0]))
 
 
-def test_arms_share_a_life_unless_they_differ_from_birth():
+def test_arms_share_a_trunk_unless_they_differ_initially():
     text = TINY.replace(
         "arms:\n",
         "arms:\n  scalar: {initial: {algorithm.credit: scalar}}\n"

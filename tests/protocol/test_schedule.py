@@ -1,4 +1,4 @@
-"""Every step of a life has one phase; sleep deprivation keeps its promises; keys do not collide."""
+"""Every step of a run has one phase; sleep deprivation keeps its promises; keys do not collide."""
 
 import pytest
 from hypothesis import given, settings
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from neuro_aws.phase import NREM, REM, WAKE, Phase
 from neuro_aws.protocol.perturb import DepriveSleep
-from neuro_aws.protocol.schedule import Schedule, beats
+from neuro_aws.protocol.schedule import Schedule, cycle_steps
 from neuro_aws.protocol.schema import Block, Period
 from neuro_aws.rng import numpy_generator, stream_key
 
@@ -28,10 +28,10 @@ PERIODS = st.lists(st.tuples(BLOCKS, st.integers(1, 4)), min_size=1, max_size=3)
 @settings(max_examples=60, deadline=None)
 def test_a_life_has_no_gaps_and_every_cycle_ends(periods):
     schedule = Schedule(periods)
-    assert schedule.steps == sum(len(beats(p.phases)) * p.cycles for p in periods)
+    assert schedule.steps == sum(len(cycle_steps(p.phases)) * p.cycles for p in periods)
     position, seen = 0, dict.fromkeys(Phase, 0)
     for i, period in enumerate(periods):
-        cycle = beats(period.phases)
+        cycle = cycle_steps(period.phases)
         for k in range(period.cycles):
             for j, (phase, ends) in enumerate(cycle):
                 spec = schedule(position)
@@ -46,7 +46,7 @@ def test_a_life_has_no_gaps_and_every_cycle_ends(periods):
 
 
 def test_innermost_repeats_end_with_their_last_step():
-    cycle = beats((Block(repeat=2, phases=(Block(wake=1), Block(rem=2))), Block(nrem=2)))
+    cycle = cycle_steps((Block(repeat=2, phases=(Block(wake=1), Block(rem=2))), Block(nrem=2)))
     assert [p for p, _ in cycle] == [WAKE, REM, REM, WAKE, REM, REM, NREM, NREM]
     assert [e for _, e in cycle] == [False, False, True, False, False, True, False, True]
 

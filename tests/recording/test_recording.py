@@ -59,7 +59,7 @@ def test_every_dataset_is_described_and_time_is_axis_0(finished):
             assert dataset.attrs["description"]
             assert dataset.maxshape[0] is None
         assert len(file["s0/control/neuromodulators/ach"]) == 28
-        assert len(file["s0/common_life/neuromodulators/ach"]) == 42
+        assert len(file["s0/common/neuromodulators/ach"]) == 42
 
 
 def test_what_is_recorded_is_what_happened(finished, tmp_path):
@@ -85,7 +85,7 @@ def test_what_is_recorded_is_what_happened(finished, tmp_path):
         assert float(row.layer1_teaching) == pytest.approx(teaching, rel=1e-5)
 
 
-def test_traces_are_labelled_arrays_over_the_whole_life(finished):
+def test_traces_are_labelled_arrays_over_the_whole_run(finished):
     traces = finished.traces(0, "rem_silenced")
     assert traces.step.values.tolist() == list(range(70))
     assert traces.ach.attrs["units"] == "D"
@@ -158,7 +158,7 @@ def test_overrides_stay_with_the_protocol(tmp_path):
     protocol = Protocol.from_text(TINY, "tiny.yaml", ["schedule.0.cycles=2"])
     options = Options(out=str(tmp_path), jobs=1, arms=("control",))
     finished = run(protocol, overrides=["network.noise.scale=0.1"], options=options)
-    assert len(finished.read(0, "common_life", "neuromodulators/step")) == 14
+    assert len(finished.read(0, "common", "neuromodulators/step")) == 14
     assert finished.protocol.spec.network.noise.scale == 0.1
     assert finished.provenance["overrides"] == ["schedule.0.cycles=2", "network.noise.scale=0.1"]
 
@@ -182,7 +182,7 @@ def test_a_second_process_does_not_touch_a_run_that_has_just_finished(finished):
     assert (finished.folder / "recording.h5").read_bytes() == before
 
 
-def test_silenced_arm_differs_and_common_life_is_shared(finished):
+def test_silenced_arm_differs_and_the_steps_before_the_branch_are_shared(finished):
     a, b = (finished.traces(0, arm).ach.values for arm in ("control", "rem_silenced"))
     assert np.array_equal(a[:42], b[:42])
     assert not np.array_equal(a[43:], b[43:])

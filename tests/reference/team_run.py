@@ -1,4 +1,4 @@
-"""Live some steps as one of several processes (torchrun), and save what came of it.
+"""Simulate some steps as one of several processes (torchrun), and save what came of it.
 
 torchrun --nproc-per-node 2 -m tests.reference.team_run OUT STEPS CASES
 
@@ -21,18 +21,18 @@ from neuro_aws.protocol.schema import Block, Period
 from tests.conftest import TINY, TINY_CONV
 
 
-def lived(steps: int, overrides: list[str], team: Team) -> dict[str, torch.Tensor]:
+def simulated(steps: int, overrides: list[str], team: Team) -> dict[str, torch.Tensor]:
     """Return the network's tensors after some steps of wake and REM."""
     text = TINY_CONV if any("dcgan" in o for o in overrides) else TINY
     spec = Protocol.from_text(text, "team", ["network.precision=float64", *overrides]).spec
-    living = build_animal(spec, 0, torch.device("cpu"))
-    period = Period(name="life", cycles=steps, phases=(Block(wake=1), Block(rem=1)))
+    built = build_animal(spec, 0, torch.device("cpu"))
+    period = Period(name="training", cycles=steps, phases=(Block(wake=1), Block(rem=1)))
     streams = Streams(0, torch.float64, torch.device("cpu"), team)
     engine = Engine(
-        living.network,
-        living.algorithm,
-        living.updates,
-        living.dataset,
+        built.network,
+        built.algorithm,
+        built.updates,
+        built.dataset,
         Schedule((period,)),
         streams,
         16,
@@ -40,8 +40,8 @@ def lived(steps: int, overrides: list[str], team: Team) -> dict[str, torch.Tenso
         team=team,
     )
     engine.run(steps)
-    team.compare(living.network) if team.size > 1 else None
-    return living.network.state_dict()
+    team.compare(built.network) if team.size > 1 else None
+    return built.network.state_dict()
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     out, steps, cases = sys.argv[1:]
     team = join("cpu")
     for name, overrides in json.loads(cases).items():
-        tensors = lived(int(steps), overrides, team)
+        tensors = simulated(int(steps), overrides, team)
         path = Path(out) / f"{name}.{team.rank}.pt"
         torch.save({k: t.clone() for k, t in tensors.items()}, path)
     leave()

@@ -85,7 +85,7 @@ def test_labels_follow_their_images_and_animals_differ():
     for rows, labels in ((a.train, a.train_labels), (a.held_out, a.held_out_labels)):
         assert torch.equal(rows[:, 0] * 2, labels.double())
     assert not torch.equal(a.held_out, b.held_out)
-    assert len(Dataset.from_arrays(images).held_out) == 6  # a fifth, where nobody says how many
+    assert len(Dataset.from_arrays(images).held_out) == 6  # a fifth, where no number is given
 
 
 def test_held_out_images_of_the_file_are_kept_apart(tmp_path):

@@ -34,7 +34,7 @@ def idx(array: np.ndarray) -> bytes:
 
 @pytest.fixture
 def fashion(tmp_path: Path, monkeypatch) -> Path:
-    """Return a folder that holds fashion-mnist/, made up, and let nobody know of it."""
+    """Return a folder that holds fashion-mnist/, made up, and clear the environment variable that names one."""
     monkeypatch.delenv("NEURO_AWS_DATA", raising=False)
     folder = tmp_path / "data" / "fashion-mnist"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Noise that is given number by number: which passes of a cycle draw it, in what order, how much.
+"""Noise given number by number: which passes of a cycle draw it, in what order, how much.
 
     wake, sleep                 the step itself: up from x, down from z
     readout_penalty_wake        up from x, for R's penalty                     (draws: each)
@@ -7,7 +7,7 @@
     readout_for_generator       up from the dreamt x, for G                    (draws: each)
     disc_wake, disc_sleep       D as it is read
     gp_wake, gp_sleep           D as its penalty reads it                      (draws: each)
-    disc_wake_for_inference     D as it teaches F                              (draws: each)
+    disc_wake_for_inference     D as F learns from it                          (draws: each)
 
 The passes of R are those of the doubly adversarial form. With ``draws: shared`` one pass serves
 what has a pass of its own here.

@@ -59,11 +59,11 @@ class Recorder:
         put = self.out.put
         put("plasticity/step", spec.step)
         put("plasticity/phase", PHASE_CODES[spec.phase])
-        taught = deltas[FEEDFORWARD].teaching if FEEDFORWARD in deltas else None
+        teaching = deltas[FEEDFORWARD].teaching if FEEDFORWARD in deltas else None
         lengths = [0.0] * self.network.depth
-        if taught is not None:
-            root = taught[0].shape[0] ** 0.5
-            lengths = [x / root for x in torch.stack(torch._foreach_norm(taught)).tolist()]
+        if teaching is not None:
+            root = teaching[0].shape[0] ** 0.5
+            lengths = [x / root for x in torch.stack(torch._foreach_norm(teaching)).tolist()]
         for layer, length in enumerate(lengths, start=1):
             put(f"plasticity/layer{layer}/teaching", length)
         for kind, layers in self._changes.items():

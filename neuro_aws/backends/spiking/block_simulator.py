@@ -25,7 +25,7 @@ from neuro_aws.rng import SPIKING_BLOCK, stream_key
 
 
 class BlockSimulator(ABC):
-    """One animal in one branch; what is simulated in it is the subclass's business."""
+    """One animal in one branch; what is simulated in it is up to the subclass."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class BlockSimulator(ABC):
         except NeuroAWSError:
             out.back_to(written)
             raise
-        except Exception as error:  # Brian2 and compilers raise what they like
+        except Exception as error:  # Brian2 and compilers raise exceptions of any class
             whole = False
             if not should_stop():  # Ctrl-C reaches the programs that Brian2 runs, too
                 out.back_to(written)

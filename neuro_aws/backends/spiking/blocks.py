@@ -1,4 +1,4 @@
-"""What goes into a segment of spiking life, and what comes out of it."""
+"""What goes into a block of a spiking simulation, and what comes out of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,15 +32,15 @@ class Piece:
     time: Array
     """Of every spike, ms from the start of the segment."""
     neuron: Array
-    ticks: Array
+    read_at: Array
     """When potentials were read, ms from the start of the segment."""
     potentials: dict[str, Array]
-    """U and V_star of the traced cells (ticks, cells)."""
+    """U and V_star of the traced cells (updates, cells)."""
 
 
 @dataclass(frozen=True)
 class Follower:
-    """How a segment is followed while it is result."""
+    """How a segment is followed while it is simulated."""
 
     receive: Callable[[Piece], None]
     stopped: Callable[[], bool] = lambda: False
@@ -51,15 +51,15 @@ class Follower:
 
 @dataclass(frozen=True)
 class BlockResult:
-    """What a segment gave: spikes, and what was read at every tick and at every step's end."""
+    """What a segment gave: spikes, and what was read at every update and at every step's end."""
 
     time: Array
     """Of every spike, ms from the start of the segment; none if they were handed on meanwhile."""
     neuron: Array
     level: Array
-    """ACh at every tick."""
+    """ACh at every update."""
     delta: Array
-    """Released ACh above its fast baseline, at every tick."""
+    """Released ACh above its fast baseline, at every update."""
     expected: Array
     """Spikes that each dendrite expected of its cell in each step (steps, neurons)."""
     weights: dict[int, dict[str, Array]]

@@ -1,4 +1,4 @@
-"""The one door to Brian2: is it there, does it fit, and how it makes its code."""
+"""The only module that imports Brian2: is it installed, does it fit, how it generates code."""
 
 import logging
 import signal

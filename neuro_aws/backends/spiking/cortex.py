@@ -48,14 +48,14 @@ class Cortex:
         self.count = int(self.starts[-1])
         self.pairs = list(itertools.pairwise(self.sizes))
         clocks = self._clocks()
-        self._clock, self._tick = clocks[:2]
+        self._clock, self._interval = clocks[:2]
         self._build(numpy_generator(animal, SPIKING_INITIAL))
         self.monitors = Monitors(self.objects, self.section, traced, *clocks[1:])
         self.network = self.b2.Network(*self.objects.values(), *self.monitors.objects.values())
         self._first_time_step()
 
     def layer(self, index: int) -> slice:
-        """Return where a layer's neurons stand."""
+        """Return the indices of a layer's neurons."""
         return slice(int(self.starts[index]), int(self.starts[index + 1]))
 
     def weights(self, projection: str, index: int, seen: State | None = None) -> Array:
@@ -81,12 +81,12 @@ class Cortex:
     def _clocks(self) -> list[dict[str, Any]]:
         """Return a clock of every kind, by the keyword it is given with.
 
-        Objects share them: Brian2 asks every clock at every time step whose turn it is.
+        Objects share them: Brian2 checks every clock at every time step.
         """
         s = self.section
         return [
             {"clock": self.b2.Clock(dt * self.b2.ms, name=f"{name}_clock")}
-            for name, dt in (("fine", s.dt), ("tick", s.tick), ("step", s.step), ("late", STREAM))
+            for name, dt in (("fine", s.dt), ("update", s.tick), ("step", s.step), ("late", STREAM))
         ]
 
     def _build(self, draws: np.random.Generator) -> None:
@@ -117,7 +117,7 @@ class Cortex:
         return np.asarray(self._resting(rate) * (n.leak + n.teacher) / n.teacher)
 
     def _resting(self, rate: Array) -> Array:
-        """Return where the soma of a cell stays that fires at a rate (Hz), 0.5 at least."""
+        """Return the resting potential of a cell that fires at a rate (Hz), 0.5 at least."""
         return potential_at(self.neuron, np.maximum(rate, 0.5), self.section.dt)
 
     def _connect(self, cells: Any, draws: np.random.Generator) -> None:
@@ -160,26 +160,26 @@ class Cortex:
         self.objects |= {"features": features, "reads": reads, "readout": readout}
 
     def _updates(self) -> None:
-        """Say what happens at every time step, and at every tick in what order."""
+        """Schedule what happens at every time step, and the order of what each update does."""
         o, e = self.objects, equations
         o["cortex"].run_regularly(e.STEP, name="step", **self._clock)
-        tick = {**self._tick, "when": "end"}
+        at_end = {**self._interval, "when": "end"}
         order = (
-            ("reads", e.READ), ("features", e.FEATURES_TICK),
-            ("readout", e.ACH_COLLECT), ("ach", e.ACH_TICK), ("cortex", e.HEAR),
-            ("readout", e.ACH_LEARN), ("feedforward", e.FEEDFORWARD_TICK),
-            ("feedback", e.FEEDBACK_TICK), ("cortex", e.CORTEX_TICK),
+            ("reads", e.READ), ("features", e.FEATURES_UPDATE),
+            ("readout", e.ACH_COLLECT), ("ach", e.ACH_UPDATE), ("cortex", e.RECEIVE),
+            ("readout", e.ACH_LEARN), ("feedforward", e.FEEDFORWARD_UPDATE),
+            ("feedback", e.FEEDBACK_UPDATE), ("cortex", e.CORTEX_UPDATE),
         )  # fmt: skip
         for k, (name, code) in enumerate(order):
-            o[name].run_regularly(code, name=f"tick_{k}", order=k, **tick)
+            o[name].run_regularly(code, name=f"update_{k}", order=k, **at_end)
 
     def _first_time_step(self) -> None:
-        """Live one time step of nothing, then be as at birth: Brian2's ticks fall on 0, 5, 10 ms.
+        """Simulate one empty time step, then restore the initial state.
 
-        A life that begins one time step late has its ticks, and the ends of its steps, at the end
-        of the time that they sum up.
+        Brian2's clocks fall on 0, 5, 10 ms. A run that begins one time step late has its updates,
+        and the ends of its steps, at the end of the time that they sum up.
         """
-        birth = None if writes_programs() else self.state()
+        initial = None if writes_programs() else self.state()
         nothing = np.zeros(1)
         drive = Drive(
             nothing, np.zeros((1, self.count)), np.zeros((1, self.count)),
@@ -187,14 +187,14 @@ class Cortex:
         )  # fmt: skip
         rows = self.section.segment_steps
         namespace = self.constants() | self.tables(drive, rows) | {"first_step": 0}
-        watching = list(self.monitors.objects.values())
-        for watcher in watching:
-            watcher.active = False
+        monitors = list(self.monitors.objects.values())
+        for monitor in monitors:
+            monitor.active = False
         self.network.run(self.section.dt * self.b2.ms, namespace=namespace)
-        for watcher in watching:
-            watcher.active = True
-        if birth is not None:
-            self.load(birth)
+        for monitor in monitors:
+            monitor.active = True
+        if initial is not None:
+            self.load(initial)
 
     def constants(self) -> dict[str, Any]:
         """Return every number the equations name, in ms and units of 15 mV."""
@@ -209,7 +209,7 @@ class Cortex:
             "decay_eligibility": np.exp(-s.tick / s.eligibility),
             "rate_slow": 1 - np.exp(-s.tick / (1000 * s.ach_centre)),
             "rate_fast": 1 - np.exp(-s.tick / s.ach_baseline),
-            "target_per_tick": s.target_rate * s.tick / 1000,
+            "target_per_interval": s.target_rate * s.tick / 1000,
             "eta_f": rates.feedforward, "eta_b": rates.feedback, "eta_c": rates.dendrite_bias,
             "eta_h": rates.homeostasis, "eta_a": rates.ach,
         }  # fmt: skip
@@ -263,7 +263,7 @@ class Cortex:
         return found
 
     def state(self) -> State:
-        """Return every variable that life changes, by object.variable."""
+        """Return every variable that simulating changes, by object.variable."""
         return state_of(self.objects, KEPT)
 
     def load(self, state: State) -> None:

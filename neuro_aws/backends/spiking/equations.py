@@ -1,4 +1,4 @@
-"""The spiking cortex in Brian2's words: one time step, and one tick of plasticity.
+"""The spiking cortex as Brian2 code: one time step, and one update of plasticity.
 
 Everything is in discrete time, exact for the linear part: potentials dimensionless (1 unit =
 15 mV), times and rates in ms and 1/ms, as in Urbanczik & Senn (2014). Each time step, in order:
@@ -13,22 +13,22 @@ Everything is in discrete time, exact for the linear part: potentials dimensionl
     scores              S - p of this draw, times phi' h / p and the share of the drive: for V*
                         g_D / (g_L + g_D) (feedback), for U g_t / g and q (feedforward)
 
-A presynaptic spike adds w to A and B of its targets. Scores and spikes are summed by neuron between
-ticks (5 ms), which end where phases do; at a tick, in order:
+A presynaptic spike adds w to A and B of its targets. Scores and spikes are summed by neuron over an
+update interval T (5 ms); intervals end where phases do. At the end of each, in order:
 
     ACh features        f = [(w . traces - mean) / spread - bend]_+ of two neighbouring layers,
                         10 at most
     ACh                 level = r . (f - <f>), a logit;  delta = level - baseline (50 ms), or held
     its readout         dr = eta_A (awake - sigmoid(level)) (f - <f>) / (1 + |f - <f>|^2)
-    feedforward         dF_ij = - eta_F delta e_ij,  e_ij <- e_ij e^{-tick / 20 ms} + score_i PSP_j
+    feedforward         dF_ij = - eta_F delta e_ij,  e_ij <- e_ij e^{-T / 20 ms} + score_i PSP_j
                         (the latter in wake)
     feedback            dG_ij = + eta_G score*_i PSP_j,  dc_i = + eta_c score*_i  (Eq. 2, by spikes)
     homeostasis         db_i = eta_H (spikes wanted - spikes)
 
 each under its gate. The signs are those of Eq. 3: the readout rises in wake and falls in REM, and
 feedforward synapses lower it in wake. No synapse has an equation over time of its own. Tables over
-time are looked up by whole time steps since the segment began, so that a life taken up later finds
-the same rows. PSP_j is that of the tick before: a later one would hold spikes that the very cell
+time are looked up by whole time steps since the segment began, so that a resumed run finds
+the same rows. PSP_j is that of the update before: a later one would hold spikes that the very cell
 below has caused, which its dendrite would then seem to predict (analysis/linearised_layer.py).
 """
 
@@ -106,7 +106,7 @@ fired += 1
 
 FEEDFORWARD = "w : 1\neligibility : 1"
 FEEDFORWARD_SPIKE = "A_f_post += w\nB_f_post += w"
-FEEDFORWARD_TICK = """
+FEEDFORWARD_UPDATE = """
 here = (t_in_timesteps - first_step) * dt
 eligibility = eligibility * decay_eligibility + wake_t(here) * score_f_post * received_pre
 w = w - eta_f * gate_f_t(here) * delta_post * eligibility
@@ -114,17 +114,17 @@ w = w - eta_f * gate_f_t(here) * delta_post * eligibility
 
 FEEDBACK = "w : 1"
 FEEDBACK_SPIKE = "A_d_post += w\nB_d_post += w"
-FEEDBACK_TICK = """
+FEEDBACK_UPDATE = """
 here = (t_in_timesteps - first_step) * dt
 w = w + eta_b * gate_b_t(here) * score_d_post * received_pre
 """
 
-HEAR = "delta = release"
+RECEIVE = "delta = release"
 
-CORTEX_TICK = """
+CORTEX_UPDATE = """
 here = (t_in_timesteps - first_step) * dt
 bias_dendrite = bias_dendrite + eta_c * gate_b_t(here) * score_d
-bias = bias + hidden * eta_h * gate_h_t(here) * (target_per_tick - fired)
+bias = bias + hidden * eta_h * gate_h_t(here) * (target_per_interval - fired)
 score_d = 0
 score_f = 0
 fired = 0
@@ -141,7 +141,7 @@ f_mean : 1
 centred : 1
 """
 READ = "x_post += w * trace_pre"
-FEATURES_TICK = """
+FEATURES_UPDATE = """
 here = (t_in_timesteps - first_step) * dt
 pace = rate_slow * gate_a_t(here)
 mean = mean + pace * (x - mean)
@@ -161,7 +161,7 @@ baseline : 1
 delta : 1
 """
 ACH_COLLECT = "sum_level_post += r * centred_pre\nsum_power_post += centred_pre**2"
-ACH_TICK = """
+ACH_UPDATE = """
 here = (t_in_timesteps - first_step) * dt
 level = sum_level
 power = sum_power
@@ -173,6 +173,6 @@ delta = held * clamp_t(here) + (1 - held) * (level - baseline)
 """
 ACH_LEARN = """
 here = (t_in_timesteps - first_step) * dt
-told = wake_t(here) - 1 / (1 + exp(-level_post))
-r = r + eta_a * gate_a_t(here) * told * centred_pre / (1 + power_post)
+readout_error = wake_t(here) - 1 / (1 + exp(-level_post))
+r = r + eta_a * gate_a_t(here) * readout_error * centred_pre / (1 + power_post)
 """

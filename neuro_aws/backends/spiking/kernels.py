@@ -1,7 +1,7 @@
 """The linear synapse and the escape noise of Urbanczik & Senn (2014), in closed form.
 
 Dimensionless: 1 unit of potential = 15 mV; time in ms. numpy only; ``equations`` says the same in
-Brian2's words, and tests hold the two against each other.
+Brian2 code, and tests compare the two.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def phi(neuron: Neuron, u: Array) -> Array:
 
 
 def rate_at(neuron: Neuron, u: Array, h: float) -> Array:
-    """Return how often a cell held at u fires (Hz), its dead time included, at a time step of h.
+    """Return the rate (Hz) of a cell held at u, refractory period included, at a time step of h.
 
     With p = 1 - exp(-phi h) in each free time step: p / (1 + p (refractory / h - 1)) a time step.
     """

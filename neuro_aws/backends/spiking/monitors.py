@@ -1,4 +1,4 @@
-"""What looks at a spiking cortex while it lives, and changes nothing of its life."""
+"""Monitors of a spiking cortex: they read it while it is simulated and change nothing."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class Monitors:
         seen: dict[str, Any],
         section: SpikingSection,
         traced: Array | None,
-        tick: Clock,
+        update: Clock,
         step: Clock,
         stream: Clock,
     ) -> None:
@@ -31,7 +31,7 @@ class Monitors:
         self.objects: dict[str, Any] = {
             "spikes": b2.SpikeMonitor(seen["cortex"], name="spikes"),
             "ach_trace": b2.StateMonitor(
-                seen["ach"], ["level", "delta"], record=True, name="ach_trace", **tick, **late
+                seen["ach"], ["level", "delta"], record=True, name="ach_trace", **update, **late
             ),
             "expected": b2.StateMonitor(
                 seen["cortex"], "expected", record=True, name="expected", **step, **late
@@ -39,9 +39,9 @@ class Monitors:
         }
         if traced is not None and len(traced):
             self.objects["potentials"] = b2.StateMonitor(
-                seen["cortex"], ["U", "V_star"], record=traced, name="potentials", **tick, **late
+                seen["cortex"], ["U", "V_star"], record=traced, name="potentials", **update, **late
             )
-        if not writes_programs():  # which would leave out a Python function without a word
+        if not writes_programs():  # which would silently leave out a Python function
             late["order"] = 200
             for name, call, clock in (("stream", self._stream, stream), ("look", self._look, step)):
                 self.objects[name] = b2.NetworkOperation(call, name=name, **clock, **late)
@@ -55,7 +55,7 @@ class Monitors:
         self.seen["cortex"].expected = 0.0
 
     def end(self, alone: bool) -> BlockResult:
-        """Return what the segment gave; ``alone``: a program has result it at one go."""
+        """Return what the segment gave; ``alone``: a program has simulated all of it at once."""
         self._follower.receive(self._piece())
         o = self.objects
         expected = np.asarray(o["expected"].expected).T
@@ -100,5 +100,5 @@ class Monitors:
         if read is None:
             return Piece(self._since(spikes.t), neuron, np.zeros(0), {})
         potentials = {v: np.asarray(getattr(read, v)).T.copy() for v in ("U", "V_star")}
-        ticks = self._since(read.t) + self.section.dt
-        return Piece(self._since(spikes.t), neuron, ticks, potentials)
+        read_at = self._since(read.t) + self.section.dt
+        return Piece(self._since(spikes.t), neuron, read_at, potentials)

@@ -43,7 +43,7 @@ SINES = 2
 LOWPASS = 100.0
 """Of the weight changes, ms."""
 
-WEIGHT_AT_BIRTH, WEIGHT_MOST = 0.02, 0.3
+INITIAL_WEIGHT, LARGEST_WEIGHT = 0.02, 0.3
 
 SOMA = """
 A_d : 1
@@ -93,7 +93,7 @@ KEPT = {
 
 @dataclass(frozen=True)
 class NeuronResult:
-    """Potentials at every time step, and the spikes (ms from the stretch's start)."""
+    """Potentials at every time step, and the spikes (ms from the block's start)."""
 
     soma: Array
     dendrite: Array
@@ -102,7 +102,7 @@ class NeuronResult:
     """After so many steps, where that was asked for; those at the end are the neuron's own."""
 
 
-class TaughtNeuron:
+class SingleNeuron:
     """One soma, one dendrite, and the afferents of a frozen pattern."""
 
     def __init__(self, spec: ProtocolSpec, animal: int) -> None:
@@ -127,7 +127,7 @@ class TaughtNeuron:
             afferents, soma, SYNAPSE, on_pre=SYNAPSE_SPIKE, name="synapses", **clock
         )
         synapses.connect()
-        synapses.w = WEIGHT_AT_BIRTH
+        synapses.w = INITIAL_WEIGHT
         soma.run_regularly(SOMA_STEP, name="soma_step", **clock)
         synapses.run_regularly(SYNAPSE_STEP, name="synapse_step", when="end", **clock)
         potentials = b2.StateMonitor(
@@ -167,7 +167,7 @@ class TaughtNeuron:
     def simulate(
         self, awake: Array, eta: Array, seed: int, rows: int, asked: frozenset[int] = frozenset()
     ) -> NeuronResult:
-        """Live one stretch: ``awake`` and ``eta`` by step; tables are filled up to ``rows``.
+        """Simulate one block: ``awake`` and ``eta`` by step; tables are filled up to ``rows``.
 
         ``asked``: after how many of its steps weights are to be kept.
         """
@@ -185,7 +185,7 @@ class TaughtNeuron:
             "psp_scale": n.psp_scale, "prediction": n.prediction, "leak": n.leak,
             "coupling": n.coupling, "excitatory": n.excitatory, "inhibitory": n.inhibitory,
             "rate_most": n.rate_most, "k": n.k, "beta": n.beta, "theta": n.theta,
-            "refractory": n.refractory, "most": WEIGHT_MOST,
+            "refractory": n.refractory, "most": LARGEST_WEIGHT,
             "excitation_t": b2.TimedArray(
                 self.teacher(rows) * on, dt=h * b2.ms, name="excitation_t"
             ),
@@ -206,7 +206,7 @@ class TaughtNeuron:
         return result
 
     def state(self) -> State:
-        """Return every variable that life changes."""
+        """Return every variable that simulating changes."""
         return state_of(self.objects, KEPT)
 
     def load(self, state: State) -> None:

@@ -109,7 +109,7 @@ class CortexSimulator(BlockSimulator):
             put("spikes/time", piece.time + since)
             put("spikes/neuron", piece.neuron)
         if len(self.traced):
-            put("potentials/time", piece.ticks + since)
+            put("potentials/time", piece.read_at + since)
             put("potentials/soma", piece.potentials["U"].astype("f4"))
             put("potentials/dendrite", piece.potentials["V_star"].astype("f4"))
 

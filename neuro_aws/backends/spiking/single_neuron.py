@@ -7,7 +7,7 @@ import numpy as np
 from neuro_aws.backends.base import Array, Observed, State
 from neuro_aws.backends.spiking.block_simulator import BlockSimulator
 from neuro_aws.backends.spiking.brian2_compat import now, ran
-from neuro_aws.backends.spiking.neuron import TaughtNeuron
+from neuro_aws.backends.spiking.neuron import SingleNeuron
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.metrics.spikes import correlation
 from neuro_aws.metrics.subject import Value, ratio
@@ -25,7 +25,7 @@ class NeuronSimulator(BlockSimulator):
 
     def build(self) -> None:
         """Make the neuron, and empty windows to look back on."""
-        self.neuron = TaughtNeuron(self.spec, self.animal)
+        self.neuron = SingleNeuron(self.spec, self.animal)
         self.fine = round(self.section.step / self.section.dt)
         empty = np.zeros((0, self.fine))
         self.on: Potentials = {"soma": empty, "dendrite": empty}

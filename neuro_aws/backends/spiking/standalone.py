@@ -1,4 +1,4 @@
-"""A stretch of spiking life as a C++ program of its own (Brian2's cpp_standalone)."""
+"""Steps of a spiking simulation as a C++ program of its own (Brian2's cpp_standalone)."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,10 +32,10 @@ def simulate_standalone(
     seed: int,
     follower: Follower,
 ) -> tuple[BlockResult, State]:
-    """Live a stretch from a state; return what it gave and the state after it.
+    """Simulate steps from a state; return the result and the state after them.
 
-    Nothing can look into the program while it runs, so there is nothing to stop or to save before
-    its end.
+    The program cannot be inspected while it runs, so nothing can be stopped or saved before its
+    end.
     """
     with program() as built:
         cortex = Cortex(spec, animal, traced)
