@@ -69,7 +69,7 @@ def cosine(a: Array, b: Array) -> float:
 def one(animal: int, seconds: float) -> tuple[Array, Array]:
     """Return minus the summed update and the gradient, (layer 1, layer 0), of one animal."""
     protocol = Protocol.load(PROTOCOL, [f"spiking.learning.feedforward={SLOW}"])
-    plan = protocol.tree.trunks["common_life"]
+    plan = protocol.tree.trunks["common"]
     chosen_target(plan.spec.spiking.target)
     b2, cortex = brian2(), Cortex(plan.spec, animal)
     dataset = load_dataset(plan.spec, animal, torch.device("cpu"))

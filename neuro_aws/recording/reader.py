@@ -176,7 +176,8 @@ class Run:
     def metrics(self) -> pd.DataFrame:
         """Return every measured value: animal, arm, period, cycle, step, name, layer, group, value.
 
-        Values of the common life stand under its own name (``common_life``).
+        Values of the common run stand under its own name, ``common``; where the protocol is of
+        schema version 1, ``common_life``.
         """
         tables = []
         with self._file() as file:

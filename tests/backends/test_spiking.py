@@ -205,7 +205,7 @@ def test_a_life_stopped_at_any_moment_is_taken_up_to_the_same_bits(tmp_path, ove
     """Before it began, between two stretches or inside one: what a cut one recorded is gone."""
     written = []
     for name in ("whole", "stopped"):
-        place = Place(tmp_path / name, 0, "common_life")
+        place = Place(tmp_path / name, 0, "common")
         if name == "stopped":
             asked = itertools.count()
             life = CortexLife(protocol(*overrides), place)
@@ -226,7 +226,7 @@ def test_a_full_disk_is_told_before_it_is_written_to(tmp_path, monkeypatch):
     monkeypatch.setattr(
         parts.shutil, "disk_usage", lambda _: usage._replace(free=next(asked) < 9 and 10**9)
     )
-    life = CortexLife(protocol(), Place(tmp_path, 0, "common_life"))
+    life = CortexLife(protocol(), Place(tmp_path, 0, "common"))
     with pytest.raises(NeuroAWSError, match="no room left for the recording"):
         life.run(lambda: False, lambda *a: None)
 

@@ -60,7 +60,7 @@ def kill_and_resume(folder: Path, jobs: str, delay: float) -> Path:
     process.wait()
     found = run_folder(folder)
     with h5py.File(found / "recording.h5", "r") as file:
-        assert len(file["s0/common_life/neuromodulators/ach"]) > 0
+        assert len(file["s0/common/neuromodulators/ach"]) > 0
     if json.loads((found / "provenance.json").read_text())["outcome"] != "finished":
         resume(found, options=Options(jobs=int(jobs)))
     return found
@@ -125,7 +125,7 @@ def test_two_processes_cannot_run_one_folder(tmp_path):
 
 
 def test_a_broken_checkpoint_is_named(tmp_path, tiny):
-    place = Place(tmp_path, 0, "common_life")
+    place = Place(tmp_path, 0, "common")
     place.rolling.parent.mkdir(parents=True)
     place.rolling.write_bytes(b"not a checkpoint")
     life = Life(tiny, place, torch.device("cpu"))
@@ -134,7 +134,7 @@ def test_a_broken_checkpoint_is_named(tmp_path, tiny):
 
 
 def test_parts_after_the_checkpoint_are_dropped(tmp_path, tiny):
-    life = Life(tiny, Place(tmp_path, 0, "common_life"), torch.device("cpu"))
+    life = Life(tiny, Place(tmp_path, 0, "common"), torch.device("cpu"))
     life._take_up()
     for _ in range(3):
         life.engine.step(life.step)

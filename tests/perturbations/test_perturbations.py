@@ -112,7 +112,7 @@ def test_the_run_itself_checks_its_targets(tmp_path, tiny):
     wrong = life._make_slots(1, REM, (0,))
     wrong.gains[1] = torch.roll(wrong.gains[1], 1)  # the neighbours instead
     life._slots_of = lambda *key: wrong
-    Life(tiny, Place(tmp_path, 0, "common_life"), torch.device("cpu")).run(
+    Life(tiny, Place(tmp_path, 0, "common"), torch.device("cpu")).run(
         lambda: False, lambda n, note: None
     )
     with pytest.raises(NeuroAWSError, match="silenced and still fire|did not do"):

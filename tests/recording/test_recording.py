@@ -60,13 +60,13 @@ def test_every_dataset_is_described_and_time_is_axis_0(finished):
             assert dataset.attrs["description"]
             assert dataset.maxshape[0] is None
         assert len(file["s0/control/neuromodulators/ach"]) == 28
-        assert len(file["s0/common_life/neuromodulators/ach"]) == 42
+        assert len(file["s0/common/neuromodulators/ach"]) == 42
 
 
 def test_what_is_recorded_is_what_happened(finished, tmp_path):
     """Live the same steps by hand and compare signal by signal."""
     protocol = Protocol.from_text(TINY, "tiny.yaml")
-    life = Life(protocol, Place(tmp_path, 0, "common_life"), torch.device("cpu"))
+    life = Life(protocol, Place(tmp_path, 0, "common"), torch.device("cpu"))
     traces = finished.traces(0, "control")
     for step in range(20):
         before = [t.clone() for t in life.animal.network.layers[0].feedforward]
@@ -159,7 +159,7 @@ def test_overrides_stay_with_the_protocol(tmp_path):
     protocol = Protocol.from_text(TINY, "tiny.yaml", ["schedule.0.cycles=2"])
     options = Options(out=str(tmp_path), jobs=1, arms=("control",))
     finished = run(protocol, overrides=["network.noise.scale=0.1"], options=options)
-    assert len(finished.read(0, "common_life", "neuromodulators/step")) == 14
+    assert len(finished.read(0, "common", "neuromodulators/step")) == 14
     assert finished.protocol.spec.network.noise.scale == 0.1
     assert finished.provenance["overrides"] == ["schedule.0.cycles=2", "network.noise.scale=0.1"]
 
@@ -207,7 +207,7 @@ def test_in_one_process_or_in_two_the_same_bits(finished, tmp_path):
 @pytest.mark.parametrize("stop_at", [1, 7, 29, 41])
 def test_a_segment_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, tiny, stop_at):
     def segment(folder: Path) -> Life:
-        return Life(tiny, Place(folder, 0, "common_life"), torch.device("cpu"), save_seconds=1e9)
+        return Life(tiny, Place(folder, 0, "common"), torch.device("cpu"), save_seconds=1e9)
 
     whole = segment(tmp_path / "whole")
     assert whole.run(lambda: False, lambda n, note: None)
