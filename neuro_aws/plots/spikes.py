@@ -114,13 +114,13 @@ def neuron_figure(run: Run, animal: int, arm: str) -> Figure:
         moments.append(("at the end, teacher on", end - POTENTIAL_MS, "teacher"))
     if len(off):
         moments.append(("at the end, teacher off", time[off[-1]] - POTENTIAL_MS, ""))
-    for axes, (title, begin, with_teacher) in zip(grid.flat, moments, strict=False):
+    for axes, (title, begin, teacher) in zip(grid.flat, moments, strict=False):
         shown = (time >= begin) & (time < begin + POTENTIAL_MS)
         lines = [
             ("soma", "U, soma", "0.7", 3.0),
             ("dendrite", "V*, its prediction", ARM_COLOURS[1], 1.0),
         ]
-        if with_teacher:
+        if teacher:
             lines.append(("teacher", "teacher alone", ARM_COLOURS[2], 1.0))
         for key, label, colour, width in lines:
             axes.plot(time[shown] / 1000, data[key][shown], color=colour, lw=width, label=label)
