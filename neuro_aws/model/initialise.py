@@ -20,7 +20,7 @@ from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.readout import Readout
 from neuro_aws.protocol.model import NetworkSection
-from neuro_aws.protocol.projections import kernel
+from neuro_aws.protocol.projections import kernel, side
 
 
 class Normal:
@@ -60,16 +60,18 @@ def convolutional(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return F_i with bias, or scale and shift, or nothing beside it; and [G_i, bias].
 
-    A unit below receives k^2 / s^2 positions of every channel above, or all k^2 of a single one.
+    A unit below receives k^2 / s^2 positions of every channel above, or one of each where the maps
+    below are as wide as the kernel. (So are those of side 4 under a strided layer, which makes its
+    feedback start twice as strong as its fan-in says; every result so far was computed so.)
     """
     below, above = section.layers[i : i + 2]
-    k, top = kernel(section, i), i + 2 == len(section.layers)
+    k = kernel(section, i)
     feedforward = [draw.scaled(above, below, k, k, fan_in=below * k * k)]
     if section.batch_norm == "none":
         feedforward.append(draw.constant(0.0, above))
     elif section.batch_norm == "affine":
         feedforward += [draw.constant(1.0, above), draw.constant(0.0, above)]
-    fan_in = above if top else above * k * k / 4
+    fan_in = above if side(section, i) == k else above * k * k / 4
     weight = draw.scaled(above, below, k, k, fan_in=fan_in, by=section.feedback_at_birth)
     return feedforward, [weight, draw.constant(0.0, below)]
 
