@@ -25,7 +25,7 @@ schedule: [{name: all, cycles: 5, phases: [{wake: 1}, {nrem: 1}, {rem: 1}]}]
 """
 """A small network that passes through all phases."""
 
-PHASES = {phase: (Block(**{phase.value: 1}),) for phase in Phase}
+PHASES = {phase: (Block.model_validate({phase.value: 1}),) for phase in Phase}
 ALL = (Block(wake=1), Block(nrem=1), Block(rem=1))
 
 Make = Callable[[], Animal]
