@@ -186,7 +186,7 @@ class Experiment:
             again = self.up(dreamt[0], draw, "readout")
             penalty_dream = self.readout_gradient_penalty(dreamt[0], draw, "readout_penalty_sleep")
             sent = self.up(asleep[0], draw, "readout_for_generator")
-            out["readout_penalty_wake"] = penalty_x
+            out["readout_penalty_wake"] = torch.as_tensor(penalty_x)
             out["readout_penalty_sleep"] = penalty_dream
             loss = -self.readout(wake[4]).mean() + self.readout(again[4]).mean()
             out["readout_total"] = (1 - gamma) * (loss + penalty_x + penalty_dream)
