@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from neuro_aws.stimuli.paths import DATA_VARIABLE
 
 from neuro_aws import Options, run
 from neuro_aws.experiment.results import verdicts
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.data import DATA_VARIABLE
 from tests.calls import command, script
 from tests.conftest import ROOT
 
-FIGURES = True
 PROTOCOLS = sorted((ROOT / "protocols").glob("*.yaml"))
 SCRIPTS = sorted(p for p in (ROOT / "analysis").glob("*.py") if p.stem != "common")
 TABLES = ("search_dcgan", "quality")
@@ -285,16 +284,3 @@ def test_readme_commands_are_commands_that_exist():
             assert (ROOT / words[1]).exists(), line
         else:
             assert words[0] in {"git", "cd", "pip", "source"}, line
-
-
-@pytest.mark.xdist_group("wake_sleep")
-def test_readme_python_runs(tmp_path, monkeypatch, short_runs):
-    """The README's Python block, on a short protocol in place of the one it names."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert blocks
-    small = tmp_path / "small.yaml"
-    small.write_text(short_runs("quickstart").protocol.resolved())
-    for block in blocks:
-        assert "protocols/quickstart.yaml" in block
-        monkeypatch.chdir(tmp_path)
-        exec(block.replace("protocols/quickstart.yaml", str(small)), {"__name__": "readme"})
