@@ -335,7 +335,6 @@ MEASURES = table(
             "spread of dreams over that of waking, noise off",
             "waking = 1",
             0,
-            main=True,
         ),
         V("waking_rank", "effective rank of waking activity", "dimensions", 0, main=False),
         noise="off",

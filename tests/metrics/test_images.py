@@ -7,7 +7,7 @@ import torch
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.noise import Draws
-from neuro_aws.metrics import MEASURES, Subject, Value
+from neuro_aws.metrics import Subject, Value, function
 from neuro_aws.metrics.classifier import default_extractor, pictures
 from neuro_aws.metrics.collapse import alarms, collapse, effective_rank, raise_or_report
 from neuro_aws.metrics.extractor import load_extractor
@@ -131,7 +131,7 @@ def test_labels_that_no_classifier_can_learn_are_refused_in_one_line(animal, mea
     dataset = Dataset.from_arrays(images, labels, dtype=torch.float64)
     subject = Subject(built.network, dataset, 0, 0, {}, {}, {})
     with pytest.raises(NeuroAWSError, match=f"{measure} needs two labels"):
-        list(MEASURES[measure](subject))
+        list(function(measure)(subject))
 
 
 def test_an_alarm_stops_the_run_only_if_asked_to():

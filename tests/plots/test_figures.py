@@ -14,7 +14,7 @@ from neuro_aws.plots.hypnogram import period_bar
 from neuro_aws.plots.images import write_pictures
 from neuro_aws.plots.style import WIDTH, figure, save, styled, value_label
 from neuro_aws.plots.traces import TRACES
-from neuro_aws.protocol import Protocol, vocabulary
+from neuro_aws.protocol import Protocol, registry
 from tests.conftest import TINY
 
 MORE = "  silenced_twice: {reference: rem_silenced}\nrecord:"
@@ -58,7 +58,7 @@ def test_pdfs_embed_truetype_fonts_and_pngs_have_300_dots_an_inch(tmp_path):
 
 
 def test_every_axis_of_a_value_or_trace_has_a_unit():
-    for name in vocabulary.VALUES:
+    for name in registry.VALUES:
         assert re.fullmatch(r"[^()]+\n\(.+\)", value_label(name)), name
     assert "spared" not in value_label("spared_activity_relative")
     assert value_label("somebody_s_own") == "somebody s own"
