@@ -214,7 +214,9 @@ def test_no_analysis_script_is_forgotten():
 
 
 @pytest.mark.parametrize("path", grouped(SCRIPTS))
-def test_every_analysis_script_prints_its_table_and_draws(path, short_runs, drawn, tmp_path, capsys):
+def test_every_analysis_script_prints_its_table_and_draws(
+    path, short_runs, drawn, tmp_path, capsys
+):
     names = {p.stem for p in PROTOCOLS}
     arguments = [str(short_runs(a).folder) if a in names else a for a in ARGUMENTS[path.stem]]
     figure = tmp_path / "figure.png"
