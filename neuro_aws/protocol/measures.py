@@ -382,7 +382,6 @@ MEASURES = table(
             "mean distance of a dream to the nearest training stimulus, in pixels",
             "distance over pixels",
             0,
-            main=False,
         ),
         V(
             "neighbour_distance_real",

@@ -106,7 +106,15 @@ def test_compare_finds_equal_bits_and_changed_settings(place, monkeypatch):
     assert "settings: the same" in same.stdout
     assert (
         command(
-            "run", "tiny.yaml", "--set", "network.noise.scale=0.3", "--out", "o", cwd=folder
+            "run",
+            "tiny.yaml",
+            "--jobs",
+            "1",
+            "--set",
+            "network.noise.scale=0.3",
+            "--out",
+            "o",
+            cwd=folder,
         ).returncode
         == 0
     )

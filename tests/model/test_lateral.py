@@ -1,6 +1,7 @@
 """A network with lateral weights, and a rule of this test that changes them."""
 
-from pathlib import Path
+from pathlib from dataclasses import replace
+import Path
 
 import h5py
 import numpy as np
@@ -122,12 +123,11 @@ def test_a_rule_changes_lateral_weights_and_nothing_else(animal):
 
 @pytest.mark.parametrize("off", ["scale", "block"])
 def test_a_factor_or_a_gate_of_zero_leaves_weights_and_moments(animal, off):
-    from neuro_aws.perturbations.neuromodulator import act_of
-    from neuro_aws.protocol.perturb import Block as BlockACh
-    from neuro_aws.protocol.perturb import Perturbation
+    class ClosedGate:
+        def neuromodulator(self, signal, labels, draws):
+            return replace(signal, gate=0.0)
 
-    block = Perturbation.model_validate({"block": BlockACh(neuromodulator="ach"), "in": "run"})
-    slots = Slots(scales={LATERAL: 0.0}) if off == "scale" else Slots(ach_acts=(act_of(block),))
+    slots = Slots(scales={LATERAL: 0.0}) if off == "scale" else Slots(on_ach=(ClosedGate(),))
     one = engine(animal, slots=slots)
     before = one.network.flat(LATERAL).clone()
     one.run(4)
@@ -178,7 +178,7 @@ def test_a_run_records_them(tmp_path: Path):
         "rem_silenced: {perturb: [{silence: {targets: cells}, during: rem, in: critical_period}]}",
         "held: {perturb: [{plasticity: {lateral: 0}, in: critical_period}]}",
     )
-    protocol = Protocol.from_text(text, "lateral.yaml", HEBB)
+    protocol = Protocol.from_text(text, "lateral.yaml", HEBB, allow_code=True)
     done = open_run(run(protocol, options=Options(out=str(tmp_path), jobs=1)).folder)
     with h5py.File(done.folder / "recording.h5") as file:
         control, held = file["s0/control"], file["s0/held"]
