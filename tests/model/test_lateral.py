@@ -1,7 +1,7 @@
 """A network with lateral weights, and a rule of this test that changes them."""
 
-from pathlib from dataclasses import replace
-import Path
+from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
