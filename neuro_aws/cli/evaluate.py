@@ -22,6 +22,7 @@ import click
 @click.option(
     "--data", type=click.Path(), help="Folder that holds mnist/ and other data; default: the run's."
 )
+@click.option("--allow-code", is_flag=True, help="Import code of your own that the run names.")
 @click.option("--state", default="final", show_default=True, help="final, best, or a kept step.")
 def command(
     run: str,
@@ -32,6 +33,7 @@ def command(
     samples: int | None,
     device: str,
     data: str | None,
+    allow_code: bool,
     state: str,
 ) -> None:
     """Measure the final states of RUN (plasticity off, held-out stimuli).
@@ -48,7 +50,7 @@ def command(
     from neuro_aws.experiment import results
     from neuro_aws.recording.reader import open_run
 
-    opened = open_run(run)
+    opened = open_run(run, allow_code=allow_code)
     names = [m.strip() for m in measures.split(",")] if measures else None
     options = evaluation.Options(repeats, samples, extractor, device, state, data)
     rows = evaluation.evaluate(opened, names, arm, options)

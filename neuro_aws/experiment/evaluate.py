@@ -54,6 +54,7 @@ def evaluate(
     Where features were taken, the column ``extractor_hash`` names the weights of their network.
     """
     options = options or Options()
+    run.protocol.refuse_unloaded()
     chosen = _chosen(run, measures, options)
     if arm is not None and arm not in run.arms:
         raise NeuroAWSError(f"no arm {arm!r}", next_step="Arms: " + ", ".join(run.arms))
@@ -87,10 +88,13 @@ def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]
     if options.extractor is not None and measures is None:
         measures = ["frechet_distance"]
     kept = {m.measure for m in spec.measure}
+    own = kept - MEASURES.keys()
     if measures is None:
         fitting = [m for m in MEASURES if not list(measure_faults(spec, m))]
-        return [m for m in fitting if m in kept or not against_onset(m)]
+        return [*(m for m in fitting if m in kept or not against_onset(m)), *sorted(own)]
     for name in measures:
+        if name in own:
+            continue
         if name not in MEASURES:
             raise NeuroAWSError(
                 f"no measure {name!r}", where="--measure", next_step="One of " + ", ".join(MEASURES)
@@ -121,7 +125,8 @@ def _one(
     simulator.load_state_dict(state)
     period = plan.schedule.stretches[-1]
     at = Moment(int(facts["step"]), period.name, period.cycles)
-    values = [v for name in measures for v in simulator.measure(name, at, settings)]
+    own = {m.measure: m for m in run.protocol.spec.measure if m.measure not in MEASURES}
+    values = [v for n in measures for v in simulator.measure(own.get(n, n), at, settings)]
     extractor = settings.get("extractor")
     named = extractor.hash if extractor is not None else ""
     return [

@@ -82,10 +82,16 @@ class Session:
 
     @classmethod
     def from_run(
-        cls, run: str | Path | Run, animal: int, arm: str, *, state: str = "final"
+        cls,
+        run: str | Path | Run,
+        animal: int,
+        arm: str,
+        *,
+        state: str = "final",
+        allow_code: bool = False,
     ) -> "Session":
         """Return a session at a state that a run left: ``final``, ``branch``, or a kept step."""
-        opened = run if isinstance(run, Run) else open_run(run)
+        opened = run if isinstance(run, Run) else open_run(run, allow_code=allow_code)
         made = opened.provenance
         session = cls(
             opened.protocol, animal=animal, arm=arm, device=made["device"], data=made.get("data")

@@ -48,10 +48,10 @@ class Run:
     all steps of an arm (those of its trunk first); ``metrics`` is a table of all measures.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, allow_code: bool = False) -> None:
         self.folder = Path(folder)
         self.provenance = provenance.read(self.folder)
-        self.protocol = protocol_of(self.folder, self.provenance)
+        self.protocol = protocol_of(self.folder, self.provenance, allow_code=allow_code)
         self.animals: list[int] = self.provenance["animals"]
         self.arms: list[str] = self.provenance["arms"]
 
@@ -230,6 +230,6 @@ def _metrics_table(group: h5py.Group, animal: int, arm: str) -> pd.DataFrame:
     return table
 
 
-def open_run(folder: str | Path) -> Run:
-    """Open a run folder."""
-    return Run(folder)
+def open_run(folder: str | Path, *, allow_code: bool = False) -> Run:
+    """Open a run folder; ``allow_code`` consents to importing the user's own code it names."""
+    return Run(folder, allow_code=allow_code)
