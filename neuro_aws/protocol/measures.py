@@ -249,7 +249,7 @@ MEASURES = table(
     ),
     _entry(
         "fresh_classifier",
-        "a new perceptron told wake from REM: accuracy, 0.5 is perfect matching",
+        "a new perceptron trained on wake against REM: accuracy, 0.5 is perfect matching",
         V(
             "fresh_classifier",
             "accuracy of a new perceptron (64 hidden, 40 epochs) given wake and REM, on held-out "

@@ -22,7 +22,7 @@ from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.document import KeyPath
 
 OWN_TAG = "module:name"
-"""Stands for the user's own code where kinds of settings are told apart."""
+"""Stands for the user's own code where one kind of settings is chosen among others."""
 
 CONSENT = "--allow-code loads it (Python: Protocol.load(..., allow_code=True))"
 

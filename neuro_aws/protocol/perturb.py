@@ -71,7 +71,7 @@ class Scale(Cells):
 
 
 class Clamp(Action):
-    """Hold released ACh at a constant; nothing is taught."""
+    """Hold released ACh at a constant, so that there is no teaching signal."""
 
     neuromodulator: Literal["ach"]
     level: float = 0.0

@@ -53,7 +53,7 @@ def _now_at(document: Document, path: KeyPath, written: KeyPath) -> None:
 def changes(overridden: Iterable[KeyPath]) -> tuple[str, ...]:
     """Return the overridden keys for which a protocol's expectations are not judged.
 
-    Expectations belong to the protocol as it is written, or to whoever sets ``expect`` as well.
+    Expectations belong to the protocol as it is written, or to overrides that set ``expect``.
     """
     overridden = list(overridden)
     if ("expect",) in overridden:
