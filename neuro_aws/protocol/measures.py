@@ -474,7 +474,7 @@ MEASURES = table(
     _entry(
         "spike_rates",
         "mean rate of each layer in wake and in REM, Hz",
-        V("wake_rate", "mean rate of each layer in wake", "Hz", 0, main=False),
+        V("wake_rate", "mean rate of each layer in wake", "Hz", 0),
         V("rem_rate", "and in REM", "Hz", 0, main=False),
         code={CORTEX: f"{_SPIKES}:spike_rates"},
     ),

@@ -16,7 +16,7 @@ def angles(pairs: int, seeds: int) -> dict[str, list[float]]:
 
 
 def test_the_principal_subspace_is_found():
-    found = angles(2500, 1)
+    found = angles(1500, 1)
     assert set(found) == {"layer", "backprop", "wake_sleep"}
     assert all(max(a) < 3.0 for a in found.values()), found
 
