@@ -10,10 +10,14 @@ from neuro_aws.recording.checkpoint import Place
 
 
 class OneStep(Pace):
-    """Looks at the clock after every step."""
+    """Looks at the clock after every step, and saves at its own rate."""
 
     def simulated(self, steps: int) -> None:
         self.steps = 1
+
+    def saved(self, began: float) -> None:
+        super().saved(began)
+        self.pause = self.save_seconds
 
 
 def branch(protocol: Protocol, folder: Path, name: str = TRUNK, pace: Pace | None = None) -> Branch:

@@ -570,6 +570,7 @@ MEASURES = table(
         V("target_rate_relative", "over the window before the arms parted", "onset = 1", 0),
         V("spared_rate_relative", "the same of the layer's other cells", "onset = 1", 0),
         needs=(cells,),
+        against_onset=True,
         code={CORTEX: f"{_SPIKES}:spike_targets"},
     ),
     _entry(

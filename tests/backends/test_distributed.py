@@ -23,7 +23,7 @@ STEPS = 12
 CASES = {
     "dense": [ALONE],
     "conv": [CONV, ALONE],
-    "conv_wake_sleep": [CONV, ALONE, "algorithm.name=wake_sleep"],
+    "conv_wake_sleep": [CONV, "algorithm.name=wake_sleep"],
     "normalised": [CONV, "network.batch_norm=affine", "network.prior=learnt"],
 }
 

@@ -14,6 +14,9 @@ from neuro_aws.protocol.data import DATA_VARIABLE
 from tests.calls import command, script
 from tests.conftest import ROOT
 
+FIGURES = True
+"""Runs of this module draw theirs (tests/conftest.py)."""
+
 PROTOCOLS = sorted((ROOT / "protocols").glob("*.yaml"))
 SCRIPTS = sorted(p for p in (ROOT / "analysis").glob("*.py") if p.stem != "common")
 TABLES = ("search_dcgan", "quality")
