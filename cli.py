@@ -2,4 +2,6 @@
 
 from neuro_aws.cli import main
 
-main()
+# Worker processes import this file again: unguarded, each of them would start the command anew.
+if __name__ == "__main__":
+    main()

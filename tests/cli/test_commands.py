@@ -220,11 +220,14 @@ def test_wrong_input_is_one_line_and_exit_code_1(place, line, says):
     assert len(done.stderr.strip().split("\n")) == 1, done.stderr
 
 
-def test_the_checkout_runs_without_installing(tmp_path):
+def test_the_checkout_runs_without_installing_in_several_processes_too(tmp_path):
+    # Worker processes import cli.py again: unguarded, each of them would start the command anew.
+    (tmp_path / "tiny.yaml").write_text(TINY)
     done = subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), "list", "measures"],
+        [sys.executable, str(ROOT / "cli.py"), *shlex.split("run tiny.yaml --seeds 2 --jobs 2")],
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
-    assert "target_cells" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert "target activity relative" in done.stdout
