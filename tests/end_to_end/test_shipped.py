@@ -124,7 +124,7 @@ def assert_shows_data(figure) -> None:
     panels = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
     for axes in panels:
         assert axes.has_data(), (axes.get_title(loc="left"), axes.get_ylabel())
-    assert any(axes.get_ylabel() for axes in panels) or not panels
+    assert any(axes.get_xlabel() or axes.get_ylabel() for axes in panels) or not panels
     assert any(axes.has_data() for axes in figure.axes)
 
 
