@@ -57,11 +57,6 @@ class Passes:
         return len(self.shapes[0]) > 1
 
     @property
-    def top_units(self) -> int:
-        """Return the number of units of h_N."""
-        return self.sizes[-1]
-
-    @property
     def binary(self) -> bool:
         """Say whether units fire 0 or 1."""
         return self.layers[-1].psi_above.binary

@@ -43,11 +43,3 @@ class PerturbsNeuromodulator(Protocol):
     ) -> AcetylcholineSignal:
         """Return the signal as it reaches the synapses."""
         ...
-
-
-class PerturbsPlasticity(Protocol):
-    """Multiplies weight changes, after the optimiser."""
-
-    def plasticity(self) -> Mapping[str, float]:
-        """Return the factor on the changes of each kind of projection."""
-        ...

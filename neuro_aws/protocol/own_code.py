@@ -9,6 +9,7 @@ import importlib.machinery
 import importlib.util
 import inspect
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -30,15 +31,15 @@ _modules: dict[tuple[str, int], ModuleType] = {}
 """What was imported from beside a protocol, by file and the moment it was written."""
 
 
-class OwnCode(Section):
+class OwnCode(Section, ABC):
     """Settings that name code of the user's own."""
 
     _loaded: Any = PrivateAttr(None)
 
     @property
+    @abstractmethod
     def reference(self) -> str:
         """Where the code is: module:attribute."""
-        raise NotImplementedError
 
     def loaded(self) -> Any:
         """Return the class or function, or say that it was not loaded."""
@@ -55,9 +56,9 @@ class OwnCode(Section):
             raise NeuroAWSError(f"{self.reference} {faults[0]}")
         self._loaded = found
 
+    @abstractmethod
     def unfit(self, found: Any) -> Iterator[str]:
         """Yield why what was imported is not what is wanted."""
-        raise NotImplementedError
 
 
 def named_in(section: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, OwnCode]]:

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from neuro_aws.backends.rate.engine import Engine, Streams
+from neuro_aws.backends.rate.engine import Engine
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.perturbations import Slots
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, KINDS, NREM, REM, WAKE
-from neuro_aws.protocol.schedule import Schedule
-from neuro_aws.protocol.schema import Block, Period
+from neuro_aws.protocol.schema import Block
 from neuro_aws.protocol.theories import THEORIES
+from tests.engines import engine_of
 
 CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
 BINARY = (
@@ -84,19 +84,7 @@ class Own:
 
 
 def engine(built, phases, slots=None, cycles=5) -> Engine:
-    schedule = Schedule((Period(name="training", cycles=cycles, phases=phases),))
-    usual = slots or Slots(scales=schedule.stretches[0].scales)
-    streams = Streams(0, torch.float64, torch.device("cpu"))
-    return Engine(
-        built.network,
-        built.algorithm,
-        built.updates,
-        built.dataset,
-        schedule,
-        streams,
-        16,
-        lambda spec: usual,
-    )
+    return engine_of(built, phases, cycles, slots)
 
 
 def simulate(engine: Engine) -> list[torch.Tensor]:

@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from neuro_aws.algorithms.base import propagate
-from neuro_aws.backends.rate.engine import Engine, Streams
+from neuro_aws.backends.rate.engine import Engine
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.model.state import Delta
-from neuro_aws.perturbations import Slots
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, READOUT, REM, WAKE
-from neuro_aws.protocol.schedule import Schedule
-from neuro_aws.protocol.schema import Block, Period
+from neuro_aws.protocol.schema import Block
+from tests.engines import engine_of
 
 ME = "tests.algorithms.test_declaration"
 
@@ -96,18 +95,7 @@ class Misnamed(Rule):
 
 def engine(animal, rule: str, *settings: str) -> Engine:
     built = animal(f"algorithm.name={ME}:{rule}", *settings)
-    schedule = Schedule((Period(name="run", cycles=2, phases=(Block(wake=1), Block(rem=1))),))
-    streams = Streams(0, torch.float64, torch.device("cpu"))
-    return Engine(
-        built.network,
-        built.algorithm,
-        built.updates,
-        built.dataset,
-        schedule,
-        streams,
-        16,
-        lambda spec: Slots(),
-    )
+    return engine_of(built, (Block(wake=1), Block(rem=1)), 2)
 
 
 @pytest.mark.parametrize(
@@ -162,16 +150,6 @@ def test_the_theories_here_change_no_more_than_they_declare(animal):
     assert set(kind.changes[WAKE]) == {FEEDFORWARD, FEEDBACK, DISCRIMINATOR}
     narrow = type("Narrow", (kind,), {"changes": {WAKE: (FEEDFORWARD, FEEDBACK)}})
     built.algorithm.__class__ = narrow
-    schedule = Schedule((Period(name="run", cycles=2, phases=(Block(wake=1),)),))
-    one = Engine(
-        built.network,
-        built.algorithm,
-        built.updates,
-        built.dataset,
-        schedule,
-        Streams(0, torch.float64, torch.device("cpu")),
-        16,
-        lambda spec: Slots(),
-    )
+    one = engine_of(built, (Block(wake=1),), 2)
     with pytest.raises(NeuroAWSError, match="changes discriminator in wake"):
         one.run(1)

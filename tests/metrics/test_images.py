@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.noise import Draws
 from neuro_aws.metrics import Subject, Value, function
@@ -15,12 +14,11 @@ from neuro_aws.metrics.frechet import frechet
 from neuro_aws.metrics.images import nearest
 from neuro_aws.model.memory import Replay
 from neuro_aws.model.prior import LearntPrior
-from neuro_aws.perturbations import Slots
-from neuro_aws.protocol.schedule import Schedule
-from neuro_aws.protocol.schema import Block, Period, Watch
+from neuro_aws.protocol.schema import Block, Watch
 from neuro_aws.protocol.stimulus import Digits
 from neuro_aws.stimuli import Dataset
 from neuro_aws.stimuli.digits import digits
+from tests.engines import engine_of
 
 
 def test_frechet_distance_of_gaussians_is_the_closed_form():
@@ -173,12 +171,7 @@ def test_replay_puts_the_most_wakelike_states_before_the_prior():
 
 def test_replayed_dreams_begin_from_waking(animal):
     built = animal("algorithm.replay=0.5")
-    spec = Period(name="only", cycles=1, phases=(Block(wake=1), Block(rem=1)))
-    streams = Streams(0, torch.float64, torch.device("cpu"))
-    engine = Engine(
-        built.network, built.algorithm, built.updates, built.dataset, Schedule((spec,)), streams,
-        16, lambda _: Slots(),
-    )  # fmt: skip
+    engine = engine_of(built, (Block(wake=1), Block(rem=1)), 1)
     wake, rem = engine.step(0), engine.step(1)
     best = wake.ach.own.reading.level.topk(8).indices
     assert torch.equal(rem.state.somas[-1][:8], wake.state.somas[-1][best])

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from neuro_aws.algorithms.base import propagate
-from neuro_aws.backends.rate.engine import Engine, Streams
+from neuro_aws.backends.rate.engine import Engine
 from neuro_aws.model.state import Delta
 from neuro_aws.perturbations import Slots
 from neuro_aws.phase import FEEDFORWARD, KINDS, LATERAL, NREM, REM, WAKE
 from neuro_aws.protocol import Protocol
-from neuro_aws.protocol.schedule import Schedule
-from neuro_aws.protocol.schema import Block, Period
+from neuro_aws.protocol.schema import Block
 from tests.conftest import TINY
+from tests.engines import engine_of
 
 HEBB = (
     "network.lateral=[1]",
@@ -46,18 +46,7 @@ class Hebb:
 def engine(animal, *settings: str, slots: Slots | None = None, phases=(WAKE, REM)) -> Engine:
     built = animal(*HEBB, *settings)
     blocks = tuple(Block(**{phase.value: 1}) for phase in phases)
-    schedule = Schedule((Period(name="run", cycles=4, phases=blocks),))
-    usual = slots or Slots()
-    return Engine(
-        built.network,
-        built.algorithm,
-        built.updates,
-        built.dataset,
-        schedule,
-        Streams(0, torch.float64, torch.device("cpu")),
-        16,
-        lambda spec: usual,
-    )
+    return engine_of(built, blocks, 4, slots)
 
 
 def test_potentials_get_what_the_layer_fired_in_the_step_before(animal):
@@ -207,22 +196,7 @@ def test_settings_that_need_lateral_weights_are_refused_without():
 def test_the_theories_here_leave_lateral_weights_alone(animal):
     built = animal("network.lateral=[1]")
     before = built.network.flat(LATERAL).clone(), built.network.flat(FEEDFORWARD).clone()
-    schedule = Schedule(
-        (
-            Period(
-                name="run", cycles=2, phases=tuple(Block(**{p.value: 1}) for p in (WAKE, NREM, REM))
-            ),
-        )
-    )
-    Engine(
-        built.network,
-        built.algorithm,
-        built.updates,
-        built.dataset,
-        schedule,
-        Streams(0, torch.float64, torch.device("cpu")),
-        16,
-        lambda spec: Slots(),
-    ).run(6)
+    blocks = tuple(Block(**{phase.value: 1}) for phase in (WAKE, NREM, REM))
+    engine_of(built, blocks, 2).run(6)
     assert torch.equal(before[0], built.network.flat(LATERAL))
     assert not torch.equal(before[1], built.network.flat(FEEDFORWARD))
