@@ -17,11 +17,15 @@ import yaml
 from neuro_aws import Options, resume, run
 from neuro_aws.backends.spiking import brian2_compat
 from neuro_aws.backends.spiking.cortex import Cortex
+from neuro_aws.backends.spiking.neuron import LARGEST_WEIGHT
 from neuro_aws.errors import NeuroAWSError, ProtocolError
+from neuro_aws.experiment.branch import Branch
+from neuro_aws.plots import style
 from neuro_aws.protocol import Protocol
 from neuro_aws.recording import checkpoint, parts
 from neuro_aws.recording.parts import gather
 from tests.branches import branch, finish
+from tests.calls import command
 from tests.conftest import ROOT
 from tests.spiking import TEXT, protocol
 
@@ -50,17 +54,18 @@ def test_a_run_holds_what_the_cells_fired(finished):
         assert file["s0/control/spikes/time"].attrs["units"] == "ms"
 
 
-def test_the_commands_serve_a_spiking_run(finished, tmp_path):
-    def command(*words: str) -> subprocess.CompletedProcess:
-        call = [sys.executable, "-m", "neuro_aws", *words]
-        return subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
-
+def test_the_commands_serve_a_spiking_run(finished, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(style, "save", lambda figure, path: drawn.append(figure))
     folder = str(finished.folder)
     done = command("plot", folder, "--arm", "silenced", "--csv", str(tmp_path / "t.csv"),
                    "--out", str(tmp_path / "f.png"))  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "release" in (tmp_path / "t.csv").read_text().splitlines()[0]
-    assert (tmp_path / "f.png").stat().st_size > 10_000
+    (figure,) = drawn
+    labels = " ".join(axes.get_ylabel() for axes in figure.axes)
+    assert "ACh" in labels
+    assert all(axes.has_data() for axes in figure.axes if axes.axison)
     measured = command("evaluate", folder)
     assert measured.returncode == 0, measured.stderr
     again = pd.read_csv(finished.folder / "evaluation.csv", keep_default_na=False)
@@ -94,8 +99,8 @@ def test_a_run_is_the_same_twice_and_on_resumption(finished, tmp_path):
         "options=Options(out=sys.argv[2], jobs=1, save_seconds=0.0))\n"
     )
     (tmp_path / "small.yaml").write_text(TEXT)
-    command = [sys.executable, "-c", code, str(tmp_path / "small.yaml"), str(tmp_path / "out")]
-    started = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    words = [sys.executable, "-c", code, str(tmp_path / "small.yaml"), str(tmp_path / "out")]
+    started = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").glob("*/*/parts/s0/*/part_00001.h5")):
         assert time.monotonic() < deadline
@@ -118,10 +123,10 @@ def test_ctrl_c_stops_at_once_and_is_reported(tmp_path, segment, waited_for):
     """Between two segments, or inside a long one, which is then simulated again."""
     text = TEXT.replace("cycles: 3, branch", "cycles: 400, branch")
     (tmp_path / "small.yaml").write_text(text.replace("segment: 1,", f"segment: {segment},"))
-    command = [sys.executable, "-m", "neuro_aws", "run", str(tmp_path / "small.yaml"), "--jobs", "1",
+    words = [sys.executable, "-m", "neuro_aws", "run", str(tmp_path / "small.yaml"), "--jobs", "1",
                "--out", str(tmp_path / "out"), "--arms", "control", "--save-every", "0.1"]  # fmt: skip
     started = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").glob(f"*/*/parts/s0/control/{waited_for}")):
@@ -174,11 +179,12 @@ def test_brian2_leaves_ctrl_c_and_the_folder_alone(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_program_of_its_own_simulates_the_same_laws(tmp_path):
+def test_a_program_of_its_own_simulates_the_same_laws(tmp_path, monkeypatch):
     """cpp_standalone, one period: other random numbers, the same laws."""
-    brian2_compat.brian2()
+    b2 = brian2_compat.brian2()
     if not brian2_compat.compiler_works():
         pytest.skip("no C compiler")
+    monkeypatch.setitem(b2.prefs, "codegen.cpp.extra_compile_args_gcc", ["-w", "-O0"])
     data = yaml.safe_load(TEXT)
     data["schedule"] = [{"name": "training", "cycles": 6, "phases": [{"wake": 5}, {"rem": 5}]}]
     data |= {"arms": {"control": {}}, "measure": ["spike_rates"]}
@@ -202,22 +208,31 @@ UNUSUAL = ("spiking.spikes=false", "spiking.dt=0.5", "spiking.step=70", "spiking
            "spiking.segment=0.49", "record={weights: 1}")  # fmt: skip
 
 
-@pytest.mark.parametrize("overrides", [(), UNUSUAL], ids=["usual", "unusual"])
+def recorded(one: Branch) -> dict:
+    """Return what a finished branch wrote, but for intervals: a part cuts them, the end joins them."""
+    written = gather(one.place.parts, one.out.columns)
+    return {path: rows for path, rows in written.items() if "intervals" not in path}
+
+
+@pytest.fixture(scope="module", params=[(), UNUSUAL], ids=["usual", "unusual"])
+def unbroken(request, tmp_path_factory):
+    """Return settings, and what a branch with them records that is never stopped."""
+    one = branch(protocol(*request.param), tmp_path_factory.mktemp("unbroken"))
+    return request.param, recorded(finish(one))
+
+
 @pytest.mark.parametrize("patience", [0, 1, 2, 3, 5])
-def test_a_branch_stopped_at_any_moment_is_taken_up_to_the_same_bits(tmp_path, overrides, patience):
+def test_a_branch_stopped_at_any_moment_is_taken_up_to_the_same_bits(tmp_path, unbroken, patience):
     """Before it began, between two blocks or inside one: what a cut one recorded is gone."""
-    written = []
-    for name in ("whole", "stopped"):
-        if name == "stopped":
-            asked = itertools.count()
-            one = branch(protocol(*overrides), tmp_path / name)
-            assert not one.run(lambda n=asked: next(n) >= patience, lambda *a: None)
-        one = finish(branch(protocol(*overrides), tmp_path / name))
-        written.append(gather(one.place.parts, one.out.columns))
-    assert written[0]["counts/layer0"].any()
-    for path, rows in written[0].items():
-        if "intervals" not in path:  # a part cuts them; they are joined in the end
-            assert np.array_equal(rows, written[1][path]), path
+    overrides, whole = unbroken
+    asked = itertools.count()
+    one = branch(protocol(*overrides), tmp_path)
+    assert not one.run(lambda: next(asked) >= patience, lambda *a: None)
+    again = recorded(finish(branch(protocol(*overrides), tmp_path)))
+    assert whole["counts/layer0"].any()
+    assert set(again) == set(whole)
+    for path, rows in whole.items():
+        assert np.array_equal(rows, again[path]), path
 
 
 def test_a_full_disk_is_reported_before_it_is_written_to(tmp_path, monkeypatch):
@@ -323,19 +338,20 @@ def test_a_resolved_protocol_is_a_protocol():
     assert Protocol.from_text(yaml.safe_dump(spec), "again").spec == protocol().spec
 
 
-def test_the_single_neuron_learns_to_predict_its_soma(tmp_path):
-    """Shrunken: 30 s in place of 100 s, two animals; the prediction must already be close."""
+def test_a_single_neuron_keeps_its_weights_within_their_bounds(tmp_path):
+    """What it learns is held by its protocol's expectations (tests/end_to_end/test_shipped.py)."""
     path = ROOT / "protocols" / "spiking_urbanczik_senn.yaml"
-    small = Protocol.load(path, ["schedule.1.cycles=150", "spiking.segment=2"])
-    done = run(small, options=Options(out=str(tmp_path), jobs=1, seeds=2))
-    m = done.metrics.query("period == 'test'").groupby("name")["value"].min()
-    assert m["match"] > 0.93
-    assert m["match_teacher_off"] > 0.9
-    worst = done.metrics.query("period == 'test' and name == 'match_error_relative'")["value"].max()
-    assert worst < 0.4
+    fast = [
+        "schedule.0.phases=[{wake: 1}]",
+        "schedule.1.cycles=10",
+        "schedule.2.phases=[{wake: 1}]",
+        "spiking.learning.feedback=0.1",
+        "spiking.target=numpy",
+    ]
+    done = run(Protocol.load(path, fast), options=Options(out=str(tmp_path), jobs=1, seeds=1))
     weights = done.read(0, "control", "weights/feedback_into0")
-    assert weights.min() >= 0
-    assert weights.max() <= 0.3 + 1e-6
+    assert weights.min() == 0
+    assert 0.999 < weights.max() / LARGEST_WEIGHT < 1 + 1e-6
 
 
 @pytest.mark.slow

@@ -46,31 +46,31 @@ def test_the_firing_intensity_is_that_of_the_paper():
 @pytest.mark.parametrize("dt", [0.5, 1.0])
 def test_cells_fire_as_often_as_the_escape_noise_says(dt):
     """Rate of a renewal process with hazard phi and a refractory period: phi / (1 + phi t_ref)."""
-    c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=20")
-    d = drive(c, 200)
+    c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=5")
+    d = drive(c, 50)
     d.potential[:, c.layer(0)] = 0.95
     result = c.simulate(d, 3)
     n = c.neuron
     u = 0.95 * n.teacher / (n.leak + n.teacher)
     hazard = 1 - np.exp(-float(kernels.phi(n, np.array(u))) * dt)
     expected = hazard / (1 + hazard * (n.refractory / dt - 1)) / dt * 1000
-    found = (result.neuron < 64).sum() / 64 / 20
+    found = (result.neuron < 64).sum() / 64 / 5
     assert found == pytest.approx(expected, rel=0.03)
 
 
 @pytest.mark.parametrize(("offset", "sign"), [(-0.15, 1), (0.0, 0), (0.15, -1)])
 def test_the_dendrite_learns_toward_the_soma_and_rests_where_it_is_right(offset, sign):
     """Eq. 2 by spikes: V* below U rises, above it falls; at V* = U there is no bias, refractory or not."""
-    c = cortex("network.layers=[64, 12]", "spiking.segment=20", "spiking.learning.feedback=0",
+    c = cortex("network.layers=[64, 12]", "spiking.segment=5", "spiking.learning.feedback=0",
                "spiking.learning.dendrite_bias=1.0e-6")  # fmt: skip
     n, cells = c.neuron, c.objects["cortex"]
-    d = drive(c, 200, feedback=1.0)
+    d = drive(c, 50, feedback=1.0)
     d.potential[:, c.layer(0)] = 0.9
     right = 0.9 * n.teacher / (n.leak + n.teacher) / n.prediction
     cells.bias_dendrite = right + offset
     c.objects["feedback"].w = 0.0
     c.simulate(d, 5)
-    moved = (np.asarray(cells.bias_dendrite[:])[c.layer(0)] - right - offset) / 1e-6 / 20_000
+    moved = (np.asarray(cells.bias_dendrite[:])[c.layer(0)] - right - offset) / 1e-6 / 5_000
     error = moved.std() / 8
     if sign:
         assert sign * moved.mean() > 5 * error
@@ -159,15 +159,15 @@ def test_a_dendrite_far_below_threshold_gives_numbers():
 @pytest.mark.parametrize("dt", [0.5, 1.0])
 def test_a_replayed_rate_is_the_rate_that_is_fired(dt):
     """The potential that recalls a rate allows for the refractory period; else it would be a wake/REM cue."""
-    c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=20")
+    c = cortex(f"spiking.dt={dt}", "network.layers=[64, 48]", "spiking.segment=5")
     top = c.layer(1)
-    asked = np.repeat([10.0, 30.0, 60.0, 90.0], 3)
-    d = drive(c, 200, wake=0.0)
+    asked = np.repeat([10.0, 30.0, 60.0, 90.0], 12)
+    d = drive(c, 50, wake=0.0)
     d.potential[:, top] = c.potential_of(asked)
     result = c.simulate(d, 3)
-    found = np.bincount(result.neuron, minlength=c.count)[top].reshape(4, 3).sum(1) / 3 / 20
-    error = np.sqrt(asked[::3] / 3 / 20)  # Poisson; refractoriness makes it smaller
-    assert (np.abs(found - asked[::3]) < 4 * error).all()
+    found = np.bincount(result.neuron, minlength=c.count)[top].reshape(4, 12).sum(1) / 12 / 5
+    error = np.sqrt(asked[::12] / 12 / 5)  # Poisson; refractoriness makes it smaller
+    assert (np.abs(found - asked[::12]) < 4 * error).all()
     n = c.neuron
     rates = kernels.rate_at(n, kernels.potential_at(n, asked, dt), dt)
     assert np.allclose(rates, asked, rtol=1e-9)

@@ -181,7 +181,8 @@ def test_what_is_wrong_is_told_in_one_line(act, words):
 
 def test_a_spiking_session_goes_from_block_to_block(tmp_path):
     protocol = Protocol.from_text(SPIKING, "small")
-    finished = run(protocol, options=Options(out=str(tmp_path), jobs=1))
+    options = Options(out=str(tmp_path), jobs=1, arms=("silenced",))
+    finished = run(protocol, options=options)
     s = Session(protocol, arm="silenced")
     ach, counts = s.probe("ach"), s.probe("soma", layer=1)
     words = fault(lambda: s.step(15))
