@@ -49,9 +49,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory) -> None:
-    """Keep what is made once (resized data, default extractors) out of the user's cache."""
-    os.environ["NEURO_AWS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+def own_cache(tmp_path_factory, worker_id: str) -> None:
+    """Keep what is made once (resized data, default extractors) out of the user's cache.
+
+    All workers of one call share it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    os.environ["NEURO_AWS_CACHE"] = str(shared / "cache")
 
 
 @pytest.fixture(scope="module", autouse=True)

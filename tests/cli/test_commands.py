@@ -224,7 +224,11 @@ def test_the_checkout_runs_without_installing_in_several_processes_too(tmp_path)
     # Worker processes import cli.py again: unguarded, each of them would start the command anew.
     (tmp_path / "tiny.yaml").write_text(TINY)
     done = subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), *shlex.split("run tiny.yaml --seeds 2 --jobs 2")],
+        [
+            sys.executable,
+            str(ROOT / "cli.py"),
+            *shlex.split("run tiny.yaml --arms control --seeds 2 --jobs 2"),
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

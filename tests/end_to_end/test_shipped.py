@@ -52,7 +52,7 @@ ARGUMENTS = {
     "linear_gaussian": ["--pairs", "20", "--seeds", "1"],
     "rates_and_spikes": ["critical_period", "spiking_critical_period"],
     "three_factor": ["--seconds", "10", "--seeds", "1"],
-    "linearised_layer": ["--seconds", "40", "--seeds", "1"],
+    "linearised_layer": ["--seconds", "20", "--seeds", "1"],
 }
 PRINT_ONLY = ("linear_gaussian", "linearised_layer")
 
@@ -186,6 +186,17 @@ def test_every_short_form_draws_what_it_measured(path, short_runs, drawn):
     assert path.stem in figures["outcomes.png"].get_suptitle()
     for figure in figures.values():
         assert_shows_data(figure)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PROTOCOLS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("animal", range(5))
+def test_every_animal_of_five_gives_what_its_short_form_expects(path, animal, tmp_path):
+    """Short forms run one or two animals by default: their margins must not be theirs alone."""
+    protocol = Protocol.load(path, short=True)
+    assert not unmet(
+        run(protocol, options=Options(seed=animal, seeds=1, jobs=1, out=str(tmp_path)))
+    )
 
 
 @pytest.mark.slow
