@@ -27,7 +27,7 @@ from neuro_aws.recording.parts import gather
 from tests.branches import branch, finish
 from tests.calls import command
 from tests.conftest import ROOT
-from tests.spiking import TEXT, protocol
+from tests.spiking import TEXT, drive, protocol
 
 
 @pytest.fixture(scope="module")
@@ -179,12 +179,42 @@ def test_brian2_leaves_ctrl_c_and_the_folder_alone(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_program_of_its_own_simulates_the_same_laws(tmp_path, monkeypatch):
-    """cpp_standalone, one period: other random numbers, the same laws."""
+class Written(Exception):
+    """The program's source is there."""
+
+
+def test_a_program_of_its_own_can_be_written(tmp_path):
+    """cpp_standalone up to its source: values that only exist once it ran must not be asked for."""
     b2 = brian2_compat.brian2()
+
+    def write() -> None:
+        b2.device.build(directory=str(tmp_path), compile=False, run=False)
+        raise Written
+
+    spec = protocol("spiking.target=cpp_standalone", "spiking.prior=normal").spec
+    brian2_compat.chosen_target("cpp_standalone")
+    state = Cortex(spec, 0).state()
+    b2.set_device("cpp_standalone", directory=str(tmp_path), build_on_run=False)
+    try:
+        cortex = Cortex(spec, 0)
+        cortex.load(state)
+        with pytest.raises(Written):
+            cortex.simulate(drive(cortex, 5), 1, built=write)
+    finally:
+        b2.device.reinit()
+        b2.set_device("runtime")
+    written = {path.name for path in (tmp_path / "code_objects").glob("*.cpp")}
+    assert (tmp_path / "main.cpp").exists()
+    for each in ("feedforward", "feedback", "cortex"):
+        assert any(name.startswith(each) for name in written), written
+
+
+@pytest.mark.slow
+def test_a_program_of_its_own_simulates_the_same_laws(tmp_path):
+    """cpp_standalone, one period: other random numbers, the same laws."""
+    brian2_compat.brian2()
     if not brian2_compat.compiler_works():
         pytest.skip("no C compiler")
-    monkeypatch.setitem(b2.prefs, "codegen.cpp.extra_compile_args_gcc", ["-w", "-O0"])
     data = yaml.safe_load(TEXT)
     data["schedule"] = [{"name": "training", "cycles": 6, "phases": [{"wake": 5}, {"rem": 5}]}]
     data |= {"arms": {"control": {}}, "measure": ["spike_rates"]}
