@@ -1,6 +1,8 @@
 """What the analysis scripts share: arguments, what a run must hold, values, tests and tables."""
 
 import argparse
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,11 +23,19 @@ def arguments(text: str | None, *, several: bool = False) -> argparse.ArgumentPa
 
 
 def script(main: Callable[[], None]) -> None:
-    """Run a script; what a user can mend ends it with one line and exit code 1."""
+    """Run a script; what a user can mend ends it with one line and exit code 1.
+
+    Where its reader has gone (``| head``) it ends without a word.
+    """
     try:
         main()
+        sys.stdout.flush()
     except NeuroAWSError as error:
         raise SystemExit(str(error)) from error
+    except BrokenPipeError:
+        # What is left in the buffer would be written, and fail again, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
 
 
 def opened(

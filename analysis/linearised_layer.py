@@ -60,10 +60,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=2000.0)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--target", choices=("cython", "numpy"), default="cython", help="of Brian2")
     arguments = parser.parse_args()
     errors = []
     for animal in range(arguments.seeds):
-        spikes, rates = learnt(animal, arguments.seconds)
+        spikes, rates = learnt(animal, arguments.seconds, arguments.target)
         cosine = float((spikes * rates).sum() / np.linalg.norm(spikes) / np.linalg.norm(rates))
         errors.append(float(np.linalg.norm(spikes - rates) / np.linalg.norm(rates)))
         size = np.linalg.norm(spikes) / np.linalg.norm(rates)
@@ -71,9 +72,10 @@ def main() -> None:
     print(f"error of the weights: {estimate(np.array(errors))}")
 
 
-def cortex_of(animal: int) -> Cortex:
-    """Return a cortex of four cells below and six above."""
-    protocol = Protocol.from_text(TEXT)
+def cortex_of(animal: int, seconds: float, target: str) -> Cortex:
+    """Return a cortex of four cells below and six above, simulated in two segments or more."""
+    changes = [f"spiking.target={target}", f"spiking.segment={min(20, seconds / 2):g}"]
+    protocol = Protocol.from_text(TEXT, overrides=changes)
     spec = protocol.spec
     network = spec.network.model_copy(update={"layers": (CELLS, CODE)})
     chosen_target(spec.spiking.target)
@@ -92,12 +94,12 @@ def segment(cortex: Cortex, animal: int, index: int) -> Drive:
     return Drive(opened, potential, np.ones((steps, cortex.count)), gates, nothing)
 
 
-def learnt(animal: int, seconds: float) -> tuple[Array, Array]:
+def learnt(animal: int, seconds: float, target: str) -> tuple[Array, Array]:
     """Return the weights of both rules; the spiking one's are means of the second half.
 
     They are taken times the slope they act with, so that both are 1/ms for a unit of PSP.
     """
-    cortex = cortex_of(animal)
+    cortex = cortex_of(animal, seconds, target)
     n, h, steps = cortex.neuron, cortex.section.dt, cortex.section.segment_steps
     length, count = round(steps * cortex.section.step), round(seconds / cortex.section.segment)
     kept, received, fired = [], [], []

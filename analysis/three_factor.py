@@ -50,9 +50,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=200.0, help="of wake")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--target", choices=("cython", "numpy"), default="cython", help="of Brian2")
     parser.add_argument("--out", type=Path, default=Path("three_factor.png"))
     arguments = parser.parse_args()
-    found = [one(animal, arguments.seconds) for animal in range(arguments.seeds)]
+    found = [one(animal, arguments.seconds, arguments.target) for animal in range(arguments.seeds)]
     cosines = np.array([cosine(*pair) for pair in found])
     for animal, value in enumerate(cosines):
         print(f"animal {animal}: cosine {value:.3f}")
@@ -66,9 +67,10 @@ def cosine(a: Array, b: Array) -> float:
     return float((a * b).sum() / np.sqrt(np.square(a).sum() * np.square(b).sum()))
 
 
-def one(animal: int, seconds: float) -> tuple[Array, Array]:
+def one(animal: int, seconds: float, target: str) -> tuple[Array, Array]:
     """Return minus the summed update and the gradient, (layer 1, layer 0), of one animal."""
-    protocol = Protocol.load(PROTOCOL, [f"spiking.learning.feedforward={SLOW}"])
+    changes = [f"spiking.learning.feedforward={SLOW}", f"spiking.target={target}"]
+    protocol = Protocol.load(PROTOCOL, changes)
     plan = protocol.tree.trunks["common"]
     chosen_target(plan.spec.spiking.target)
     b2, cortex = brian2(), Cortex(plan.spec, animal)

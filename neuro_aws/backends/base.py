@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import NDArray
 
 from neuro_aws.protocol.agenda import Moment
-from neuro_aws.protocol.measures import Measure
+from neuro_aws.protocol.measure import Measure
 from neuro_aws.protocol.registry import load
 from neuro_aws.recording.writer import Writer
 

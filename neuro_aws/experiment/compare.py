@@ -17,6 +17,7 @@ from neuro_aws.metrics.statistics import (
     paired,
     paired_values,
 )
+from neuro_aws.protocol.branches import names_of
 from neuro_aws.recording.reader import Run
 
 
@@ -49,12 +50,13 @@ def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
 def bits(a: Run, b: Run) -> Iterator[str]:
     """Yield, for every branch both runs hold, whether all recorded numbers are the same bits."""
     with h5py.File(a.folder / "recording.h5") as one, h5py.File(b.folder / "recording.h5") as two:
-        for animal in one:
-            for segment in one[animal]:
-                name = f"{animal}/{segment}"
-                if name not in two or not name.startswith("s"):
+        for animal in (name for name in one if name.startswith("s")):
+            for branch in one[animal]:
+                name = f"{animal}/{branch}"
+                held = [f"{animal}/{n}" for n in names_of(branch) if f"{animal}/{n}" in two]
+                if not held:
                     continue
-                differing = list(_differing(one[name], two[name]))
+                differing = list(_differing(one[name], two[held[0]]))
                 if not differing:
                     yield f"{name}: identical, bit for bit"
                 else:

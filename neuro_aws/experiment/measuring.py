@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from neuro_aws.backends.base import Simulator
 from neuro_aws.metrics.subject import Value
 from neuro_aws.protocol.agenda import Moment
-from neuro_aws.protocol.measures import Measure
+from neuro_aws.protocol.measure import Measure
 from neuro_aws.recording.writer import Writer
 
 

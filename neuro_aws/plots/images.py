@@ -1,11 +1,13 @@
 """Pictures of dreams and of predictions."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib.image
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Bytes = NDArray[np.uint8]
 GAP = 1
@@ -32,7 +34,7 @@ def strip(images: Bytes) -> Bytes:
     return tiled(turned.reshape(-1, *images.shape[2:]), images.shape[0])
 
 
-def show(axes: Axes, sheet: Bytes, title: str) -> None:
+def show(axes: "Axes", sheet: Bytes, title: str) -> None:
     """Draw a sheet of pictures."""
     grey = sheet.shape[-1] == 1
     axes.imshow(sheet[..., 0] if grey else sheet, cmap="gray" if grey else None, vmin=0, vmax=255)
@@ -44,6 +46,8 @@ def show(axes: Axes, sheet: Bytes, title: str) -> None:
 
 def write_png(path: Path, sheet: Bytes, scale: int = 2) -> None:
     """Write a sheet as a PNG file, each pixel ``scale`` wide."""
+    import matplotlib.image  # here: workers that write no pictures do without it
+
     path.parent.mkdir(parents=True, exist_ok=True)
     large = sheet.repeat(scale, 0).repeat(scale, 1)
     if large.shape[-1] == 1:

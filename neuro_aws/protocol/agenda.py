@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from neuro_aws.protocol.branches import ArmPlan, TrunkPlan
-from neuro_aws.protocol.measures import Measure, against_onset
+from neuro_aws.protocol.measure import Measure
+from neuro_aws.protocol.measures import against_onset
 from neuro_aws.protocol.schedule import Stretch
 
 

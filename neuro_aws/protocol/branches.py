@@ -15,6 +15,15 @@ OLDER_TRUNK = "common_life"
 """What it is called in recordings of schema version 1."""
 
 
+def names_of(branch: str) -> tuple[str, ...]:
+    """Return a branch's name and, of a trunk, also that in recordings of the other version."""
+    if branch.startswith(OLDER_TRUNK):
+        return branch, TRUNK + branch.removeprefix(OLDER_TRUNK)
+    if branch.startswith(TRUNK):
+        return branch, OLDER_TRUNK + branch.removeprefix(TRUNK)
+    return (branch,)
+
+
 class Plan:
     """What is perturbed when, in a branch of an experiment."""
 

@@ -9,7 +9,8 @@ from neuro_aws.protocol.branches import TRUNK, branch_index, deprivations, in_fo
 from neuro_aws.protocol.document import KeyPath
 from neuro_aws.protocol.entry import NEURON, RATE
 from neuro_aws.protocol.faults import nearest
-from neuro_aws.protocol.measures import MEASURES, VALUES, OwnMeasure
+from neuro_aws.protocol.measure import OwnMeasure
+from neuro_aws.protocol.measures import MEASURES, VALUES
 from neuro_aws.protocol.perturb import NO_LATERAL, PERTURBATIONS, Cells, OfEye, Perturbation
 from neuro_aws.protocol.schedule import Schedule, length
 from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec

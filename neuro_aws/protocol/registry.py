@@ -1,7 +1,8 @@
 """Everything a protocol may name, in one place: theories, measures, perturbations, stimuli."""
 
 from neuro_aws.protocol.entry import Entry, load
-from neuro_aws.protocol.measures import MEASURES, VALUES, MeasureEntry, ValueInfo
+from neuro_aws.protocol.measure import MeasureEntry, ValueInfo
+from neuro_aws.protocol.measures import MEASURES, VALUES
 from neuro_aws.protocol.perturb import PERTURBATIONS, PerturbationEntry
 from neuro_aws.protocol.stimulus import STIMULI, StimulusEntry
 from neuro_aws.protocol.theories import CREDITS, THEORIES, Theory

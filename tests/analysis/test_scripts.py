@@ -2,6 +2,8 @@
 
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -213,3 +215,18 @@ def test_samples_have_row_labels(load):
     assert [int(y // high) for y in at] == [0, 1, 2, 3]
     assert drawn.axes[0].get_ylabel() == "dreams"
     assert "600 steps" in drawn.axes[0].get_title(loc="left")
+
+
+def test_a_script_whose_reader_has_gone_says_nothing():
+    code = "import common; common.script(lambda: print('x' * 10**6))"
+    started = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT / "analysis",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert started.stdout is not None
+    started.stdout.close()
+    _, said = started.communicate(timeout=60)
+    assert said == b""
+    assert started.returncode == 1

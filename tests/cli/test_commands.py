@@ -2,9 +2,11 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
+import h5py
 import pandas as pd
 import pytest
 
@@ -96,6 +98,18 @@ def test_evaluate_measures_again_what_the_run_measured(place):
         "target_activity_relative",
     } <= names
     assert not {"ocular_dominance", "move_to_perturbed"} & names
+
+
+def test_compare_knows_the_trunk_by_its_older_name(place, tmp_path):
+    _, run, _ = place
+    older = tmp_path / "older"
+    shutil.copytree(run, older)
+    with h5py.File(older / "recording.h5", "r+") as file:
+        for animal in ("s0", "s1"):
+            file.move(f"{animal}/common", f"{animal}/common_life")
+    for pair in ((run, older), (older, run)):
+        same = command("compare", *map(str, pair))
+        assert same.stdout.count("identical, bit for bit") == 6, same.stdout
 
 
 def test_compare_finds_equal_bits_and_changed_settings(place, monkeypatch):

@@ -51,8 +51,8 @@ ARGUMENTS = {
     "gamma_sweep": ["gamma_sweep"],
     "linear_gaussian": ["--pairs", "20", "--seeds", "1"],
     "rates_and_spikes": ["critical_period", "spiking_critical_period"],
-    "three_factor": ["--seconds", "10", "--seeds", "1"],
-    "linearised_layer": ["--seconds", "20", "--seeds", "1"],
+    "three_factor": ["--seconds", "10", "--seeds", "1", "--target", "numpy"],
+    "linearised_layer": ["--seconds", "8", "--seeds", "1", "--target", "numpy"],
 }
 PRINT_ONLY = ("linear_gaussian", "linearised_layer")
 

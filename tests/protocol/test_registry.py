@@ -98,14 +98,14 @@ def test_a_new_measure_needs_its_function_and_its_entry(monkeypatch, tiny):
     from click.testing import CliRunner
 
     from neuro_aws.cli.list import command
-    from neuro_aws.protocol import measures
+    from neuro_aws.protocol import measure, measures
     from neuro_aws.protocol.check import measure_faults
 
-    entry = measures._entry(
+    entry = measure.measure(
         "top_spread",
         "spread of the top layer",
-        measures.ValueInfo("top_spread", "standard deviation over stimuli", "rate", 0),
-        needs=(measures.two_eyes,),
+        measure.ValueInfo("top_spread", "standard deviation over stimuli", "rate", 0),
+        needs=(measure.two_eyes,),
         code={RATE: "tests.protocol.test_registry:top_spread"},
     )
     monkeypatch.setitem(measures.MEASURES, "top_spread", entry)

@@ -26,7 +26,7 @@ from neuro_aws.phase import Phase
 from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan, agenda
 from neuro_aws.protocol.columns import picture_shape, weight_shapes
 from neuro_aws.protocol.describe import in_words
-from neuro_aws.protocol.measures import Measure, TrainedMeasure
+from neuro_aws.protocol.measure import Measure, TrainedMeasure
 from neuro_aws.recording.writer import Discard, Writer
 from neuro_aws.stimuli.dataset import Dataset
 

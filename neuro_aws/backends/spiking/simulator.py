@@ -24,7 +24,7 @@ from neuro_aws.protocol import ArmPlan, TrunkPlan
 from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.columns import PHASE_CODES
 from neuro_aws.protocol.entry import CORTEX
-from neuro_aws.protocol.measures import Measure
+from neuro_aws.protocol.measure import Measure
 from neuro_aws.protocol.spiking_columns import traced_cells
 from neuro_aws.protocol.targets import followed, resolve
 from neuro_aws.recording.writer import Writer

@@ -13,7 +13,7 @@ from neuro_aws.metrics.spikes import correlation
 from neuro_aws.metrics.subject import Value, ratio
 from neuro_aws.phase import FEEDBACK, REM, WAKE, Phase
 from neuro_aws.protocol.agenda import Moment
-from neuro_aws.protocol.measures import Measure
+from neuro_aws.protocol.measure import Measure
 from neuro_aws.recording.writer import Writer
 
 Potentials = dict[str, Array]

@@ -1,0 +1,93 @@
+"""Measures of convolutional networks and of the images they dream."""
+
+from neuro_aws.protocol.entry import RATE, table
+from neuro_aws.protocol.measure import ValueInfo, labelled, labelled_for_features, measure
+
+V = ValueInfo
+_IMAGES = "neuro_aws.metrics.images"
+
+OF_IMAGES = table(
+    measure(
+        "frechet_distance",
+        "Frechet distance of dreamt images to held-out ones in some features",
+        V(
+            "frechet_classifier",
+            "Frechet distance of dreamt images to held-out ones in the 64 features of a small "
+            "classifier that the program trains on the training labels, kept in the cache; with "
+            "`evaluate --extractor FILE` in that network's, named `frechet_<file>`, and `fid` only "
+            "for an Inception network",
+            "feature units squared",
+            0,
+        ),
+        V(
+            "frechet_classifier_real",
+            "as many training stimuli, the floor",
+            "feature units squared",
+            0,
+            main=False,
+        ),
+        V("frechet_samples", "number of dreams", "images", 0, main=False),
+        V("frechet_reference", "number of held-out stimuli", "images", 0, main=False),
+        V(
+            "extractor_accuracy",
+            "the classifier's accuracy on held-out stimuli",
+            "accuracy",
+            0,
+            1,
+            main=False,
+        ),
+        needs=(labelled_for_features,),
+        noise="on",
+        seconds=15.0,
+        code={RATE: f"{_IMAGES}:frechet_distance"},
+    ),
+    measure(
+        "nearest_neighbours",
+        "distance of dreamt images to the nearest training stimulus",
+        V(
+            "neighbour_distance",
+            "mean distance of a dream to the nearest training stimulus, in pixels",
+            "distance over pixels",
+            0,
+        ),
+        V(
+            "neighbour_distance_real",
+            "of a held-out stimulus; far below it, dreams are copies",
+            "distance over pixels",
+            0,
+            main=False,
+        ),
+        noise="on",
+        code={RATE: f"{_IMAGES}:nearest_neighbours"},
+    ),
+    measure(
+        "log_likelihood",
+        "log p(h_i | h_{i+1}) of each layer given the one above, nats a unit",
+        V(
+            "log_likelihood",
+            "mean log p(h_i given h_{i+1}) a unit: Gaussian with each layer's residual variance on "
+            "the training stimuli, or Bernoulli; the part of the ELBO that G climbs, no bound on "
+            "log p(x)",
+            "nats per unit",
+        ),
+        noise="off",
+        code={RATE: f"{_IMAGES}:layer_likelihood"},
+    ),
+    measure(
+        "svm_10fold",
+        "linear SVM on each layer, ten folds inside the held-out stimuli (as the paper)",
+        V(
+            "svm_10fold",
+            "accuracy of a linear support vector machine on each layer, ten folds inside the "
+            "held-out stimuli (the paper's Figure 2C; it sees no training stimulus)",
+            "accuracy",
+            0,
+            1,
+        ),
+        V("svm_10fold_spread", "standard deviation over folds", "accuracy", 0, main=False),
+        needs=(labelled,),
+        noise="off",
+        seconds=30.0,
+        code={RATE: f"{_IMAGES}:svm_10fold"},
+    ),
+)
