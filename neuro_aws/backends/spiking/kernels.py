@@ -77,8 +77,8 @@ def potential_at(neuron: Neuron, rate: Array, h: float) -> Array:
     A rate that no potential gives is taken as that of 0.95 times the greatest intensity.
     """
     each = np.asarray(rate) * h / 1000
-    p = each / (1 - each * (neuron.refractory / h - 1))
     with np.errstate(invalid="ignore", divide="ignore"):
+        p = each / (1 - each * (neuron.refractory / h - 1))
         intensity = np.where((p >= 0) & (p < 1), -np.log1p(-p) / h, np.inf)
     share = np.clip(intensity / neuron.rate_most, 1e-3, 0.95)
     return np.asarray(neuron.theta - np.log((1 / share - 1) / neuron.k) / neuron.beta)
