@@ -3,12 +3,14 @@
 import pytest
 import torch
 
+from neuro_aws import Options, run
 from neuro_aws.backends.rate.build import build_animal
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.perturbations import slots
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, NREM, REM, WAKE
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.targets import resolve
 from tests.branches import branch, finish
 from tests.conftest import TINY
 
@@ -282,3 +284,25 @@ def test_nothing_a_perturbation_draws_is_missing_elsewhere():
         plain, perturbed = lab.both(phase)
         for a, b in zip(plain.state.layers, perturbed.state.layers, strict=True):
             assert (a.xi is None and b.xi is None) or torch.equal(a.xi, b.xi)
+
+
+def test_own_factors_and_silencing_act_on_one_layer_together(tmp_path):
+    """The check of targets must not take the user's own factors for a fault."""
+    (tmp_path / "my_code.py").write_text(
+        "import numpy as np\n\n\nclass Half:\n"
+        "    def activity(self, sizes):\n        return {1: np.full(sizes[1], 0.5)}\n"
+    )
+    both = "rem_silenced: {perturb: [{apply: {code: 'my_code:Half'}, in: critical_period}, "
+    (tmp_path / "p.yaml").write_text(TINY.replace("rem_silenced: {perturb: [", both))
+    every = ["record.activity=[{layer: 1, every: 1}]"]
+    protocol = Protocol.load(tmp_path / "p.yaml", every, allow_code=True)
+    done = run(protocol, options=Options(out=str(tmp_path), jobs=1, arms=("rem_silenced",)))
+    seen = done.activity(0, "rem_silenced", 1)
+    phase = done.traces(0, "rem_silenced").phase.sel(step=seen.step)
+    dreaming = seen.soma[(seen.step >= protocol.tree.arms["rem_silenced"].branch) & (phase == 2)]
+    silent = list(
+        resolve(protocol.spec.arms["rem_silenced"].perturb[1].cells, protocol.spec, 0).ids
+    )
+    assert len(dreaming) > 0
+    assert not dreaming[:, silent].any()
+    assert dreaming.any()
