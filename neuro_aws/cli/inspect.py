@@ -1,12 +1,20 @@
 """neuro-aws inspect."""
 
+from typing import TYPE_CHECKING
+
 import click
+
+from neuro_aws.errors import NeuroAWSError
+
+if TYPE_CHECKING:
+    from neuro_aws.recording.reader import Run
 
 
 @click.command("inspect")
 @click.argument("run")
 @click.option("--datasets", is_flag=True, help="List every dataset of one branch.")
-def command(run: str, datasets: bool) -> None:
+@click.option("--verify", is_flag=True, help="Read every file of it; name those that are damaged.")
+def command(run: str, datasets: bool, verify: bool) -> None:
     """Show what RUN holds: how it was made, how it ended, what was recorded.
 
     Works on a finished run and on one that was killed.
@@ -14,10 +22,14 @@ def command(run: str, datasets: bool) -> None:
     \b
     neuro-aws inspect runs/quickstart/20260101-120000-s0
     neuro-aws inspect RUN --datasets
+    neuro-aws inspect RUN --verify
     """
     from neuro_aws.recording.reader import group_name, open_run
 
     opened = open_run(run)
+    if verify:
+        _verify(opened)
+        return
     data = opened.provenance
     git = data["git"]["commit"] or "none"
     dirty = " (with changes)" if data["git"]["dirty"] else ""
@@ -38,3 +50,20 @@ def command(run: str, datasets: bool) -> None:
                 shown = True
                 for line in listed:
                     click.echo(f"    {line}")
+
+
+def _verify(run: "Run") -> None:
+    """Print what was checked; end with an error where something is damaged."""
+    from neuro_aws.experiment.verify import verified
+
+    checked = list(verified(run))
+    damaged = [one for one in checked if one.fault]
+    for one in damaged:
+        click.echo(f"{one.path.relative_to(run.folder)}: {one.fault}")
+    if damaged:
+        raise NeuroAWSError(
+            f"{len(damaged)} of {len(checked)} files are damaged",
+            where=str(run.folder),
+            next_step="Restore them from a copy, or run it again",
+        )
+    click.echo(f"{run.folder}: {len(checked)} files are whole")

@@ -23,6 +23,9 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
 @click.option("--allow-code", is_flag=True, help="Import code of your own that it names.")
 @click.option(
+    "--accept-loss", is_flag=True, help="With --resume: go on without lost parts of the recording."
+)
+@click.option(
     "--save-every",
     default=SAVE_SECONDS,
     show_default=True,
@@ -42,6 +45,7 @@ def command(
     short: bool,
     sets: tuple[str, ...],
     allow_code: bool,
+    accept_loss: bool,
     save_every: float,
 ) -> None:
     """Run PROTOCOL: all its arms in all its animals.
@@ -64,7 +68,20 @@ def command(
     if (protocol is None) == (resumed is None):
         raise NeuroAWSError("give a PROTOCOL, or --resume RUN", where="run")
     chosen = tuple(a.strip() for a in arms.split(",")) if arms else ()
-    options = Options(seed, seeds, jobs, _device(device), out, chosen, save_every, data, allow_code)
+    if accept_loss and resumed is None:
+        raise NeuroAWSError("goes with --resume RUN only", where="--accept-loss")
+    options = Options(
+        seed,
+        seeds,
+        jobs,
+        _device(device),
+        out,
+        chosen,
+        save_every,
+        data,
+        allow_code,
+        accept_loss,
+    )
     console = tables.console()
     bar = Bar(console)
     if resumed is not None:

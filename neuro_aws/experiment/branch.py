@@ -19,8 +19,10 @@ from neuro_aws.plots.images import write_pictures
 from neuro_aws.protocol import ArmPlan, Protocol
 from neuro_aws.protocol.agenda import Agenda, Due, Moment
 from neuro_aws.protocol.backends import backend_of
+from neuro_aws.protocol.columns import Column
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
+from neuro_aws.recording.inventory import Part, facts_of, faults, give_up, known_parts
 from neuro_aws.recording.parts import Full, drop_after
 from neuro_aws.recording.writer import Discard, Writer
 
@@ -48,6 +50,7 @@ class Branch:
         simulator: Simulator,
         save_seconds: float = SAVE_SECONDS,
         team: Team | None = None,
+        accept_loss: bool = False,
     ) -> None:
         self.place = place
         self.simulator = simulator
@@ -55,6 +58,7 @@ class Branch:
         self.plan = protocol.tree.plan(place.branch)
         self.agenda = Agenda(self.plan, protocol.spec.measure)
         self.step = self.plan.first
+        self.accept_loss = accept_loss
         self._pace = Pace(save_seconds)
         self._where = f"animal {place.animal}, {place.branch}"
 
@@ -62,6 +66,8 @@ class Branch:
         """Simulate to the end, or until ``stopped()``; say whether the end was reached."""
         total = self.plan.stop - self.plan.first
         if self.team.agree(self.place.final.exists()):
+            if self.team.writes:
+                self._whole(self.place.final)
             report(total, "")
             return True
         self._take_up()
@@ -76,10 +82,10 @@ class Branch:
 
     def _take_up(self) -> None:
         """Load the state to go on from: this branch's own, the trunk's end, or the initial one."""
-        parts, resumed = 0, self.team.agree(self.place.rolling.exists())
+        known: list[Part] = []
+        resumed = self.team.agree(self.place.rolling.exists())
         if resumed:
-            state, facts = checkpoint.load(self.place.rolling)
-            self.step, parts = int(facts["step"]), int(facts["parts"])
+            state, self.step, known = self._whole(self.place.rolling)
             self.simulator.load_state_dict(state)
         elif isinstance(self.plan, ArmPlan) and self.plan.first > 0:
             trunk = Place(self.place.run, self.place.animal, self.plan.trunk).final
@@ -87,11 +93,45 @@ class Branch:
         if not self.team.writes:
             self.out: Writer = Discard()
             return
-        columns = backend_of(self.plan.spec).columns(self.plan.spec)
-        self.out = Writer(self.place.parts, columns, parts)
-        drop_after(self.place.parts, parts, columns)
+        self.out = Writer(self.place.parts, self._columns, known, self.step)
+        drop_after(self.place.parts, len(known), self._columns)
         if not resumed:
             self._attend(self.agenda.onset())
+
+    def _whole(self, path: Path) -> tuple[State, int, list[Part]]:
+        """Return a state, its step and its parts; refuse a recording that lost some of them.
+
+        Where the loss is accepted, empty parts stand in for those that were lost.
+        """
+        state, facts = checkpoint.load(path)
+        known = known_parts(facts, path)
+        lost = list(faults(self.place.parts, known)) if self.team.writes else []
+        if lost and not self.accept_loss:
+            index, why = lost[0]
+            more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+            raise NeuroAWSError(
+                f"{known[index].name} of the recording {why}{more}",
+                where=str(self.place.parts),
+                next_step="Put it back, or go on without it: --resume RUN --accept-loss",
+            )
+        for index, why in lost:
+            part = known[index]
+            log.warning(
+                "%s: steps %d to %d are lost (%s %s)",
+                self._where,
+                part.start,
+                part.stop - 1,
+                part.name,
+                why,
+            )
+            known[index] = give_up(self.place.parts, index, part, why, self._columns)
+        if lost:
+            checkpoint.save(path, state, {**facts, "parts": facts_of(known)})
+        return state, int(facts["step"]), known
+
+    @property
+    def _columns(self) -> list[Column]:
+        return backend_of(self.plan.spec).columns(self.plan.spec)
 
     def _loop(self, stopped: Stopped, report: Report) -> bool:
         """Advance from one due moment to the next, and save in between when it is time."""
@@ -128,7 +168,7 @@ class Branch:
         except Full:
             raise
         except NeuroAWSError as error:
-            self.out.flush()
+            self.out.flush(start)
             raise type(error)(
                 error.what,
                 where=error.where or self._where,
@@ -179,8 +219,8 @@ class Branch:
         if not self.team.writes:
             return
         state: State = self.simulator.state_dict()
-        self.out.flush()
-        facts = {"step": self.step, "parts": self.out.next_part}
+        self.out.flush(self.step)
+        facts = {"step": self.step, "parts": facts_of(self.out.known)}
         checkpoint.save(path, state, facts)
 
 

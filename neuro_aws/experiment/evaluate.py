@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
@@ -115,7 +116,8 @@ def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]
 def _one(
     run: Run, animal: int, arm: str, measures: list[str], options: Options, settings: Settings
 ) -> list[tuple[object, ...]]:
-    state, facts = checkpoint.load(_state_file(Place(run.folder, animal, arm), options.state))
+    path = _state_file(Place(run.folder, animal, arm), options.state)
+    state, facts = checkpoint.load(path)
     plan = run.protocol.tree.arms[arm]
     dataset = None
     if "frechet_distance" in measures:
@@ -123,6 +125,13 @@ def _one(
         settings.setdefault("extractor", default_extractor(dataset))
     simulator = make(run.protocol, arm, animal, device=options.device, dataset=dataset)
     simulator.load_state_dict(state)
+    for weights, found in simulator.weights(int(facts["step"])).items():
+        if not np.isfinite(found).all():
+            raise NeuroAWSError(
+                f"{weights} holds numbers that are not finite: nothing can be measured",
+                where=str(path),
+                next_step="Evaluate an earlier state (--state), if the run kept some",
+            )
     period = plan.schedule.stretches[-1]
     at = Moment(int(facts["step"]), period.name, period.cycles)
     own = {m.measure: m for m in run.protocol.spec.measure if m.measure not in MEASURES}

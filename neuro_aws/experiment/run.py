@@ -1,5 +1,6 @@
 """Run a protocol, or resume a run; the folder that a run writes."""
 
+import hashlib
 import logging
 import os
 import shutil
@@ -29,7 +30,7 @@ from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.cost import estimate
 from neuro_aws.protocol.data import required_root, using_data
 from neuro_aws.recording import provenance
-from neuro_aws.recording.parts import consolidate, write_index
+from neuro_aws.recording.parts import consolidate, is_complete, write_index
 from neuro_aws.recording.reader import Run, group_name, open_run, protocol_of
 
 SAVE_SECONDS = 20.0
@@ -59,6 +60,8 @@ class Options:
     """Folder that holds mnist/ and other data sets; None: $NEURO_AWS_DATA."""
     allow_code: bool = False
     """Consent to importing the user's own code that a protocol names."""
+    accept_loss: bool = False
+    """On resumption: go on where parts of the recording were lost, and record which steps."""
 
 
 def run(
@@ -86,6 +89,7 @@ def run(
     team = join(options.device)
     settings = {
         "protocol": protocol.source,
+        "protocol_sha256": hashlib.sha256(protocol.text.encode()).hexdigest(),
         "overrides": list(protocol.overrides),
         "short": protocol.short,
         "allow_code": protocol.allow_code,
@@ -127,12 +131,17 @@ def _follow(
     """Simulate the same animals as process 0 of a team, which alone writes; return its run."""
     from neuro_aws.backends.rate.distributed import leave
 
-    job = Job.of(folder, protocol, options.device, options.save_seconds, options.data)
+    job = _job(folder, protocol, options, options.device)
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
         run_here(job, tasks_of(protocol, animals, arms), stop, lambda task, steps, note: None)
     leave()
     return open_run(folder)
+
+
+def _job(folder: Path, protocol: Protocol, options: Options, device: str) -> Job:
+    seconds, data = options.save_seconds, options.data
+    return Job.of(folder, protocol, device, seconds, data, options.accept_loss)
 
 
 def chosen_arms(protocol: Protocol, arms: tuple[str, ...]) -> list[str]:
@@ -204,22 +213,25 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
         data["outcome"] = "running"
         provenance.write(folder, data)
         try:
-            finished = _simulate(folder, protocol, options, data, progress)
+            finished = is_complete(folder / "recording.h5") or _simulate(
+                folder, protocol, options, data, progress
+            )
+            if finished:
+                progress.end()
+                return _finish(folder, protocol, data)
         except BaseException as error:
             _outcome(folder, f"failed: {error}")
             log.error("failed: %s", error)
             raise
         finally:
             progress.end()
-        if not finished:
-            _outcome(folder, "stopped")
-            log.info("stopped")
-            raise Stopped(
-                "stopped; everything simulated so far is saved",
-                where=str(folder),
-                next_step=f"Go on with: neuro-aws run --resume {folder}",
-            )
-        return _finish(folder, protocol, data)
+        _outcome(folder, "stopped")
+        log.info("stopped")
+        raise Stopped(
+            "stopped; everything simulated so far is saved",
+            where=str(folder),
+            next_step=f"Go on with: neuro-aws run --resume {folder}",
+        )
 
 
 def _simulate(
@@ -234,7 +246,7 @@ def _simulate(
         jobs = 1
     expected = estimate(protocol, len(animals), arms, jobs)
     log.info("%d animals, arms %s, %d jobs", len(animals), ", ".join(arms), jobs)
-    job = Job.of(folder, protocol, data["device"], options.save_seconds, options.data)
+    job = _job(folder, protocol, options, data["device"])
     started, ended = time.monotonic(), set[Task]()
 
     def report(task: Task, done: int, note: str) -> None:
@@ -264,12 +276,16 @@ def _parts(folder: Path, tasks: list[Task]) -> dict[str, Path]:
 
 
 def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
+    """Put the recording into one file, write tables and figures, clear up; say so last of all.
+
+    Killed anywhere in between, a run that is resumed does here what is missing.
+    """
     tasks = tasks_of(protocol, data["animals"], data["arms"])
     columns = {}
     for t in tasks:
         plan = protocol.tree.plan(t.branch)
         columns[group_name(t.animal, t.branch)] = backend_of(plan.spec).columns(plan.spec)
-    if (folder / "parts").exists():
+    if not is_complete(folder / "recording.h5"):
         consolidate(
             folder / "recording.h5",
             {name: (path, columns[name]) for name, path in _parts(folder, tasks).items()},
@@ -282,12 +298,12 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     results.write(finished)
     for line in results.alarms(finished.metrics):
         log.warning(line)
-    _outcome(folder, "finished")
-    log.info("finished")
     draw_run(finished)
     shutil.rmtree(folder / "parts", ignore_errors=True)
     for leftover in (folder / "checkpoints").glob("*/*.lock"):
         leftover.unlink(missing_ok=True)
+    _outcome(folder, "finished")
+    log.info("finished")
     return open_run(folder)
 
 

@@ -121,7 +121,7 @@ class Session:
 
     def save(self, path: str | Path) -> None:
         """Write the state; ``Session.load`` goes on from it to the same bits."""
-        facts = {"step": self.steps, "animal": self.animal, "arm": self.arm, "parts": 0}
+        facts = {"step": self.steps, "animal": self.animal, "arm": self.arm, "parts": []}
         checkpoint.save(Path(path), self._simulator.state_dict(), facts)
 
     def _enter(self, branch: str) -> None:

@@ -52,10 +52,18 @@ class Job:
     """Folder that holds data sets."""
     short: bool = False
     allow_code: bool = False
+    accept_loss: bool = False
+    """Whether a branch goes on whose recording has lost parts."""
 
     @classmethod
     def of(
-        cls, run: Path, protocol: Protocol, device: str, save_seconds: float, data: str | None
+        cls,
+        run: Path,
+        protocol: Protocol,
+        device: str,
+        save_seconds: float,
+        data: str | None,
+        accept_loss: bool,
     ) -> "Job":
         """Return the job of running a protocol."""
         return cls(
@@ -68,6 +76,7 @@ class Job:
             data,
             protocol.short,
             protocol.allow_code,
+            accept_loss,
         )
 
     def protocol(self) -> Protocol:
@@ -114,7 +123,8 @@ def simulate(
     held = lock(place.lock, what) if team.writes else nullcontext()
     with held, threadpool_limits(1), using_data(job.data):
         simulator = make(protocol, task.branch, task.animal, device=job.device, team=team)
-        return Branch(protocol, place, simulator, job.save_seconds, team).run(stopped, report)
+        branch = Branch(protocol, place, simulator, job.save_seconds, team, job.accept_loss)
+        return branch.run(stopped, report)
 
 
 @contextlib.contextmanager

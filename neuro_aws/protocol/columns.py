@@ -136,11 +136,18 @@ def picture_shape(spec: ProtocolSpec) -> tuple[int, int, int] | None:
     return spec.stimulus.picture
 
 
+INTERVALS = {
+    "phases": ("phase", "S8"),
+    "perturbations": ("perturbation", "S120"),
+    "losses": ("loss", "S120"),
+}
+"""Tables of intervals: what each is of, and the type of its labels."""
+
+
 def tables() -> list[Column]:
     """Return the tables that every recording has: intervals and metrics."""
     columns = []
-    tables = (("phases", "phase", "S8"), ("perturbations", "perturbation", "S120"))
-    for table, what, text in tables:
+    for table, (what, text) in INTERVALS.items():
         here = f"intervals/{table}"
         columns += [
             Column(f"{here}/start", "step", f"first step of the {what}", dtype="i8"),

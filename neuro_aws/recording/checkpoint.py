@@ -1,8 +1,11 @@
 """Saved states: written whole or not at all, and read back without running code from the file.
 
-A state is a flat mapping of arrays (npz), with a few facts beside it (JSON).
+A state is a flat mapping of arrays (npz), with a few facts beside it (JSON). The file ends in the
+SHA-256 of what is before: nothing of a file that was cut or altered by a bit is read.
 """
 
+import hashlib
+import io
 import json
 import os
 import re
@@ -11,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +21,11 @@ from numpy.typing import NDArray
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.recording.parts import replace_file
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 State = dict[str, NDArray[Any]]
 FACTS = "facts"
+SEAL = b"SHA-256:"
+"""What stands before the hash at the end of a file."""
 
 
 @dataclass(frozen=True)
@@ -74,28 +78,45 @@ def save(path: Path, state: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     text = json.dumps({"format_version": FORMAT_VERSION, **facts})
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **{FACTS: np.array(text)}, **state)
     with temporary.open("wb") as handle:
-        np.savez(handle, allow_pickle=False, **{FACTS: np.array(text)}, **state)
+        handle.write(content.getbuffer())
+        handle.write(SEAL + hashlib.sha256(content.getbuffer()).digest())
     replace_file(temporary, path)
 
 
 def load(path: Path) -> tuple[State, dict[str, Any]]:
     """Return a state and the facts beside it."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(_sealed(path), allow_pickle=False) as file:
             state = {name: file[name] for name in file.files if name != FACTS}
             facts: dict[str, Any] = json.loads(str(file[FACTS]))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            step = facts["step"]
+            if type(step) is not int or step < 0:
+                raise ValueError(f"step {step!r}")
+    except Exception as error:  # of whatever kind: the file may be anybody's
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise NeuroAWSError(
             f"checkpoint cannot be read ({reason})",
             where=str(path),
-            next_step="Delete it, and --resume goes back to the state before it",
+            next_step="`neuro-aws inspect --verify RUN` checks the whole run; without this file "
+            "--resume simulates its branch anew",
         ) from error
     if facts.get("format_version") != FORMAT_VERSION:
         found = facts.get("format_version")
         raise NeuroAWSError(f"checkpoint has format {found}, not {FORMAT_VERSION}", where=str(path))
     return state, facts
+
+
+def _sealed(path: Path) -> io.BytesIO:
+    """Return the content of a file whose hash is right."""
+    data = path.read_bytes()
+    end = len(data) - len(SEAL) - hashlib.sha256().digest_size
+    content = memoryview(data)[: max(end, 0)]
+    if data[max(end, 0) :] != SEAL + hashlib.sha256(content).digest():
+        raise ValueError("cut or altered: its SHA-256 does not fit")
+    return io.BytesIO(content)
 
 
 def keep(place: Place, step: int, last: int, best: str | None, values: Sequence[float]) -> None:

@@ -1,8 +1,9 @@
 """A recording as a row of small finished files, so that a kill at any moment leaves all readable.
 
 A flush writes part k whole (temporary file, then rename) and then the master, whose virtual
-datasets show all parts as one. A checkpoint names how many parts belong to it; on resumption the
-later ones are dropped. When the run ends, everything moves into one plain recording.h5.
+datasets show all parts as one. A checkpoint knows the parts that belong to it (inventory.py); on
+resumption later ones are dropped. When the run ends, everything moves into one plain recording.h5.
+Every chunk carries a checksum, so that damage is an error and never another number.
 """
 
 import os
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.columns import CHUNK_BYTES, FORMAT_VERSION, Column
+from neuro_aws.protocol.columns import CHUNK_BYTES, FORMAT_VERSION, INTERVALS, Column
 
 Rows = dict[str, NDArray[Any]]
 STREAMED_BYTES = 65536
@@ -68,6 +69,7 @@ def create(group: h5py.Group, column: Column, rows: NDArray[Any], chunk: int = 1
         data=rows.astype(column.dtype, copy=False).reshape(len(rows), *column.shape),
         maxshape=(None, *column.shape),
         chunks=(min(per_chunk, max(chunk, len(rows), 1)), *column.shape),
+        fletcher32=True,
     )
     describe(dataset, column)
 
@@ -108,17 +110,19 @@ class PartWriter:
         for path in self.lengths():
             self._file[path].resize(lengths.get(path, 0), axis=0)
 
-    def finish(self, rows: Rows) -> None:
-        """Add the datasets that were not streamed, and bring the master up to date."""
+    def finish(self, rows: Rows) -> int:
+        """Add the datasets that were not streamed, bring the master up to date; return all rows."""
         refuse_full(self.folder, sum(found.nbytes for found in rows.values()))
         for path, column in self.columns.items():
             if path not in self._file:
                 create(self._file, column, rows[path])
             elif len(rows[path]):
                 raise ValueError(f"{path} got single rows beside streamed ones")
+        written = sum(self.lengths().values())
         self._file.close()
         replace_file(self._temporary, self.path)
         write_master(self.folder, list(self.columns.values()))
+        return written
 
 
 def drop_after(folder: Path, count: int, columns: Sequence[Column]) -> None:
@@ -200,6 +204,15 @@ def write_index(path: Path, segments: dict[str, Path]) -> None:
     replace_file(temporary, path)
 
 
+def is_complete(path: Path) -> bool:
+    """Say whether a recording.h5 is that of a run whose branches have all come to their ends."""
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("complete", False))
+    except OSError:
+        return False
+
+
 def consolidate(
     path: Path, segments: dict[str, tuple[Path, Sequence[Column]]], attributes: dict[str, str]
 ) -> None:
@@ -215,7 +228,7 @@ def consolidate(
             tables = [column for column in columns if column.path.startswith("intervals/")]
             copy_parts(group, folder, [column for column in columns if column not in tables])
             rows = gather(folder, tables)
-            for table in ("phases", "perturbations"):
+            for table in INTERVALS:
                 merge_intervals(rows, f"intervals/{table}")
             for column in tables:
                 create(group, column, rows[column.path])

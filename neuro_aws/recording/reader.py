@@ -67,6 +67,17 @@ class Run:
         except OSError as error:
             raise NeuroAWSError(f"cannot be read ({error})", where=str(path)) from error
 
+    def _rows(self, dataset: h5py.Dataset) -> np.ndarray[Any, Any]:
+        try:
+            rows: np.ndarray[Any, Any] = dataset[...]
+        except OSError as error:
+            raise NeuroAWSError(
+                f"{dataset.name} is damaged",
+                where=str(self.folder / "recording.h5"),
+                next_step=f"neuro-aws inspect --verify {self.folder} lists all that is",
+            ) from error
+        return rows
+
     def branches(self, animal: int, arm: str) -> list[str]:
         """Return the branches that lead to the end of an arm, in order: its trunk and its own."""
         if arm in self.protocol.tree.trunks:
@@ -87,9 +98,10 @@ class Run:
             for branch in self.branches(animal, arm):
                 name = f"{group_name(animal, branch)}/{path}"
                 try:
-                    found.append(file[name][...])
-                except (KeyError, OSError):
+                    dataset = file[name]
+                except (KeyError, OSError):  # not recorded, or the branch has not begun
                     continue
+                found.append(self._rows(dataset))
         if not found:
             raise NeuroAWSError(f"holds no {path}", where=f"{self.folder}, s{animal}, {arm}")
         return np.concatenate(found)
@@ -151,7 +163,10 @@ class Run:
         )
 
     def intervals(self, animal: int, arm: str, table: str) -> pd.DataFrame:
-        """Return ``phases`` or ``perturbations`` of an arm: start, stop, label."""
+        """Return ``phases``, ``perturbations`` or ``losses`` of an arm: start, stop, label.
+
+        Losses are steps whose recording was lost and given up (``--accept-loss``).
+        """
         here = f"intervals/{table}"
         columns = {key: self.read(animal, arm, f"{here}/{key}") for key in ("start", "stop")}
         labels = [b.decode() for b in self.read(animal, arm, f"{here}/label").tolist()]
@@ -206,10 +221,21 @@ class Run:
                     except (KeyError, OSError):
                         continue
                     if len(group["step"]):
-                        tables.append(_metrics_table(group, animal, branch))
+                        tables.append(self._metrics_table(group, animal, branch))
         if not tables:
             return pd.DataFrame(columns=["animal", "arm", *METRIC_COLUMNS])
         return pd.concat(tables, ignore_index=True)
+
+    def _metrics_table(self, group: h5py.Group, animal: int, arm: str) -> pd.DataFrame:
+        columns: dict[str, Any] = {}
+        for key in METRIC_COLUMNS:
+            values = self._rows(group[key])
+            text = values.dtype.kind == "S"
+            columns[key] = [v.decode() for v in values.tolist()] if text else values
+        table = pd.DataFrame(columns)
+        table.insert(0, "arm", arm)
+        table.insert(0, "animal", animal)
+        return table
 
     def phase_codes(self) -> dict[int, str]:
         """Return the phase behind each code of the ``phase`` trace."""
@@ -217,17 +243,6 @@ class Run:
 
 
 METRIC_COLUMNS = ("period", "cycle", "step", "name", "layer", "group", "value")
-
-
-def _metrics_table(group: h5py.Group, animal: int, arm: str) -> pd.DataFrame:
-    columns: dict[str, Any] = {}
-    for key in METRIC_COLUMNS:
-        values = group[key][...]
-        columns[key] = [v.decode() for v in values.tolist()] if values.dtype.kind == "S" else values
-    table = pd.DataFrame(columns)
-    table.insert(0, "arm", arm)
-    table.insert(0, "animal", animal)
-    return table
 
 
 def open_run(folder: str | Path, *, allow_code: bool = False) -> Run:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro_aws.protocol.columns import Column
+from neuro_aws.recording.inventory import Part, part_of
 from neuro_aws.recording.parts import PartWriter, Rows
 
 FLUSH_BYTES = 8_000_000
@@ -27,10 +28,14 @@ class Mark:
 class Writer:
     """The recording of one branch of one animal, whatever its columns are."""
 
-    def __init__(self, folder: Path, columns: Sequence[Column], first_part: int) -> None:
+    def __init__(
+        self, folder: Path, columns: Sequence[Column], known: Sequence[Part], step: int
+    ) -> None:
         self.folder = folder
         self.columns = columns
-        self.next_part = first_part
+        self.known = list(known)
+        """The parts written so far."""
+        self._begun = step
         self.bytes = 0
         self._rows: dict[str, list[Any]] = {column.path: [] for column in columns}
         self._part: PartWriter | None = None
@@ -63,7 +68,7 @@ class Writer:
 
     def _under_way(self) -> PartWriter:
         if self._part is None:
-            self._part = PartWriter(self.folder, self.next_part, self.columns)
+            self._part = PartWriter(self.folder, len(self.known), self.columns)
         return self._part
 
     def measured(
@@ -100,8 +105,11 @@ class Writer:
         for k, column in enumerate(columns):
             self._rows[column] = [row[k] for row in rows]
 
-    def flush(self) -> None:
-        """Write all rows gathered so far as one part; what lasts is cut here, and joined later."""
+    def flush(self, step: int) -> None:
+        """Write all rows gathered before ``step`` as one part.
+
+        What lasts is cut here, and joined later.
+        """
         for table, lasting in self._open.items():
             for label in list(lasting):
                 self._close(table, label)
@@ -110,9 +118,10 @@ class Writer:
             c.path: np.asarray(self._rows[c.path], dtype=c.dtype).reshape(-1, *c.shape)
             for c in self.columns
         }
-        self._under_way().finish(rows)
-        self._part = None
-        self.next_part += 1
+        part = self._under_way()
+        written = part.finish(rows)
+        self.known.append(part_of(part.path, written, self._begun, step))
+        self._part, self._begun = None, step
         self.forget()
 
     def forget(self) -> None:
@@ -130,7 +139,7 @@ class Discard(Writer):
     """A recording that is not kept: of a process that does not write, of a session in Python."""
 
     def __init__(self) -> None:
-        self.next_part = self.bytes = 0
+        self.known, self.bytes = [], 0
 
     def put(self, path: str, value: Any) -> None:
         """Do nothing."""
@@ -148,7 +157,7 @@ class Discard(Writer):
     def interval(self, table: str, start: int, stop: int, label: str) -> None:
         """Do nothing."""
 
-    def flush(self) -> None:
+    def flush(self, step: int) -> None:
         """Do nothing."""
 
     def forget(self) -> None:

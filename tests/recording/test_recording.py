@@ -210,7 +210,7 @@ def test_a_branch_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, tiny, stop
     assert broken.step == stop_at
     for step in range(stop_at, stop_at + 1):  # simulated and lost: written after the checkpoint
         broken.simulator.advance(step, step + 1, broken.out, lambda: False)
-    broken.out.flush()
+    broken.out.flush(stop_at + 1)
     again = finish(branch(tiny, tmp_path / "broken"))
     columns = layout(tiny.spec)
     a, b = (gather(one.place.parts, columns) for one in (whole, again))

@@ -1,0 +1,204 @@
+"""Nothing is lost or altered without being named: checkpoints, parts, the recording, the end of a run."""
+
+import os
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from neuro_aws import Options, open_run, resume, run
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.experiment.compare import bits
+from neuro_aws.experiment.run import Stopped
+from neuro_aws.protocol import Protocol
+from neuro_aws.recording import checkpoint
+from neuro_aws.recording.checkpoint import Place
+from tests.calls import command
+from tests.conftest import TINY
+
+
+class StopAfter:
+    """Presses Ctrl-C once so many steps of a branch are simulated."""
+
+    def __init__(self, branch: str, steps: int) -> None:
+        self.branch, self.steps = branch, steps
+
+    def begin(self, run, expected, steps): ...
+
+    def update(self, task, steps, note):
+        if task.branch == self.branch and steps >= self.steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def end(self): ...
+
+
+@pytest.fixture(scope="module")
+def protocol():
+    return Protocol.from_text(TINY, "tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def whole(protocol, tmp_path_factory):
+    return run(protocol, options=Options(out=str(tmp_path_factory.mktemp("whole")), jobs=1))
+
+
+@pytest.fixture(scope="module")
+def stopped_once(protocol, tmp_path_factory):
+    """Return the folder of a run whose trunk is finished and whose first arm is under way."""
+    out = tmp_path_factory.mktemp("stopped")
+    options = Options(out=str(out), jobs=1, save_seconds=0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neuro_aws.experiment.branch.SAVING_SHARE", 0.0)  # save at every look
+        with pytest.raises(Stopped):
+            run(protocol, options=options, progress=StopAfter("control", 5))
+    (folder,) = (out / "tiny").iterdir()
+    return folder
+
+
+@pytest.fixture
+def stopped(stopped_once, tmp_path):
+    return Path(shutil.copytree(stopped_once, tmp_path / "stopped"))
+
+
+def damage(path: Path, how: str) -> None:
+    """Remove a file, cut it in two, or flip a bit in its middle."""
+    data = bytearray(path.read_bytes())
+    if how == "removed":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    else:
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+
+
+def test_a_checkpoint_that_is_cut_or_altered_anywhere_is_refused(tmp_path):
+    rng, path = random.Random(0), tmp_path / "a.npz"
+    state = {"w": np.arange(600.0).reshape(20, 30), "nothing": np.zeros((0, 3)), "n": np.array(3)}
+    checkpoint.save(path, state, {"step": 4, "parts": []})
+    data = path.read_bytes()
+    for _ in range(300):
+        bit = rng.randrange(8 * len(data))
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        for altered in (bytes(flipped), data[: bit // 8], data + b"\0"):
+            path.write_bytes(altered)
+            with pytest.raises(NeuroAWSError, match="cut or altered"):
+                checkpoint.load(path)
+    path.write_bytes(data)
+    assert np.array_equal(checkpoint.load(path)[0]["w"], state["w"])
+
+
+@pytest.mark.parametrize("how", ["removed", "cut", "altered"])
+@pytest.mark.parametrize("branch", ["common", "control"])
+def test_a_lost_part_is_named_and_its_loss_is_recorded_where_it_is_accepted(
+    stopped, whole, branch, how
+):
+    """Of a branch that has come to its end as of one under way."""
+    found = sorted(Place(stopped, 0, branch).parts.glob("part_*.h5"))
+    assert len(found) > 2
+    damage(found[1], how)
+    what = "is missing" if how == "removed" else "was cut or altered"
+    with pytest.raises(NeuroAWSError, match=f"part_00001.h5 of the recording {what}.*accept-loss"):
+        resume(stopped)
+    done = resume(stopped, options=Options(accept_loss=True))
+    assert done.provenance["outcome"] == "finished"
+    losses = done.intervals(0, "control", "losses")
+    assert losses["label"].tolist() == [f"part_00001.h5 {what}"]
+    (start,), (stop,) = losses["start"], losses["stop"]
+    mine, theirs = (one.traces(0, "control") for one in (done, whole))
+    gone = np.setdiff1d(theirs.step, mine.step)
+    assert gone.tolist() == list(range(start, stop))
+    assert len(gone) > 0
+    kept = theirs.sel(step=mine.step)
+    assert np.array_equal(mine.ach, kept.ach)
+    for arm in set(done.arms) - {"control"} if branch == "control" else ():
+        assert np.array_equal(done.traces(0, arm).ach, whole.traces(0, arm).ach)
+
+
+def test_an_altered_checkpoint_stops_a_resumption(stopped):
+    damage(Place(stopped, 0, "control").rolling, "altered")
+    done = command("run", "--resume", str(stopped))
+    assert done.returncode == 1
+    assert "checkpoint cannot be read" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("how", ["altered", "cut", "removed"])
+def test_verify_names_what_is_damaged_in_a_run_under_way(stopped, how):
+    sound = command("inspect", str(stopped), "--verify")
+    assert sound.returncode == 0, sound.stderr
+    part = Place(stopped, 0, "common").parts / "part_00002.h5"
+    damage(part, how)
+    state = Place(stopped, 0, "common").final
+    damage(state, "altered")
+    damage(Place(stopped, 0, "control").rolling, "altered")
+    damage(Place(stopped, 0, "control").parts / "part_00000.h5", how)
+    found = command("inspect", str(stopped), "--verify")
+    assert found.returncode == 1
+    assert "checkpoints/s0/common.npz" in found.stdout
+    assert "files are damaged" in found.stderr
+
+
+def test_verify_finds_one_altered_bit_of_a_recording(whole, tmp_path):
+    """Every chunk carries a checksum: what cannot be read is named, and no number is another."""
+    folder = Path(shutil.copytree(whole.folder, tmp_path / "run"))
+    path = folder / "recording.h5"
+    assert command("inspect", str(folder), "--verify").returncode == 0
+    with h5py.File(path) as file:
+        where = file["s0/control/neuromodulators/ach"].id.get_chunk_info(0).byte_offset
+    data = bytearray(path.read_bytes())
+    data[where] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(NeuroAWSError, match=r"neuromodulators/ach is damaged.*inspect --verify"):
+        open_run(folder).traces(0, "control")
+    found = command("inspect", str(folder), "--verify")
+    assert found.returncode == 1
+    assert "/s0/control/neuromodulators/ach damaged" in found.stdout
+    (folder / "protocol.yaml").write_text(TINY + "\n")
+    assert "was altered since" in command("inspect", str(folder), "--verify").stdout
+
+
+@pytest.mark.parametrize("moment", ["drawing", "clearing up"])
+def test_a_run_killed_at_its_very_end_is_completed(protocol, whole, tmp_path, monkeypatch, moment):
+    """`finished` is the last thing that is written."""
+
+    def killed(*_, **__):
+        if moment == "clearing up":
+            part = next((next((tmp_path / "tiny").iterdir()) / "parts").rglob("part_*.h5"))
+            part.unlink()  # some of it was cleared up already
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        name = "neuro_aws.plots.figures.draw_run" if moment == "drawing" else "shutil.rmtree"
+        patch.setattr(name, killed)
+        with pytest.raises(SystemExit):
+            run(protocol, options=Options(out=str(tmp_path), jobs=1))
+    (folder,) = (tmp_path / "tiny").iterdir()
+    assert open_run(folder).provenance["outcome"] != "finished"
+    assert (folder / "parts").exists()
+    drawn = []
+    monkeypatch.setattr("neuro_aws.plots.figures.draw_run", drawn.append)
+    done = resume(folder)
+    assert done.provenance["outcome"] == "finished"
+    assert len(drawn) == 1
+    assert not (folder / "parts").exists()
+    assert not list((folder / "checkpoints").rglob("*.lock"))
+    assert all("identical" in line for line in bits(whole, done))
+    assert done.metrics.equals(whole.metrics)
+
+
+def test_weights_that_are_not_finite_are_not_evaluated(whole, tmp_path):
+    folder = Path(shutil.copytree(whole.folder, tmp_path / "run"))
+    path = Place(folder, 0, "control").final
+    state, facts = checkpoint.load(path)
+    name = next(key for key in state if key.endswith("feedforward_into1"))
+    state[name].flat[0] = np.nan
+    checkpoint.save(path, state, {"step": facts["step"], "parts": facts["parts"]})
+    done = command("evaluate", str(folder), "--measure", "reconstruction")
+    assert done.returncode == 1
+    assert "feedforward_into1 holds numbers that are not finite" in done.stderr
