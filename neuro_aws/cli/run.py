@@ -71,16 +71,16 @@ def command(
     if accept_loss and resumed is None:
         raise NeuroAWSError("goes with --resume RUN only", where="--accept-loss")
     options = Options(
-        seed,
-        seeds,
-        jobs,
-        _device(device),
-        out,
-        chosen,
-        save_every,
-        data,
-        allow_code,
-        accept_loss,
+        seed=seed,
+        seeds=seeds,
+        jobs=jobs,
+        device=_device(device),
+        out=out,
+        arms=chosen,
+        save_seconds=save_every,
+        data=data,
+        allow_code=allow_code,
+        accept_loss=accept_loss,
     )
     console = tables.console()
     bar = Bar(console)

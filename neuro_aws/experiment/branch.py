@@ -67,7 +67,7 @@ class Branch:
         total = self.plan.stop - self.plan.first
         if self.team.agree(self.place.final.exists()):
             if self.team.writes:
-                self._whole(self.place.final)
+                self._load(self.place.final)
             report(total, "")
             return True
         self._take_up()
@@ -85,7 +85,7 @@ class Branch:
         known: list[Part] = []
         resumed = self.team.agree(self.place.rolling.exists())
         if resumed:
-            state, self.step, known = self._whole(self.place.rolling)
+            state, self.step, known = self._load(self.place.rolling)
             self.simulator.load_state_dict(state)
         elif isinstance(self.plan, ArmPlan) and self.plan.first > 0:
             trunk = Place(self.place.run, self.place.animal, self.plan.trunk).final
@@ -98,7 +98,7 @@ class Branch:
         if not resumed:
             self._attend(self.agenda.onset())
 
-    def _whole(self, path: Path) -> tuple[State, int, list[Part]]:
+    def _load(self, path: Path) -> tuple[State, int, list[Part]]:
         """Return a state, its step and its parts; refuse a recording that lost some of them.
 
         Where the loss is accepted, empty parts stand in for those that were lost.

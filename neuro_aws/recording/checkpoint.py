@@ -113,9 +113,11 @@ def _sealed(path: Path) -> io.BytesIO:
     """Return the content of a file whose hash is right."""
     data = path.read_bytes()
     end = len(data) - len(SEAL) - hashlib.sha256().digest_size
-    content = memoryview(data)[: max(end, 0)]
-    if data[max(end, 0) :] != SEAL + hashlib.sha256(content).digest():
-        raise ValueError("cut or altered: its SHA-256 does not fit")
+    if end < 0 or data[end : end + len(SEAL)] != SEAL:
+        raise ValueError("no SHA-256 at its end: cut, altered, or of an older version")
+    content = memoryview(data)[:end]
+    if data[end + len(SEAL) :] != hashlib.sha256(content).digest():
+        raise ValueError("altered: its SHA-256 does not fit")
     return io.BytesIO(content)
 
 
