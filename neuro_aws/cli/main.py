@@ -2,11 +2,16 @@
 
 import importlib
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 import click
 
 from neuro_aws.errors import NeuroAWSError
+
+MOST_SAID = 300
+"""Characters of an unexpected error that are printed."""
 
 COMMANDS = {
     "run": "run a protocol, or resume a run",
@@ -56,7 +61,8 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="neuro-aws", message="neuro-aws %(version)s")
-def group() -> None:
+@click.option("--debug", is_flag=True, help="Show the traceback of an unexpected error.")
+def group(debug: bool) -> None:
     """neuro-aws: Adversarial Wake-Sleep learning in cortex.
 
     \b
@@ -88,6 +94,21 @@ def main(arguments: list[str] | None = None) -> Any:
         _fail("out of memory: fewer units, a smaller batch, or --jobs 1")
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
+    except Exception as error:
+        if (arguments or sys.argv[1:])[:1] == ["--debug"]:
+            raise
+        _fail(_unexpected(error))
+
+
+def _unexpected(error: Exception) -> str:
+    """Return one line about an error that nobody foresaw, with the last of our lines in it."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "neuro_aws" in f.filename]
+    where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    said = " ".join(str(error).split())[:MOST_SAID]
+    return (
+        f"unexpected {type(error).__name__}{where}: {said}. `neuro-aws --debug ...` shows the "
+        "traceback (of a run it is in run.log); please report it"
+    )
 
 
 def _fail(message: str) -> None:

@@ -155,7 +155,7 @@ def _state_file(place: Place, wanted: str) -> Path:
             )
         return place.final
     kept = place.kept()
-    name = f"{int(wanted):08d}" if wanted.isdigit() else wanted
+    name = f"{int(wanted):08d}" if wanted.isascii() and wanted.isdigit() else wanted
     if name not in kept:
         raise NeuroAWSError(
             f"no state {wanted!r} of {place.branch} was kept",

@@ -221,7 +221,7 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
                 return _finish(folder, protocol, data)
         except BaseException as error:
             _outcome(folder, f"failed: {error}")
-            log.error("failed: %s", error)
+            log.error("failed: %s", error, exc_info=not isinstance(error, NeuroAWSError))
             raise
         finally:
             progress.end()

@@ -99,7 +99,7 @@ class Session:
         place = Place(opened.folder, animal, arm)
         if state == "branch":
             place = Place(opened.folder, animal, opened.protocol.tree.arms[arm].trunk)
-        name = f".{int(state):08d}" if state.isdigit() else ""
+        name = f".{int(state):08d}" if state.isascii() and state.isdigit() else ""
         session._take_up(place.checkpoint(name))
         return session
 

@@ -9,6 +9,9 @@ from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block
 
+MOST_ANIMALS = 20
+"""Animals whose targets are listed."""
+
 
 def describe(protocol: Protocol, animals: list[int]) -> Iterator[str]:
     """Yield the lines that `validate` prints."""
@@ -26,7 +29,8 @@ def describe(protocol: Protocol, animals: list[int]) -> Iterator[str]:
     yield "arms"
     for name in spec.arms:
         yield from _arm(protocol, name)
-    targets = {animal: protocol.targets(animal) for animal in animals}
+    shown = animals[:MOST_ANIMALS]
+    targets = {animal: protocol.targets(animal) for animal in shown}
     if any(targets.values()):
         yield ""
         yield "targets"
@@ -35,6 +39,8 @@ def describe(protocol: Protocol, animals: list[int]) -> Iterator[str]:
                 ids = " ".join(map(str, cells.ids))
                 where = f"layer {cells.layer}, {len(cells.ids)} cells"
                 yield f"  animal {animal}, {label}: {where}: {ids}"
+        if len(animals) > len(shown):
+            yield f"  and so on, {len(animals):,} animals"
 
 
 def _periods(protocol: Protocol) -> Iterator[str]:

@@ -119,7 +119,7 @@ def _walk(
 
 def key_path(key: str) -> KeyPath:
     """Return the path of a key as ``--set`` takes it: schedule.0.cycles."""
-    return tuple(int(p) if p.isdigit() else p for p in key.split("."))
+    return tuple(int(p) if p.isascii() and p.isdigit() else p for p in key.split("."))
 
 
 def override(document: Document, assignment: str) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.protocol.branches import OLDER_TRUNK, TRUNK, Tree, grow
 from neuro_aws.protocol.check import check
-from neuro_aws.protocol.document import Document, assign, override, parse
+from neuro_aws.protocol.document import Document, assign, key_path, override, parse
 from neuro_aws.protocol.faults import faults
 from neuro_aws.protocol.own_code import CONSENT, fetch, named_in
 from neuro_aws.protocol.presets import completed
@@ -236,7 +236,7 @@ def _variant(
         if not key.startswith(SETTABLE) and key != "algorithm":
             allowed = ", ".join(["algorithm", *(f"{prefix}*" for prefix in SETTABLE)])
             raise ProtocolError([f"{where}{key}: an arm may change {allowed}"])
-        assign(data, tuple(int(p) if p.isdigit() else p for p in key.split(".")), value, where)
+        assign(data, key_path(key), value, where)
     _another_theory(data, settings, where, kind)
     try:
         lines, overridden = document.lines, document.overridden

@@ -249,3 +249,39 @@ def test_the_checkout_runs_without_installing_in_several_processes_too(tmp_path)
     )
     assert done.returncode == 0, done.stderr
     assert "target activity relative" in done.stdout
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_and_debug_shows_where(monkeypatch, tmp_path):
+    def fails(*_, **__):
+        raise RuntimeError("no\nroom " + 2000 * "x")
+
+    monkeypatch.setattr("neuro_aws.backends.rate.engine.Engine.step", fails)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    words = ["run", "tiny.yaml", "--jobs", "1"]
+    done = command(*words, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("neuro-aws: unexpected RuntimeError in simulator.py:")
+    assert ": no room xxx" in done.stderr
+    assert "--debug" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert len(done.stderr) < 600
+    (folder,) = (tmp_path / "runs" / "tiny").iterdir()
+    assert "Traceback" in (folder / "run.log").read_text()
+    with pytest.raises(RuntimeError, match="no\nroom"):
+        command("--debug", *words, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("key", ["schedule.\u00b2.cycles", "schedule.\u0663.cycles"])
+def test_a_key_of_set_with_digits_of_another_script_is_refused(key):
+    done = command("validate", str(ROOT / "protocols" / "quickstart.yaml"), "--set", f"{key}=1")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "unexpected" not in done.stderr
+
+
+def test_validate_lists_the_targets_of_some_animals_only():
+    path = str(ROOT / "protocols" / "quickstart.yaml")
+    done = command("validate", path, "--seeds", "100000")
+    assert done.returncode == 0
+    assert len(done.stdout) < 10_000
+    assert "and so on, 100,000 animals" in done.stdout
