@@ -90,7 +90,7 @@ def command(
         finished = runner.resume(resumed, options=options, progress=bar)
     else:
         assert protocol is not None
-        loaded = Protocol.load(protocol, sets, short=short)
+        loaded = Protocol.load(protocol, sets, short=short, allow_code=allow_code)
         finished = runner.run(loaded, options=options, progress=bar)
     if int(os.environ.get("RANK", "0")):
         return  # process 0 of a team reports

@@ -88,7 +88,7 @@ def run(
     options = replace(options, data=_data(protocol, arms, options.data))
     team = join(options.device)
     settings = {
-        "protocol": protocol.source,
+        "protocol": _absolute(protocol.source),
         "protocol_sha256": hashlib.sha256(protocol.text.encode()).hexdigest(),
         "overrides": list(protocol.overrides),
         "short": protocol.short,
@@ -137,6 +137,12 @@ def _follow(
         run_here(job, tasks_of(protocol, animals, arms), stop, lambda task, steps, note: None)
     leave()
     return open_run(folder)
+
+
+def _absolute(source: str) -> str:
+    """Return where a protocol lies, wherever it is asked from later: its code lies beside it."""
+    path = Path(source)
+    return str(path.resolve()) if path.is_file() else source
 
 
 def _job(folder: Path, protocol: Protocol, options: Options, device: str) -> Job:

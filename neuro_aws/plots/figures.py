@@ -11,6 +11,7 @@ from neuro_aws.metrics.statistics import caption
 from neuro_aws.plots import outcomes, traces
 from neuro_aws.plots.images import show, tiled
 from neuro_aws.plots.style import WIDTH, Figure, arm_styles, figure, readable, save, styled
+from neuro_aws.protocol import registry
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.registry import load
 from neuro_aws.recording.reader import Run
@@ -18,46 +19,18 @@ from neuro_aws.recording.reader import Run
 MOST_PANELS = 12
 log = logging.getLogger("neuro_aws")
 
-LEADING = (
-    "target_activity_relative",
-    "spared_activity_relative",
-    "target_never_active",
-    "move_to_perturbed",
-    "ocular_dominance",
-    "preferring_share",
-    "ach_gap",
-    "fresh_classifier",
-    "linear_probe",
-    "linear_probe_noisy",
-    "sliced_distance",
-    "diversity",
-    "reconstruction",
-    "target_rate_relative",
-    "spared_rate_relative",
-    "ach_auc",
-    "prediction_error_relative",
-    "dream_rate_correlation",
-    "dream_covariance_correlation",
-    "spike_probe",
-    "match",
-    "match_teacher_off",
-    "match_error_relative",
-)
-"""The measures that are drawn, the most important first."""
-
 
 def outcome_figure(run: Run) -> Figure | None:
-    """Draw every leading measure by arm, each beside its paired difference to the reference arm.
+    """Draw every main value by arm, each beside its paired difference to the reference arm.
 
-    None where nothing was measured.
+    Values of the user's own come first. None where nothing was measured.
     """
     if run.protocol.spec.network.dcgan is not None:
         return image_figure(run)
     metrics = run.metrics
-    wanted = sorted(
-        (p for p in outcomes.panels(metrics[metrics["arm"].isin(run.arms)]) if p[0] in LEADING),
-        key=lambda p: (LEADING.index(p[0]), p[2], p[1]),
-    )[:MOST_PANELS]
+    panels = outcomes.panels(metrics[metrics["arm"].isin(run.arms)])
+    main = [panel for panel in panels if registry.value(panel[0]).main]
+    wanted = sorted(main, key=lambda p: (registry.rank(p[0]), p[2], p[1]))[:MOST_PANELS]
     if not wanted:
         return None
     references = outcomes.references(run)
@@ -87,7 +60,7 @@ def outcome_figure(run: Run) -> Figure | None:
             right.set_title("at the end", loc="left")
             right.set_yticks([])
     _arm_legend(drawn, run.arms)
-    return _titled(drawn, run, [name for name, _, _ in wanted], compared)
+    return _titled(drawn, run, [name for name, _, _ in wanted], compared, len(main) - len(wanted))
 
 
 def _arm_legend(drawn: Figure, arms: list[str]) -> None:
@@ -115,6 +88,8 @@ def image_figure(run: Run) -> Figure | None:
     metrics = run.metrics
     names = set(metrics["name"])
     times, layers = ([n for n in wanted if n in names] for wanted in (IMAGE_TIMES, IMAGE_LAYERS))
+    for name in sorted(name for name in names if registry.of_the_users_own(name)):
+        (layers if metrics[metrics["name"] == name]["layer"].max() >= 0 else times).append(name)
     if not times and not layers:
         return None
     count = len(times) + len(layers) + 1
@@ -138,12 +113,14 @@ def image_figure(run: Run) -> Figure | None:
     return _titled(drawn, run, [*times, *layers], compared=False)
 
 
-def _titled(drawn: Figure, run: Run, names: list[str], compared: bool) -> Figure:
-    """Return what was run, in how many animals, and what bands, bars and points are."""
+def _titled(drawn: Figure, run: Run, names: list[str], compared: bool, left_out: int = 0) -> Figure:
+    """Say what was run, in how many animals, what bands, bars and points are, what is left out."""
     n = len(run.animals)
     lines = [f"{run.protocol.spec.name}: {caption(names, n, differences=compared and n > 1)}"]
     if compared:
         lines.append("right of each panel: arm minus its reference, a point an animal")
+    if left_out:
+        lines.append(f"{left_out} more in metrics.csv")
     drawn.suptitle("\n".join(fill(line, 100) for line in lines))
     return drawn
 

@@ -25,6 +25,16 @@ __all__ = [
 ]
 
 
+def of_the_users_own(name: str) -> bool:
+    """Say whether a value is one of the user's own."""
+    return name not in VALUES
+
+
+def rank(name: str) -> int:
+    """Return the place of a value in lists and figures: the user's own first, then as listed."""
+    return -1 if of_the_users_own(name) else list(VALUES).index(name)
+
+
 def value(name: str) -> ValueInfo:
     """Return what is known of a value of the table of results; of a user's own, its name."""
     entry = VALUES.get(name)

@@ -10,7 +10,9 @@ import h5py
 import pandas as pd
 import pytest
 
+from neuro_aws import open_run
 from neuro_aws.cli.main import COMMANDS
+from neuro_aws.plots.figures import outcome_figure
 from tests.calls import command
 from tests.conftest import ROOT, TINY
 
@@ -285,3 +287,21 @@ def test_validate_lists_the_targets_of_some_animals_only():
     assert done.returncode == 0
     assert len(done.stdout) < 10_000
     assert "and so on, 100,000 animals" in done.stdout
+
+
+def test_run_takes_code_of_the_users_own_with_consent_and_draws_its_values(tmp_path):
+    (tmp_path / "my_code.py").write_text(
+        "from neuro_aws.metrics import Value\n\n\n"
+        "def sparseness(subject):\n"
+        "    yield Value('sparseness', float((subject.waking()[1] > 0).double().mean()), 1)\n"
+    )
+    (tmp_path / "p.yaml").write_text(TINY + "  - {measure: 'my_code:sparseness'}\n")
+    refused = command("run", "p.yaml", "--jobs", "1", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "--allow-code" in refused.stderr
+    done = command("run", "p.yaml", "--jobs", "1", "--allow-code", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "sparseness" in done.stdout
+    (folder,) = (tmp_path / "runs" / "tiny").iterdir()
+    drawn = outcome_figure(open_run(folder, allow_code=True))
+    assert any("sparseness" in axes.get_ylabel() for axes in drawn.axes)
