@@ -37,6 +37,9 @@ COLUMNS = [
 FOUR = ["rem_silenced", "control", "rem_silenced_ach_clamped", "ach_clamped"]
 DRAWN = [*COLUMNS, "move_to_perturbed", "ach_gap", "ach_gap_perturbed"]
 
+CONTROL_COLOUR = "#555555"
+"""Of the controls' arms: the legend's colours belong to others."""
+
 PANELS = [
     ("target_activity_relative", "targets, waking\nactivity (1: onset)"),
     ("spared_activity_relative", "non-target cells, waking\nactivity (1: onset)"),
@@ -232,7 +235,7 @@ def _number(found: Estimate) -> str:
 def _controls(axes: Axes, run: Run) -> None:
     metrics = run.metrics
     cells = metrics[(metrics["group"] == GROUP) & (metrics["period"] == CRITICAL)]
-    outcomes.at_end(axes, cells, COLUMNS[0], run.arms)
+    outcomes.at_end(axes, cells, COLUMNS[0], run.arms, CONTROL_COLOUR)
     axes.axvline(1, color=outcomes.QUIET, lw=0.6, zorder=0)
     axes.set_xlabel(
         f"controls: targets, waking activity, end of critical period (1: onset), "

@@ -1,11 +1,15 @@
 """The hypnogram: phases over time, and perturbations as shaded intervals."""
 
+import textwrap
+
 import pandas as pd
 from matplotlib.patches import Patch
 
 from neuro_aws.plots.style import PHASE_COLOURS, Axes
 
 SHADE = "#D55E00"
+NARROW = 52
+"""Characters of a period's name that half a page takes."""
 
 
 def hypnogram(axes: Axes, phases: pd.DataFrame, start: int, stop: int) -> Axes:
@@ -28,8 +32,21 @@ def period_bar(axes: Axes, periods: list[tuple[str, int, int]], start: int, stop
     """Draw the periods of a run as labelled boxes: what a hypnogram is at this scale."""
     for i, (name, first, last) in enumerate(periods):
         axes.axvspan(first, last, color="#E8E8E8" if i % 2 == 0 else "#D3D3D3", linewidth=0)
-        middle = (max(first, start) + min(last, stop)) / 2
-        axes.text(middle, 0.5, name.replace("_", " "), ha="center", va="center", fontsize=7)
+        shown = min(last, stop) - max(first, start)
+        words = name.replace("_", " ")
+        room = NARROW * shown / (stop - start)  # characters in a row
+        if len(words) > room:
+            words = "\n".join(textwrap.wrap(words, max(1, int(room)), break_long_words=False))
+        fits = max(map(len, words.split("\n"))) <= room
+        axes.text(
+            max(first, start) + shown / 2,
+            0.5,
+            words if fits else words[: max(1, int(room) - 1)].split("\n")[0] + ".",
+            ha="center",
+            va="center",
+            fontsize=7 if "\n" not in words else 5.5,
+            linespacing=0.9,
+        )
     axes.set(xlim=(start, stop), ylim=(0, 1), yticks=[], ylabel="period")
     axes.spines["left"].set_visible(False)
     return axes

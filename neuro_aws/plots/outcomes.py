@@ -68,13 +68,19 @@ def time_label(start: int) -> str:
     return "steps since the arms parted" if start else "steps"
 
 
-def at_end(axes: Axes, metrics: pd.DataFrame, name: str, arms: Sequence[str]) -> Axes:
-    """Draw the last value of each arm, a row an arm: animals as points, mean, 95 % interval."""
+def at_end(
+    axes: Axes, metrics: pd.DataFrame, name: str, arms: Sequence[str], colour: str | None = None
+) -> Axes:
+    """Draw the last value of each arm, a row an arm: animals as points, mean, 95 % interval.
+
+    ``colour`` None: each arm's own.
+    """
     for i, arm in enumerate(arms):
         rows = metrics[(metrics["arm"] == arm) & (metrics["name"] == name)]
         rows = rows[rows["step"] == rows["step"].max()]
         values = rows.groupby("animal")["value"].mean()
-        _row(axes, i, values, estimate(values.to_numpy(), name), arm_styles(arms)[arm][0])
+        own = colour or arm_styles(arms)[arm][0]
+        _row(axes, i, values, estimate(values.to_numpy(), name), own)
     _arms_on_y(axes, arms)
     axes.set_xlim(within_range(name, *axes.get_xlim()))
     axes.set_xlabel(value_label(name))

@@ -304,4 +304,5 @@ def test_run_takes_code_of_the_users_own_with_consent_and_draws_its_values(tmp_p
     assert "sparseness" in done.stdout
     (folder,) = (tmp_path / "runs" / "tiny").iterdir()
     drawn = outcome_figure(open_run(folder, allow_code=True))
-    assert any("sparseness" in axes.get_ylabel() for axes in drawn.axes)
+    labels = [f"{axes.get_xlabel()} {axes.get_ylabel()}" for axes in drawn.axes]
+    assert any("sparseness" in label for label in labels), labels
