@@ -1,5 +1,7 @@
 """neuro-aws check-algorithm."""
 
+from pathlib import Path
+
 import click
 
 from neuro_aws.errors import NeuroAWSError
@@ -23,7 +25,9 @@ def command(name: str, options: str) -> None:
         raise NeuroAWSError(f"{name!r} is no module:Class", next_step="e.g. my_rules:Hebb")
     from neuro_aws.experiment.conformance import PROTOCOL, maker, verdicts
     from neuro_aws.protocol import Protocol
+    from neuro_aws.protocol.own_code import fetch
 
+    fetch(name, Path.cwd())
     settings = [f"algorithm.name={name}", f"algorithm.options={options}"]
     protocol = Protocol.from_text(PROTOCOL, "check-algorithm", settings, allow_code=True)
     broken = 0

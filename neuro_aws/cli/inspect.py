@@ -33,7 +33,7 @@ def command(run: str, datasets: bool, verify: bool) -> None:
     data = opened.provenance
     git = data["git"]["commit"] or "none"
     dirty = " (with changes)" if data["git"]["dirty"] else ""
-    click.echo(f"{opened.protocol.spec.name}: {data['outcome']}")
+    click.echo(f"{opened.protocol.spec.name}: {_outcome(opened)}")
     click.echo(f"started {data['started']}, neuro-aws {data['neuro_aws']}, commit {git}{dirty}")
     click.echo("command " + " ".join(data["command"]))
     if data.get("short"):
@@ -50,6 +50,17 @@ def command(run: str, datasets: bool, verify: bool) -> None:
                 shown = True
                 for line in listed:
                     click.echo(f"    {line}")
+
+
+def _outcome(run: "Run") -> str:
+    """Return how a run ended, and how it goes on if it has not come to its end."""
+    from neuro_aws.experiment.workers import is_held
+
+    outcome = str(run.provenance["outcome"])
+    if outcome == "finished" or is_held(run.folder / "run.lock"):
+        return outcome
+    found = "killed" if outcome == "running" else outcome
+    return f"{found}; neuro-aws run --resume {run.folder} goes on"
 
 
 def _verify(run: "Run") -> None:

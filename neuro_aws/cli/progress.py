@@ -32,6 +32,9 @@ class Bar:
         self.steps = steps
         self.console.print(f"run folder  {run}", highlight=False, soft_wrap=True)
         self.console.print(f"expected    {expected}", highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            log = run / "run.log"
+            self.console.print(f"progress    {log}", highlight=False, soft_wrap=True)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -193,6 +193,11 @@ class Session:
         ``what``: ach, release, gate; soma, dendrite of a ``layer`` (``activity``: soma).
         ``samples``: of every sample of the batch instead of batch means.
         """
+        depth = len(self.protocol.spec.network.layers)
+        if layer is not None and not 0 <= layer < depth:
+            raise NeuroAWSError(
+                f"no layer {layer}", where="probe", next_step=f"Layers: 0 to {depth - 1}"
+            )
         probe = Probe({"activity": "soma"}.get(what, what), layer, every, samples)
         self._probes.append(probe)
         return probe

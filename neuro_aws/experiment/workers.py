@@ -147,6 +147,18 @@ def lock(path: Path, what: str, seconds: float = LOCK_SECONDS) -> Iterator[None]
         yield
 
 
+def is_held(path: Path) -> bool:
+    """Say whether a process holds a file lock."""
+    if not path.exists():
+        return False
+    try:
+        with path.open("r") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
 def run_here(job: Job, tasks: list[Task], stop: threading.Event, report: Report) -> bool:
     """Run all tasks in this process, one after the other."""
     return all(simulate(job, task, stop.is_set, partial(report, task)) for task in tasks)

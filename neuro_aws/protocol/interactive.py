@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.protocol.branches import branch_index
 from neuro_aws.protocol.load import Protocol
 from neuro_aws.protocol.perturb import Perturbation
@@ -17,5 +18,9 @@ def perturbation(protocol: Protocol, arm: str, entry: Mapping[str, Any]) -> Pert
     if during:
         written["during"] = during if isinstance(during, str) else list(during)
     assignment = f"arms.{arm}.perturb={json.dumps([written])}"
-    made = protocol.changed([assignment]).spec.arms[arm].perturb[0]
+    try:
+        made = protocol.changed([assignment]).spec.arms[arm].perturb[0]
+    except ProtocolError as error:
+        said = error.faults[0].removeprefix(f"--set arms.{arm}.perturb[0].")
+        raise NeuroAWSError(said, where="perturb") from error
     return made.model_copy(update={"periods": tuple(names)})

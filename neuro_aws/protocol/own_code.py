@@ -89,7 +89,11 @@ def fetch(reference: str, folder: Path) -> Any:
     try:
         return getattr(module, attribute)
     except AttributeError:
-        known = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
+        known = [
+            key
+            for key, value in vars(module).items()
+            if callable(value) and getattr(value, "__module__", None) == module.__name__
+        ]
         raise NeuroAWSError(
             f"{reference} cannot be imported ({name} has no {attribute})",
             next_step="It has " + (", ".join(known[:8]) or "nothing that can be called"),

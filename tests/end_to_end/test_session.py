@@ -179,6 +179,14 @@ def test_what_is_wrong_is_told_in_one_line(act, words):
     assert re.search(words, fault(lambda: act(tiny())))
 
 
+def test_a_layer_that_is_not_there_is_refused_at_once_in_words_of_the_session():
+    s = tiny()
+    assert fault(lambda: s.probe("activity", layer=9)) == "probe: no layer 9. Layers: 0 to 2"
+    said = fault(lambda: s.silence(layer=9, ids=[0]))
+    assert "--set" not in said
+    assert "no layer 9" in said
+
+
 def test_a_spiking_session_goes_from_block_to_block(tmp_path):
     protocol = Protocol.from_text(SPIKING, "small")
     options = Options(out=str(tmp_path), jobs=1, arms=("silenced",))

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from neuro_aws.protocol import Protocol
+from tests.calls import command
 from tests.conftest import ROOT, TINY
 
 DOCS = ROOT / "docs"
@@ -101,3 +102,14 @@ def test_own_stimuli_that_do_not_fit_are_refused(tmp_path, returned, says):
     with pytest.raises(NeuroAWSError, match=says) as caught:
         load(section, 0, torch.float32)
     assert "mine:some" in str(caught.value)
+
+
+def test_the_rules_of_extending_obey_the_laws(experiment):
+    for rule in ("FeedbackOnly", "Oja"):
+        done = command("check-algorithm", f"my_code:{rule}", cwd=experiment.parent)
+        assert done.returncode == 0, done.stdout
+        assert done.stdout.count("holds") > 3
+    wrong = command("check-algorithm", "my_code:Ojo", cwd=experiment.parent)
+    assert "my_code has no Ojo" in wrong.stderr
+    assert "FeedbackOnly, Oja" in wrong.stderr
+    assert "propagate" not in wrong.stderr

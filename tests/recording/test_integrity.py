@@ -1,5 +1,6 @@
 """Nothing is lost or altered without being named: checkpoints, parts, the recording, the end of a run."""
 
+import json
 import os
 import random
 import shutil
@@ -14,6 +15,7 @@ from neuro_aws import Options, open_run, resume, run
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.compare import bits
 from neuro_aws.experiment.run import Stopped
+from neuro_aws.experiment.workers import lock
 from neuro_aws.protocol import Protocol
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
@@ -204,3 +206,14 @@ def test_weights_that_are_not_finite_are_not_evaluated(whole, tmp_path):
     done = command("evaluate", str(folder), "--measure", "reconstruction")
     assert done.returncode == 1
     assert "feedforward_into1 holds numbers that are not finite" in done.stderr
+
+
+def test_inspect_says_how_a_run_goes_on_that_was_stopped_or_killed(stopped):
+    assert f"tiny: stopped; neuro-aws run --resume {stopped} goes on" in (
+        command("inspect", str(stopped)).stdout
+    )
+    facts = json.loads((stopped / "provenance.json").read_text())
+    (stopped / "provenance.json").write_text(json.dumps(facts | {"outcome": "running"}))
+    assert "tiny: killed; neuro-aws run --resume" in command("inspect", str(stopped)).stdout
+    with lock(stopped / "run.lock", "this"):
+        assert "tiny: running\n" in command("inspect", str(stopped)).stdout
