@@ -155,7 +155,7 @@ def draw(run: Run, metrics: pd.DataFrame, controls: Run | None) -> Figure:
         axes = drawn.add_subplot(rows[0, k])
         outcomes.over_time(axes, cells, name, run.arms, start)
         axes.set(ylabel=label, xlabel="steps since the arms parted")
-        _periods(axes, run, start)
+        outcomes.mark_periods(axes, run, start)
     two = drawn.add_subplot(rows[1, 0])
     _two_by_two(two, run, metrics)
     match = drawn.add_subplot(rows[1, 1])
@@ -179,20 +179,6 @@ def draw(run: Run, metrics: pd.DataFrame, controls: Run | None) -> Figure:
     for letter, axes in zip("abcdefg", drawn.axes, strict=False):
         axes.set_title(letter, loc="left", fontweight="bold")
     return drawn
-
-
-def _periods(axes: Axes, run: Run, start: int) -> None:
-    for stretch in run.protocol.tree.arms[run.arms[0]].schedule.stretches:
-        if stretch.start > start:
-            axes.axvline(stretch.start - start, color="#999999", lw=0.6, ls=":")
-            axes.text(
-                stretch.start - start,
-                axes.get_ylim()[1],
-                f" {stretch.name}",
-                fontsize=6,
-                color="#777777",
-                va="top",
-            )
 
 
 def title(run: Run) -> str:

@@ -50,6 +50,7 @@ def outcome_figure(run: Run) -> Figure | None:
         over_time = data["step"].nunique() > 2
         if over_time:
             outcomes.over_time(axes, data, name, run.arms, start)
+            outcomes.mark_periods(axes, run, start)
         else:
             outcomes.at_end(axes, data, name, run.arms)
         where = ", ".join(filter(None, [f"layer {layer}" if layer >= 0 else "", readable(group)]))

@@ -53,6 +53,23 @@ def over_time(
     return axes
 
 
+def mark_periods(axes: Axes, run: Run, start: int) -> None:
+    """Mark where a period begins after ``start``, the axis' 0, by a dotted line and its name."""
+    for stretch in run.protocol.tree.arms[run.arms[0]].schedule.stretches:
+        if stretch.start > start:
+            at = stretch.start - start
+            axes.axvline(at, color="0.6", lw=0.8, ls=":", zorder=0)
+            axes.annotate(
+                readable(stretch.name),
+                (at, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 1),
+                textcoords="offset points",
+                fontsize=6,
+                color="0.45",
+            )
+
+
 def within_range(name: str, low: float, high: float) -> tuple[float, float]:
     """Return limits of an axis that leave out what the value cannot be, but for a margin."""
     info, margin = registry.value(name), 0.03

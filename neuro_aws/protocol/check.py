@@ -64,9 +64,14 @@ def _network(spec: ProtocolSpec) -> Found:
     if spec.network.dcgan is not None:
         yield from _image(spec)
     elif pixels is not None and spec.network.layers[0] != pixels:
-        found = spec.network.layers[0]
-        message = f"layer 0 has {found} units, but {source} as set up here has {pixels} pixels"
-        yield ("network", "layers"), message
+        found, *above = spec.network.layers
+        written = "layers" in spec.network.model_fields_set
+        named = getattr(spec.stimulus, "file", None) or getattr(spec.stimulus, "folder", None)
+        yield (
+            ("network", "layers") if written else ("stimulus", "source"),
+            f"layer 0 has {found} units, but {named or source} as set up here has {pixels} pixels; "
+            f"write `network: {{layers: {[pixels, *above]}}}`",
+        )
     yield from spec.algorithm.misfits(spec.network)
     if spec.network.inverse_relu and spec.network.transfer != "relu":
         message = f"is the inverse of a ReLU; the transfer is {spec.network.transfer}"

@@ -176,7 +176,9 @@ def test_a_protocol_knows_what_an_array_holds(tmp_path):
     file = tmp_path / "x.npz"
     np.savez(file, images=BYTES, labels=LABELS + 4)
     text = TINY.replace("source: digits", f"source: array, file: {file}")
-    with pytest.raises(ProtocolError, match="array as set up here has 72 pixels"):
+    with pytest.raises(
+        ProtocolError, match=r"\.npz? as set up here has 72 pixels; write `network: {layers: \[72, "
+    ):
         Protocol.from_text(text)
     fits = text.replace("layers: [64,", "layers: [72,")
     spec = Protocol.from_text(fits).spec
