@@ -75,7 +75,9 @@ def _ach(axes: Axes, run: Run, animal: int, arm: str) -> None:
             )
     perturbed = run.intervals(animal, arm, "perturbations")
     shade(axes, perturbed.assign(start=perturbed.start * seconds, stop=perturbed.stop * seconds))
-    title = "running mean by phase" + ("; shaded: perturbed" if len(perturbed) else "")
+    title = "running mean by phase" + (
+        "; shaded: window of a perturbation" if len(perturbed) else ""
+    )
     axes.set_title(title, loc="left")
     axes.set(xlabel="biological time (s)", ylabel="ACh (logit of wake)")
     axes.legend(loc="best")

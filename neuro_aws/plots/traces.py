@@ -49,7 +49,7 @@ class Correlation:
     n: int
 
     def __str__(self) -> str:
-        return f"r = {self.r:+.2f} (null {self.low:+.2f} to {self.high:+.2f})"
+        return f"r = {self.r:+.2f} (95 % of shifts: {self.low:+.2f} to {self.high:+.2f})"
 
 
 def correlation(x: NDArray[Any], y: NDArray[Any]) -> Correlation:
@@ -135,7 +135,7 @@ def draw(run: Run, animal: int, arm: str, traces: list[str]) -> Figure:
     title = f"{run.protocol.spec.name}: {readable(arm)}, animal {animal}, {readable(rule)}"
     if credit is not None:
         title += f", credit {credit}"
-    drawn.suptitle(title + ("; shaded: perturbed" if len(perturbations) else ""))
+    drawn.suptitle(title + ("; shaded: window of a perturbation" if len(perturbations) else ""))
     return drawn
 
 
@@ -163,7 +163,14 @@ def _time_course(
     by_phase = trace in ("ach", "release", "gate")
     if not smooth:
         for k, (label, column) in enumerate(columns.items()):
-            axes.plot(shown["step"], shown[column], color=ARM_COLOURS[k], label=label, lw=0.8)
+            axes.plot(
+                shown["step"],
+                shown[column],
+                color=ARM_COLOURS[k],
+                label=label,
+                lw=0.8,
+                drawstyle="steps-mid",  # a step has one value; nothing goes from one to the next
+            )
     elif by_phase:
         for phase, rows in shown.groupby("phase"):
             values = running(rows[columns[""]])
