@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from neuro_aws.protocol.branches import OLDER_TRUNK, TRUNK, Tree, grow
 from neuro_aws.protocol.check import check
 from neuro_aws.protocol.document import Document, assign, key_path, override, parse
 from neuro_aws.protocol.faults import faults
-from neuro_aws.protocol.own_code import CONSENT, fetch, named_in
+from neuro_aws.protocol.own_code import CONSENT, OwnCode, fetch, named_in, refuse_reserved
 from neuro_aws.protocol.presets import completed
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.short import changes, shorten
@@ -110,8 +110,10 @@ class Protocol:
         for name, arm in spec.arms.items():
             initials[name] = _variant(document, name, "initial", arm.initial, spec)
             variants[name] = _variant(document, name, "set", {**arm.initial, **arm.set}, spec)
+        specs = [spec, *initials.values(), *variants.values()]
+        _for_each_code(specs, document, lambda own, _: refuse_reserved(own.reference))
         if allow_code:
-            _import_code([spec, *initials.values(), *variants.values()], document)
+            _for_each_code(specs, document, lambda own, at: own.take(fetch(own.reference, at)))
         tree = grow(spec, initials, variants, trunk)
         judged = changes(document.overridden)
         return cls(spec, text, source, tree, overrides, short, judged, allow_code, tuple(notes))
@@ -205,12 +207,15 @@ def _unencodable(data: Any, path: tuple[str | int, ...] = ()) -> tuple[tuple[str
     return path, data
 
 
-def _import_code(specs: list[ProtocolSpec], document: Document) -> None:
+def _for_each_code(
+    specs: list[ProtocolSpec], document: Document, act: Callable[[OwnCode, Path], None]
+) -> None:
+    """Do something with all of the user's own code; gather what is wrong with it, with lines."""
     folder = Path(document.source).resolve().parent
     found = []
     for path, own in [item for spec in specs for item in named_in(spec)]:
         try:
-            own.take(fetch(own.reference, folder))
+            act(own, folder)
         except NeuroAWSError as error:
             found.append(document.fault(path, str(error)))
     if found:

@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +26,9 @@ OWN_TAG = "module:name"
 """Stands for the user's own code where one kind of settings is chosen among others."""
 
 CONSENT = "--allow-code loads it (Python: Protocol.load(..., allow_code=True))"
+
+RESERVED = frozenset({*sys.stdlib_module_names, *sys.builtin_module_names, "neuro_aws"})
+"""Top-level modules that are never code of the user's own."""
 
 _modules: dict[tuple[str, int], ModuleType] = {}
 """What was imported from beside a protocol, by file and the moment it was written."""
@@ -76,8 +79,20 @@ def named_in(section: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Own
             yield from named_in(value, (*path, i))
 
 
+def refuse_reserved(reference: str) -> None:
+    """Refuse what is nobody's own: a module of Python's or of neuro-aws."""
+    top = reference.split(":")[0].split(".")[0]
+    if top in RESERVED:
+        raise NeuroAWSError(
+            f"{reference} is no code of your own: {top} belongs to "
+            f"{'neuro-aws' if top == 'neuro_aws' else 'Python'}",
+            next_step="Name a module beside the protocol, or one of an installed package",
+        )
+
+
 def fetch(reference: str, folder: Path) -> Any:
     """Import what ``module:attribute`` names, from beside a protocol or among the installed."""
+    refuse_reserved(reference)
     name, _, attribute = reference.partition(":")
     try:
         module = _beside(name, folder) or importlib.import_module(name)
@@ -108,6 +123,14 @@ def called(found: Any, options: dict[str, Any], *before: object) -> Any:
         name = getattr(found, "__name__", type(found).__name__)
         said = " ".join(str(error).split()) or type(error).__name__
         raise NeuroAWSError(f"{name} does not take these options ({said})") from error
+
+
+def lacks(found: Any, methods: Sequence[str]) -> str | None:
+    """Return why something is no class with these methods, or None; nothing of it is called."""
+    if not inspect.isclass(found):
+        return "is not a class"
+    missing = [name for name in methods if not callable(getattr(found, name, None))]
+    return f"has no method {missing[0]}()" if missing else None
 
 
 def takes(found: Any, options: dict[str, Any], *before: str) -> str | None:

@@ -14,7 +14,7 @@ from neuro_aws.phase import Phase
 from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.document import KeyPath
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
-from neuro_aws.protocol.own_code import OwnCode, called
+from neuro_aws.protocol.own_code import OwnCode, called, lacks
 
 if TYPE_CHECKING:
     from neuro_aws.protocol.schema import ProtocolSpec
@@ -177,20 +177,21 @@ class Apply(Action, OwnCode):
     """
 
     code: Annotated[str, Field(pattern=f"^{OWN.pattern}$")]
-    """Its class or function: module:Class."""
+    """Its class: module:Class."""
     options: dict[str, JsonValue] = {}
     """Arguments of it."""
 
     @property
     def reference(self) -> str:
-        """Where the class or function is."""
+        """Where the class is."""
         return self.code
 
     def unfit(self, found: Any) -> Iterator[str]:
-        """Yield that nothing would be perturbed."""
-        made = called(found, self.options)
-        if not any(callable(getattr(made, slot, None)) for slot in SLOTS):
-            yield "has none of the methods " + ", ".join(f"{slot}()" for slot in SLOTS)
+        """Yield that nothing would be perturbed; the object is made only if something would."""
+        if all(lacks(found, [slot]) for slot in SLOTS):
+            yield "is no class with one of the methods " + ", ".join(f"{s}()" for s in SLOTS)
+        else:
+            called(found, self.options)
 
 
 def _names(value: object) -> object:

@@ -20,7 +20,7 @@ from neuro_aws.protocol.model import (
     NetworkSection,
     ReadoutLearning,
 )
-from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, called
+from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, called, lacks
 
 CREDITS: dict[str, str] = {
     "layer": "dD/dh of each unit, from the sub-discriminators that read it (default)",
@@ -123,11 +123,12 @@ class OwnAlgorithm(_WithInference, OwnCode):
         return self.name
 
     def unfit(self, found: Any) -> Iterator[str]:
-        """Yield what an algorithm has to have and this one has not."""
-        made = called(found, self.options)
-        for method in ("propagate", "deltas"):
-            if not callable(getattr(made, method, None)):
-                yield f"has no method {method}(); neuro_aws.algorithms.Algorithm says what it needs"
+        """Yield what an algorithm has to have and this one has not; it is made only if it has."""
+        said = lacks(found, ("propagate", "deltas"))
+        if said is not None:
+            yield f"{said}; neuro_aws.algorithms.Algorithm says what it needs"
+        else:
+            called(found, self.options)
 
 
 @dataclass(frozen=True)

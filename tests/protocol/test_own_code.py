@@ -91,14 +91,20 @@ def test_without_consent_nothing_is_imported_and_its_name_is_known(folder):
 
 WRONG = [
     (ALGORITHM.replace("Hebb", "Heb"), "", "algorithm", "my_code has no Heb"),
-    (ALGORITHM.replace("Hebb", "Lame"), "", "algorithm", "does not take these options"),
-    ("\nalgorithm: {name: 'my_code:Lame'}\n", "", "algorithm", "has no method propagate"),
+    (ALGORITHM.replace("Hebb", "Lame"), "", "algorithm", "has no method propagate"),
+    (ALGORITHM.replace("Hebb", "sparseness"), "", "algorithm", "is not a class"),
     (ALGORITHM.replace("gain", "grain"), "", "algorithm", "unexpected keyword argument 'grain'"),
     (ALGORITHM.replace("my_code", "broken"), "", "algorithm", "cannot be imported"),
     (ALGORITHM.replace("my_code", "nowhere_at_all"), "", "algorithm", "no nowhere_at_all.py in"),
     (MEASURE.replace("threshold", "limit"), "", "measure[2]", "sparseness(subject, limit=...)"),
-    ("", APPLY.replace("Flicker", "sparseness"), "perturb[0].apply", "options"),
-    ("", APPLY.replace("Flicker", "Hebb").replace("share", "gain"), "apply", "none of the methods"),
+    ("", APPLY.replace("Flicker", "sparseness"), "perturb[0].apply", "no class with one of the"),
+    (
+        "",
+        APPLY.replace("Flicker", "Hebb").replace("share", "gain"),
+        "apply",
+        "no class with one of",
+    ),
+    ("", APPLY.replace("share", "part"), "perturb[0].apply", "does not take these options"),
 ]
 
 
@@ -110,6 +116,47 @@ def test_what_does_not_fit_is_said_in_a_line(folder, more, action, key, says):
     assert key in str(caught.value)
     assert says in str(caught.value)
     assert "own.yaml:" in str(caught.value)
+
+
+RESERVED = [
+    ("", "apply: {code: 'os:system', options: {command: 'touch called'}}"),
+    ("\nalgorithm: {name: 'subprocess:Popen', options: {args: [touch, called]}}\n", SILENCE),
+    ("  - {measure: 'os:chdir'}\n", SILENCE),
+    ("\nalgorithm: {name: 'neuro_aws.algorithms.wake_sleep:WakeSleep'}\n", SILENCE),
+]
+
+
+@pytest.mark.parametrize("allow_code", [False, True])
+@pytest.mark.parametrize(("more", "action"), RESERVED)
+def test_what_belongs_to_python_or_to_us_is_never_code_of_ones_own(
+    folder, more, action, allow_code, monkeypatch
+):
+    monkeypatch.chdir(folder)
+    with pytest.raises(
+        NeuroAWSError, match=r"own.yaml:\d+: .* is no code of your own: .* belongs to"
+    ):
+        load(folder, SILENCE, action, more=more, allow_code=allow_code)
+    assert not (folder / "called").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "action"),
+    [
+        ("\nalgorithm: {name: 'unfit:Unfit'}\n", SILENCE),
+        ("", "apply: {code: 'unfit:Unfit'}"),
+        ("", "apply: {code: 'unfit:unfit'}"),
+        ("  - {measure: 'unfit:unfit'}\n", SILENCE),
+    ],
+)
+def test_nothing_is_called_of_what_is_not_wanted(folder, more, action, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "unfit.py").write_text(
+        "from pathlib import Path\n\n\ndef unfit():\n    Path('called').touch()\n\n\n"
+        "class Unfit:\n    def __init__(self):\n        unfit()\n"
+    )
+    with pytest.raises(NeuroAWSError, match="own.yaml:"):
+        load(folder, SILENCE, action, more=more)
+    assert not (folder / "called").exists()
 
 
 def test_a_file_that_changed_is_imported_anew(folder):
