@@ -31,7 +31,7 @@ def protocol_of(folder: Path, data: dict[str, Any], *, allow_code: bool = False)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise NeuroAWSError("cannot be read", where=str(path)) from error
-    return Protocol.from_text(
+    protocol = Protocol.from_text(
         text,
         data["protocol"] if allow_code else str(path),
         data["overrides"],
@@ -39,6 +39,14 @@ def protocol_of(folder: Path, data: dict[str, Any], *, allow_code: bool = False)
         allow_code=allow_code,
         older=True,
     )
+    unknown = [arm for arm in data["arms"] if arm not in protocol.tree.arms]
+    if unknown:
+        raise NeuroAWSError(
+            f"names an arm {unknown[0][:60]!r} that the protocol has not",
+            where=str(folder / "provenance.json"),
+            next_step="Restore it from a copy",
+        )
+    return protocol
 
 
 class Run:

@@ -217,3 +217,42 @@ def test_inspect_says_how_a_run_goes_on_that_was_stopped_or_killed(stopped):
     assert "tiny: killed; neuro-aws run --resume" in command("inspect", str(stopped)).stdout
     with lock(stopped / "run.lock", "this"):
         assert "tiny: running\n" in command("inspect", str(stopped)).stdout
+
+
+DAMAGED = [
+    "{}",
+    "[]",
+    "not JSON",
+    "[" * 100_000,
+    {"animals": ["/../../../esc"]},
+    {"animals": []},
+    {"animals": [True]},
+    {"animals": [-1]},
+    {"arms": "control"},
+    {"arms": ["../../esc"]},
+    {"overrides": [3]},
+    {"git": None},
+    {"protocol": None},
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED, ids=lambda d: str(d)[:30])
+def test_a_damaged_provenance_is_one_line_and_writes_nothing(stopped_once, tmp_path, damage):
+    folder = tmp_path / "a" / "b" / "run"
+    folder.mkdir(parents=True)
+    for name in ("provenance.json", "protocol.yaml", "recording.h5"):
+        shutil.copy(stopped_once / name, folder)
+    path = folder / "provenance.json"
+    if isinstance(damage, dict):
+        path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    else:
+        path.write_text(damage)
+    before = sorted(tmp_path.rglob("*"))
+    for words in (["inspect"], ["plot"], ["evaluate"], ["run", "--resume"]):
+        done = command(*words, str(folder))
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert "provenance.json" in done.stderr
+        assert "unexpected" not in done.stderr
+        assert len(done.stderr) < 1000
+    assert sorted(tmp_path.rglob("*")) == before
