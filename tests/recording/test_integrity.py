@@ -126,7 +126,7 @@ def test_a_lost_part_is_named_and_its_loss_is_recorded_where_it_is_accepted(
 
 def test_an_altered_checkpoint_stops_a_resumption(stopped):
     damage(Place(stopped, 0, "control").rolling, "altered")
-    done = command("run", "--resume", str(stopped))
+    done = command("run", "--resume", str(stopped), "--jobs", "1")
     assert done.returncode == 1
     assert "checkpoint cannot be read" in done.stderr
     assert len(done.stderr.splitlines()) == 1
