@@ -7,43 +7,13 @@ import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.run_facts import fault
 from neuro_aws.recording.parts import replace_file
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "h5py", "pydantic", "matplotlib", "brian2")
-
-
-class _Git(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    commit: str | None
-    dirty: bool | None
-
-
-class _Needed(BaseModel):
-    """What the program itself reads of provenance.json, which may be anybody's."""
-
-    model_config = ConfigDict(strict=True)
-
-    neuro_aws: str
-    git: _Git
-    command: list[str]
-    started: str
-    outcome: str
-    protocol: str
-    overrides: list[str]
-    animals: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(min_length=1)
-    arms: list[str] = Field(min_length=1)
-    device: str
-    data: str | None = None
-    short: bool = False
-    allow_code: bool = False
-    resumed: list[str] = []
-    ended: str = ""
 
 
 def version() -> str:
@@ -113,15 +83,6 @@ def read(folder: Path) -> dict[str, Any]:
     path = folder / "provenance.json"
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _Needed.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"])) or "the whole"
-        raise NeuroAWSError(
-            f"is damaged ({key}: {first['msg'][:100]})",
-            where=str(path),
-            next_step="Restore it from a copy",
-        ) from error
     except FileNotFoundError as error:
         raise NeuroAWSError(
             "is not a run folder (no provenance.json)",
@@ -130,4 +91,9 @@ def read(folder: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise NeuroAWSError("cannot be read", where=str(path)) from error
+    damage = fault(data)
+    if damage is not None:
+        raise NeuroAWSError(
+            f"is damaged ({damage})", where=str(path), next_step="Restore it from a copy"
+        )
     return data
