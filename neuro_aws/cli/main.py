@@ -61,8 +61,13 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="neuro-aws", message="neuro-aws %(version)s")
-@click.option("--debug", is_flag=True, help="Show the traceback of an unexpected error.")
-def group(debug: bool) -> None:
+@click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,  # `main` asks for it: an error comes up to there
+    help="Show the traceback of an unexpected error.",
+)
+def group() -> None:
     """neuro-aws: Adversarial Wake-Sleep learning in cortex.
 
     \b

@@ -114,6 +114,8 @@ class Branch:
                 where=str(self.place.parts),
                 next_step="Put it back, or go on without it: --resume RUN --accept-loss",
             )
+        for index, _ in lost:  # all of them first: writing one reads the others
+            (self.place.parts / known[index].name).unlink(missing_ok=True)
         for index, why in lost:
             part = known[index]
             log.warning(

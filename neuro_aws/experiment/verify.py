@@ -50,12 +50,12 @@ def _protocol(run: Run) -> Checked:
 def _state(path: Path, parts: Path | None) -> Iterator[Checked]:
     try:
         _, facts = checkpoint.load(path)
-        yield Checked(path)
-        if parts is None:
-            return
-        known = known_parts(facts, path)
+        known = [] if parts is None else known_parts(facts, path)
     except NeuroAWSError as error:
         yield Checked(path, error.what)
+        return
+    yield Checked(path)
+    if parts is None:
         return
     lost = dict(faults(parts, known))
     for index, part in enumerate(known):

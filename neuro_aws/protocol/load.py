@@ -111,9 +111,7 @@ class Protocol:
             initials[name] = _variant(document, name, "initial", arm.initial, spec)
             variants[name] = _variant(document, name, "set", {**arm.initial, **arm.set}, spec)
         specs = [spec, *initials.values(), *variants.values()]
-        _for_each_code(specs, document, lambda own, _: refuse_reserved(own.reference))
-        if allow_code:
-            _for_each_code(specs, document, lambda own, at: own.take(fetch(own.reference, at)))
+        _for_each_code(specs, document, _take if allow_code else _refuse)
         tree = grow(spec, initials, variants, trunk)
         judged = changes(document.overridden)
         return cls(spec, text, source, tree, overrides, short, judged, allow_code, tuple(notes))
@@ -205,6 +203,14 @@ def _unencodable(data: Any, path: tuple[str | int, ...] = ()) -> tuple[tuple[str
                 return _unencodable(value, (*path, key))
             return (*path, key), value
     return path, data
+
+
+def _take(own: OwnCode, folder: Path) -> None:
+    own.take(fetch(own.reference, folder))
+
+
+def _refuse(own: OwnCode, _: Path) -> None:
+    refuse_reserved(own.reference)
 
 
 def _for_each_code(

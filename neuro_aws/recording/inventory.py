@@ -70,14 +70,13 @@ def faults(folder: Path, known: Sequence[Part]) -> Iterator[tuple[int, str]]:
 
 
 def give_up(folder: Path, index: int, part: Part, why: str, columns: Sequence[Column]) -> Part:
-    """Put an empty part in the place of a lost one, which names the steps that went with it."""
+    """Put an empty part in the place of one that is gone; it names the steps that went with it."""
     rows: Rows = {c.path: np.zeros((0, *c.shape), c.dtype) for c in columns}
     label = f"{part.name} {why}".encode()
     lost = {"start": part.start, "stop": part.stop, "label": label}
     for key, value in lost.items():
         here = rows[f"{LOSSES}/{key}"]
         rows[f"{LOSSES}/{key}"] = np.array([value], here.dtype)
-    (folder / part.name).unlink(missing_ok=True)
     writer = PartWriter(folder, index, columns)
     written = writer.finish(rows)
     return part_of(writer.path, written, part.start, part.stop)

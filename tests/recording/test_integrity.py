@@ -124,6 +124,19 @@ def test_a_lost_part_is_named_and_its_loss_is_recorded_where_it_is_accepted(
         assert np.array_equal(done.traces(0, arm).ach, whole.traces(0, arm).ach)
 
 
+def test_several_lost_parts_are_given_up_together(stopped):
+    parts = Place(stopped, 0, "common").parts
+    damage(parts / "part_00000.h5", "removed")
+    damage(parts / "part_00001.h5", "cut")
+    damage(parts / "part_00002.h5", "cut")
+    with pytest.raises(
+        NeuroAWSError, match="part_00000.h5 of the recording is missing, and 2 more"
+    ):
+        resume(stopped)
+    done = resume(stopped, options=Options(accept_loss=True))
+    assert len(done.intervals(0, "control", "losses")) == 3
+
+
 def test_an_altered_checkpoint_stops_a_resumption(stopped):
     damage(Place(stopped, 0, "control").rolling, "altered")
     done = command("run", "--resume", str(stopped), "--jobs", "1")
@@ -136,16 +149,14 @@ def test_an_altered_checkpoint_stops_a_resumption(stopped):
 def test_verify_names_what_is_damaged_in_a_run_under_way(stopped, how):
     sound = command("inspect", str(stopped), "--verify")
     assert sound.returncode == 0, sound.stderr
-    part = Place(stopped, 0, "common").parts / "part_00002.h5"
-    damage(part, how)
-    state = Place(stopped, 0, "common").final
-    damage(state, "altered")
+    damage(Place(stopped, 0, "common").parts / "part_00002.h5", how)
     damage(Place(stopped, 0, "control").rolling, "altered")
-    damage(Place(stopped, 0, "control").parts / "part_00000.h5", how)
     found = command("inspect", str(stopped), "--verify")
     assert found.returncode == 1
-    assert "checkpoints/s0/common.npz" in found.stdout
-    assert "files are damaged" in found.stderr
+    what = "is missing" if how == "removed" else "was cut or altered"
+    assert f"parts/s0/common/part_00002.h5: {what}" in found.stdout
+    assert "checkpoints/s0/control.resume.npz: checkpoint cannot be read" in found.stdout
+    assert "2 of " in found.stderr
 
 
 def test_verify_finds_one_altered_bit_of_a_recording(whole, tmp_path):
