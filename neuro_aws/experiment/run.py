@@ -223,14 +223,11 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
                 folder, protocol, options, data, progress
             )
             if finished:
-                progress.end()
                 return _finish(folder, protocol, data)
         except BaseException as error:
             _outcome(folder, f"failed: {error}")
             log.error("failed: %s", error, exc_info=not isinstance(error, NeuroAWSError))
             raise
-        finally:
-            progress.end()
         _outcome(folder, "stopped")
         log.info("stopped")
         raise Stopped(
@@ -265,9 +262,12 @@ def _simulate(
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
         progress.begin(folder, expected, steps)
-        if jobs == 1:
-            return run_here(job, tasks, stop, report)
-        return run_spread(job, tasks, jobs, stop, report)
+        try:
+            if jobs == 1:
+                return run_here(job, tasks, stop, report)
+            return run_spread(job, tasks, jobs, stop, report)
+        finally:
+            progress.end()
 
 
 def _steps(protocol: Protocol, task: Task) -> int:
