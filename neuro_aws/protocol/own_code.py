@@ -152,11 +152,15 @@ def takes(found: Any, options: dict[str, Any], *before: str) -> str | None:
     return None
 
 
+def beside(name: str, folder: Path) -> importlib.machinery.ModuleSpec | None:
+    """Return where a module lies in a folder, without importing it; None where there is none."""
+    return _Finder(folder).find_spec(name.split(".")[0], None)
+
+
 def _beside(name: str, folder: Path) -> ModuleType | None:
     """Import a module that lies in a folder; None where there is none."""
-    top = name.split(".")[0]
-    finder = _Finder(folder)
-    spec = finder.find_spec(top, None)
+    top, finder = name.split(".")[0], _Finder(folder)
+    spec = beside(name, folder)
     if spec is None or spec.origin is None:
         return None
     if getattr(sys.modules.get(top), "__file__", None) == spec.origin:
