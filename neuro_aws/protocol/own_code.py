@@ -160,7 +160,7 @@ def beside(name: str, folder: Path) -> importlib.machinery.ModuleSpec | None:
 def _beside(name: str, folder: Path) -> ModuleType | None:
     """Import a module that lies in a folder; None where there is none."""
     top, finder = name.split(".")[0], _Finder(folder)
-    spec = beside(name, folder)
+    spec = finder.find_spec(top, None)
     if spec is None or spec.origin is None:
         return None
     if getattr(sys.modules.get(top), "__file__", None) == spec.origin:
