@@ -2,6 +2,8 @@
 
 import click
 
+from neuro_aws.cli.say import show
+
 
 @click.command("evaluate")
 @click.argument("run")
@@ -63,4 +65,4 @@ def command(
     console = tables.console()
     arms = [a for a in opened.arms if a in set(rows["arm"])]
     console.print(tables.results(results.summary(rows), arms, len(opened.animals)))
-    console.print(f"rows        {path}", highlight=False, soft_wrap=True)
+    show(console, f"rows        {path}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from neuro_aws.cli.say import show
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.run import SAVE_SECONDS, Options
 
@@ -106,13 +107,13 @@ def command(
     apart = results.against_reference(finished, metrics)
     console.print(tables.results(table, finished.arms, len(finished.animals), apart))
     for line in results.alarms(metrics):
-        console.print(f"[bold red]{line}[/]", soft_wrap=True)
+        show(console, line, "bold red")
     judged = results.verdicts(finished, metrics)
     if judged:
         console.print(tables.expectations(judged))
     for figure in sorted(Path(finished.folder / "figures").glob("*.png")):
-        console.print(f"figure      {figure}", highlight=False, soft_wrap=True)
-    console.print(f"run folder  {finished.folder}", highlight=False, soft_wrap=True)
+        show(console, f"figure      {figure}")
+    show(console, f"run folder  {finished.folder}")
 
 
 def _device(name: str) -> str:

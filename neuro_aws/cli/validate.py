@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuro_aws.cli.say import say
 from neuro_aws.errors import NeuroAWSError
 
 if TYPE_CHECKING:
@@ -52,22 +53,22 @@ def command(
     from neuro_aws.protocol.json_schema import text
 
     if json_schema:
-        click.echo(text())
+        say(text())
         return
     loaded = Protocol.load(protocol, sets, short=short)
     for line in Request.of(loaded, protocol).lines():
-        click.echo(f"code of your own: {line}")
+        say(f"code of your own: {line}")
     if consented(loaded, protocol, allow_code):
         loaded = Protocol.load(protocol, sets, short=short, allow_code=True)
     animals = loaded.animals(seed, seeds)
     for line in describe(loaded, animals):
-        click.echo(line)
+        say(line)
     branches = len(animals) * len(loaded.tree.arms)
     workers = jobs or min(os.cpu_count() or 1, branches)
     expected = estimate(loaded, len(animals), None, workers)
-    click.echo(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
+    say(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
     _refuse_what_would_not_start(loaded, data)
-    click.echo(f"{protocol}: valid")
+    say(f"{protocol}: valid")
 
 
 def _refuse_what_would_not_start(loaded: "Protocol", data: str | None) -> None:
