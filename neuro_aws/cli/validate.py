@@ -68,12 +68,14 @@ def _refuse_what_would_not_start(loaded: "Protocol", data: str | None) -> None:
     """Refuse a protocol that `run` could not begin with here."""
     from neuro_aws.protocol.backends import backend_of
     from neuro_aws.protocol.data import refuse_missing, using_data
+    from neuro_aws.stimuli.image_file import refuse_broken_images
 
     loaded.refuse_unloaded()
     for plan in loaded.tree.arms.values():
         backend = backend_of(plan.initial)
         with using_data(data):
             refuse_missing(plan.initial.stimulus)
+            refuse_broken_images(plan.initial.stimulus)
         for module in backend.requires:
             if importlib.util.find_spec(module) is None:
                 raise NeuroAWSError(
