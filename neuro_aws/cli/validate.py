@@ -60,17 +60,19 @@ def command(
     workers = jobs or min(os.cpu_count() or 1, branches)
     expected = estimate(loaded, len(animals), None, workers)
     click.echo(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
-    _refuse_what_would_not_start(loaded, data)
+    _refuse_what_would_not_start(loaded, data, min(workers, branches))
     click.echo(f"{protocol}: valid")
 
 
-def _refuse_what_would_not_start(loaded: "Protocol", data: str | None) -> None:
+def _refuse_what_would_not_start(loaded: "Protocol", data: str | None, jobs: int) -> None:
     """Refuse a protocol that `run` could not begin with here."""
     from neuro_aws.protocol.backends import backend_of
     from neuro_aws.protocol.data import refuse_missing, using_data
+    from neuro_aws.protocol.start import refuse_memory
     from neuro_aws.stimuli.image_file import refuse_broken_images
 
     loaded.refuse_unloaded()
+    refuse_memory((plan.initial for plan in loaded.tree.arms.values()), jobs, loaded.source)
     for plan in loaded.tree.arms.values():
         backend = backend_of(plan.initial)
         with using_data(data):

@@ -48,6 +48,11 @@ class ArrayFacts(NamedTuple):
     """Height, width, channels; None for rows of pixels without a shape."""
     labels: int
     """Largest label + 1; 0: there are none."""
+    distinct: int
+    """How many different labels there are."""
+    images: int
+    held_out_images: int
+    """0: they are drawn from the images."""
 
 
 def read_arrays(file: str) -> StimulusArrays:
@@ -154,13 +159,15 @@ def check_form(arrays: StimulusArrays, where: str) -> ArrayFacts:
         raise NeuroAWSError(f"{lacking} are missing", where=where, next_step="Give both, or none")
     counts = [_label_count(arrays.labels, len(images), "labels", where)]
     if held_out is not None:
-        kept = arrays.held_out_labels
-        counts.append(_label_count(kept, len(held_out), "held_out_labels", where))
+        of_held_out = arrays.held_out_labels
+        counts.append(_label_count(of_held_out, len(held_out), "held_out_labels", where))
     shape = images.shape[1:]
     pixels = int(np.prod(shape))
-    if len(shape) == 1:
-        return ArrayFacts(pixels, None, max(counts))
-    return ArrayFacts(pixels, (shape[0], shape[1], (*shape, 1)[2]), max(counts))
+    picture = None if len(shape) == 1 else (shape[0], shape[1], (*shape, 1)[2])
+    kept = 0 if held_out is None else len(held_out)
+    told = [part for part in (arrays.labels, arrays.held_out_labels) if part is not None]
+    distinct = len(np.unique(np.concatenate(told))) if told else 0
+    return ArrayFacts(pixels, picture, max(counts), distinct, len(images), kept)
 
 
 def _label_count(labels: NDArray[Any] | None, images: int, name: str, where: str) -> int:

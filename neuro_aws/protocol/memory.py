@@ -1,4 +1,4 @@
-"""How much memory there is, and what takes too much of it. No torch here."""
+"""How much memory there is, and what of it a process may take. No torch here."""
 
 import os
 import resource
@@ -6,11 +6,15 @@ import resource
 GIB = 2**30
 
 
+def installed() -> int:
+    """Return the bytes of memory that the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def available() -> int:
-    """Return the bytes that this process may take: what the machine has, or its limit if lower."""
-    has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Return the bytes that one process may take: all there are, or its limit if that is lower."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return has if limit == resource.RLIM_INFINITY else min(has, limit)
+    return installed() if limit == resource.RLIM_INFINITY else min(installed(), limit)
 
 
 def size(count: float) -> str:

@@ -20,10 +20,12 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import files
 from neuro_aws.protocol.arrays import array_facts
 from neuro_aws.protocol.data import missing, using_data
-from neuro_aws.protocol.stimulus import ArrayStimuli, Images, Patches
+from neuro_aws.protocol.stimulus import ArrayStimuli, Images, OwnStimulus, Patches
 from neuro_aws.stimuli import Dataset, load
 from neuro_aws.stimuli.image_file import refuse_broken_images
 from neuro_aws.stimuli.resize import cached
+from tests.calls import command as called
+from tests.conftest import TINY
 from tests.stimuli.valid_files import (
     GREY,
     LABELS,
@@ -317,6 +319,19 @@ def test_images(name, tmp_path):
                 refuse_broken_images(shown)
 
 
+def test_validate_and_run_refuse_a_broken_header_before_they_begin(tmp_path):
+    _, file = pictures(tmp_path, "png")
+    file.write_bytes(png(60_000, 60_000))
+    protocol = tmp_path / "mine.yaml"
+    shown = f"source: images, folder: {tmp_path}, side: 8, held_out: 2"
+    protocol.write_text(TINY.replace("source: digits", shown))
+    for command in (["validate"], ["run", "--out", str(tmp_path / "runs"), "--jobs", "1"]):
+        done = called(*command, str(protocol))
+        assert (done.returncode, ": valid" in done.stdout) == (1, False)
+        assert "promises more than" in one_line(done.stderr.strip(), file)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_images_too_small_for_patches_are_known_by_their_headers(tmp_path):
     pictures(tmp_path, "png")
     with pytest.raises(NeuroAWSError, match="6 of 6 images are smaller than 4 x 20 pixels"):
@@ -457,6 +472,18 @@ GIVEN: dict[str, Any] = {
 def test_arrays_of_ones_own(name):
     with pytest.raises(NeuroAWSError, match="mine") as caught:
         Dataset.from_arrays(GIVEN[name], where="mine")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*GIVEN, "labels of text", "ragged labels", "labels between"])
+def test_stimuli_of_ones_own(name):
+    whole = np.zeros((4, 64))
+    labels = {"labels of text": list("abcd"), "ragged labels": [[1], [1, 2], 3, 4]}
+    images = GIVEN.get(name, whole) if name in GIVEN else whole
+    section = OwnStimulus(source="mine:make", shape=(64,), labels=3)
+    section.take(lambda rng: (images, whole, labels.get(name, [0.5] * 4), [0] * 4))
+    with pytest.raises(NeuroAWSError, match="mine:make: returns") as caught:
+        load(section, 0, torch.float32)
     assert "\n" not in str(caught.value)
 
 
