@@ -2,6 +2,7 @@
 
 import click
 
+from neuro_aws.cli.ranges import REPEATS, SAMPLES
 from neuro_aws.cli.say import show
 
 
@@ -13,13 +14,13 @@ from neuro_aws.cli.say import show
     "--repeats",
     default=3,
     show_default=True,
-    type=click.IntRange(1),
+    type=REPEATS,
     help="Splits or starts of trained measures.",
 )
 @click.option(
     "--extractor", help="TorchScript features for Frechet distances; default: a classifier."
 )
-@click.option("--samples", type=click.IntRange(20), help="Dreams for Frechet distances.")
+@click.option("--samples", type=SAMPLES, help="Dreams for Frechet distances.")
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda.")
 @click.option(
     "--data", type=click.Path(), help="Folder that holds mnist/ and other data; default: the run's."

@@ -50,7 +50,7 @@ def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
 def bits(a: Run, b: Run) -> Iterator[str]:
     """Yield, for every branch both runs hold, whether all recorded numbers are the same bits."""
     with reading(a.folder) as recording:
-        branches = [f"{s}/{branch}" for s in recording.names() for branch in recording.names(s)]
+        branches = [name for name in recording.branches() if recording.has(name)]
     for name in branches:
         animal, branch = name.split("/")
         with reading(b.folder) as recording:

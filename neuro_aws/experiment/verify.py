@@ -69,8 +69,8 @@ def _recording(path: Path) -> Iterator[Checked]:
     try:
         with reading(path.parent) as recording:
             if is_complete(path):  # before, the parts hold what it shows
-                branches = [f"{s}/{b}" for s in recording.names() for b in recording.names(s)]
-                found = [one for name in branches for one in recording.datasets(name).values()]
+                branches = map(recording.datasets, recording.branches())
+                found = [one for branch in branches for one in branch.values()]
                 damaged = [str(one.name) for one in found if not _readable(one)]
     except NeuroAWSError as error:
         yield Checked(path, error.what)

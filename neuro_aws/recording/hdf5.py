@@ -98,10 +98,11 @@ class Recording:
                 found[path] = item
         return found
 
-    def names(self, name: str = "/") -> list[str]:
-        """Return what lies directly in a group."""
-        group = self._at(name)
-        return sorted(group) if isinstance(group, h5py.Group) else []
+    def branches(self) -> list[str]:
+        """Return the names of all branches of all animals (s0/control), begun or not."""
+        animals = {name: self._at(name) for name in self.file}
+        groups = {name: group for name, group in animals.items() if isinstance(group, h5py.Group)}
+        return [f"{name}/{branch}" for name, group in groups.items() for branch in group]
 
     def _at(self, name: str) -> Any:
         """Return what is at a path, all of it in the run's folder; None: nothing is."""
