@@ -8,11 +8,16 @@ from typing import Any
 
 import click
 
+from neuro_aws.cli.limits import refuse_little_memory
 from neuro_aws.cli.say import say, take_any_character
 from neuro_aws.errors import NeuroAWSError, clipped
 
 MOST_SAID, LONGEST_LINE = 300, 900
 """Characters of an unexpected error that are printed, and of any line of an error."""
+
+OUT_OF_MEMORY = (
+    "out of memory: fewer units, a smaller batch, or --jobs 1 (a run goes on with --resume)"
+)
 
 COMMANDS = {
     "run": "run a protocol, or resume a run",
@@ -39,6 +44,7 @@ class Lazy(click.Group):
         """Return one command."""
         if cmd_name not in COMMANDS:
             return None
+        refuse_little_memory(cmd_name)
         module = importlib.import_module(f"neuro_aws.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
@@ -98,10 +104,15 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.stderr.close()
         sys.exit(1)
     except MemoryError:
-        _fail("out of memory: fewer units, a smaller batch, or --jobs 1")
+        _fail(OUT_OF_MEMORY)
+    except ImportError as error:
+        said = " ".join(str(error).split())[:MOST_SAID]
+        _fail(f"a library cannot be loaded ({said}). Is it installed, and is there memory for it?")
     except OSError as error:
         _fail(f"{error.filename or 'system'}: {error.strerror or error}")
     except Exception as error:
+        if isinstance(error, RuntimeError) and "memory" in str(error):  # torch has no class for it
+            _fail(OUT_OF_MEMORY)
         if (arguments or sys.argv[1:])[:1] == ["--debug"]:
             raise
         _fail(_unexpected(error))

@@ -24,7 +24,8 @@ from neuro_aws.protocol.columns import Column
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
 from neuro_aws.recording.inventory import Part, facts_of, faults, give_up, known_parts
-from neuro_aws.recording.parts import Full, drop_after
+from neuro_aws.recording.parts import drop_after
+from neuro_aws.recording.room import Full
 from neuro_aws.recording.writer import Discard, Writer
 
 REPORT_SECONDS = 0.3

@@ -4,18 +4,17 @@ import hashlib
 import logging
 import os
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.progress import Progress, Silent
+from neuro_aws.experiment.run_folder import end, logged, new_folder, parts_of
 from neuro_aws.experiment.workers import (
     Job,
     StopOnSignal,
@@ -33,6 +32,7 @@ from neuro_aws.protocol.start import refuse_memory
 from neuro_aws.recording import provenance
 from neuro_aws.recording.parts import consolidate, is_complete, write_index
 from neuro_aws.recording.reader import Run, group_name, open_run, protocol_of
+from neuro_aws.recording.room import Full
 from neuro_aws.stimuli.image_file import refuse_broken_images
 
 SAVE_SECONDS = 20.0
@@ -101,7 +101,9 @@ def run(
         "device": options.device,
         "data": options.data,
     }
-    folder = Path(team.agree(str(_new_folder(protocol, options, settings)) if team.writes else ""))
+    folder = Path(
+        team.agree(str(new_folder(protocol, options.out, settings)) if team.writes else "")
+    )
     if not team.writes:
         return _follow(folder, protocol, options, animals, arms)
     return _continue(folder, protocol, options, progress or Silent())
@@ -193,44 +195,8 @@ def _jobs(options: Options, device: str, tasks: list[Task]) -> int:
     return options.jobs or min(os.cpu_count() or 1, len(tasks))
 
 
-def _new_folder(protocol: Protocol, options: Options, settings: dict[str, Any]) -> Path:
-    """Make the run's folder, which appears with all that a run can be inspected by, or not at all.
-
-    A kill at any moment leaves at most a hidden folder that has not got its name yet.
-    """
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    base = Path(options.out) / protocol.spec.name
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        prepared = Path(tempfile.mkdtemp(prefix=".new-", dir=base))
-        prepared.chmod(0o777 & ~_umask())
-        (prepared / "protocol.yaml").write_text(protocol.text, encoding="utf-8")
-        (prepared / "resolved.yaml").write_text(protocol.resolved(), encoding="utf-8")
-        tasks = tasks_of(protocol, settings["animals"], settings["arms"])
-        write_index(prepared / "recording.h5", _parts(prepared, tasks))
-        provenance.write(prepared, provenance.provenance(settings))
-    except FileExistsError as error:
-        raise NeuroAWSError("is not a folder", where=str(base)) from error
-    except OSError as error:
-        raise NeuroAWSError(f"cannot write ({error.strerror})", where=str(base)) from error
-    for attempt in range(1, 1000):
-        suffix = "" if attempt == 1 else f"-{attempt}"
-        folder = base / f"{stamp}-s{options.seed}{suffix}"
-        with suppress(OSError):  # another run of the same second has that name
-            if not folder.exists():
-                return prepared.rename(folder)
-    raise NeuroAWSError("too many runs in one second", where=str(base))
-
-
-def _umask() -> int:
-    """Return the permissions that the user withholds from new files."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _continue(folder: Path, protocol: Protocol, options: Options, progress: Progress) -> Run:
-    with lock(folder / "run.lock", str(folder), seconds=15), _logged(folder):
+    with lock(folder / "run.lock", str(folder), seconds=15), logged(folder):
         data = provenance.read(folder)
         if data["outcome"] == "finished":
             raise NeuroAWSError(
@@ -251,10 +217,18 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
             if finished:
                 return _finish(folder, protocol, data)
         except BaseException as error:
-            _outcome(folder, f"failed: {error}")
+            with suppress(OSError):  # where there is no room for that either
+                end(folder, f"failed: {error}")
             log.error("failed: %s", error, exc_info=not isinstance(error, NeuroAWSError))
-            raise
-        _outcome(folder, "stopped")
+            if not isinstance(error, OSError | Full):
+                raise
+            said = error.what if isinstance(error, Full) else f"{error.strerror or error}"
+            raise NeuroAWSError(
+                f"{said}; what was recorded is kept",
+                where=str(folder),
+                next_step=f"Mend that, then neuro-aws run --resume {folder}",
+            ) from error
+        end(folder, "stopped")
         log.info("stopped")
         raise Stopped(
             "stopped; everything simulated so far is saved",
@@ -268,7 +242,7 @@ def _simulate(
 ) -> bool:
     animals, arms = data["animals"], data["arms"]
     tasks = tasks_of(protocol, animals, arms)
-    write_index(folder / "recording.h5", _parts(folder, tasks))
+    write_index(folder / "recording.h5", parts_of(folder, tasks))
     steps = {task: _steps(protocol, task) for task in tasks}
     jobs = _jobs(options, data["device"], tasks)
     expected = estimate(protocol, len(animals), arms, jobs)
@@ -299,12 +273,6 @@ def _steps(protocol: Protocol, task: Task) -> int:
     return plan.stop - plan.first
 
 
-def _parts(folder: Path, tasks: list[Task]) -> dict[str, Path]:
-    return {
-        group_name(t.animal, t.branch): folder / "parts" / f"s{t.animal}" / t.branch for t in tasks
-    }
-
-
 def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     """Put the recording into one file, write tables and figures, clear up; say so last of all.
 
@@ -318,7 +286,7 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     if not is_complete(folder / "recording.h5"):
         consolidate(
             folder / "recording.h5",
-            {name: (path, columns[name]) for name, path in _parts(folder, tasks).items()},
+            {name: (path, columns[name]) for name, path in parts_of(folder, tasks).items()},
             {"protocol": protocol.spec.name, "neuro_aws": data["neuro_aws"]},
         )
     finished = open_run(folder)
@@ -332,32 +300,11 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     shutil.rmtree(folder / "parts", ignore_errors=True)
     for leftover in (folder / "checkpoints").glob("*/*.lock"):
         leftover.unlink(missing_ok=True)
-    _outcome(folder, "finished")
+    end(folder, "finished")
     log.info("finished")
     return open_run(folder)
-
-
-def _outcome(folder: Path, outcome: str) -> None:
-    data = provenance.read(folder)
-    data["outcome"], data["ended"] = outcome, provenance.now()
-    provenance.write(folder, data)
 
 
 def _begun(folder: Path) -> bool:
     """Say whether something of the run was already simulated, by a process that was killed."""
     return (folder / "parts").exists()
-
-
-@contextmanager
-def _logged(folder: Path) -> Any:
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    level, log.propagate = log.level, False
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
-        handler.close()

@@ -7,7 +7,6 @@ Every chunk carries a checksum, so that damage is an error and never another num
 """
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,31 +15,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.columns import CHUNK_BYTES, FORMAT_VERSION, INTERVALS, Column
 from neuro_aws.recording.hdf5 import opened
+from neuro_aws.recording.room import refuse_full
 
 Rows = dict[str, NDArray[Any]]
 STREAMED_BYTES = 65536
 """Of a chunk of a dataset that grows."""
 
 DAMAGED_PART = "Restore it from a copy, or simulate the run anew"
-MARGIN_BYTES = 32_000_000
-"""Room that is left on a disk: HDF5 cannot close a file that did not fit."""
-
-
-class Full(NeuroAWSError):
-    """There is no room for the recording."""
-
-
-def refuse_full(folder: Path, size: int) -> None:
-    """Refuse to write what does not fit, before it is written."""
-    if shutil.disk_usage(folder).free < size + MARGIN_BYTES:
-        raise Full(
-            "no room left for the recording",
-            where=str(folder),
-            next_step="Make some, then go on with --resume",
-        )
+MAPPING_BYTES = 400
+"""Of one part of one dataset in a master, at most."""
 
 
 def part_path(folder: Path, index: int) -> Path:
@@ -89,12 +74,13 @@ class PartWriter:
         self.folder, self.path = folder, part_path(folder, index)
         self.columns = {column.path: column for column in columns}
         self._temporary = self.path.with_suffix(".tmp")
+        refuse_full(folder, 0)
         self._file = h5py.File(self._temporary, "w")
         self._file.attrs["format_version"] = FORMAT_VERSION
 
     def append(self, path: str, rows: NDArray[Any]) -> None:
         """Write rows at the end of a dataset."""
-        refuse_full(self.folder, rows.nbytes)
+        refuse_full(self.folder, rows.nbytes, self._file.id.get_filesize())
         if path not in self._file:
             column = self.columns[path]
             create(self._file, column, rows, STREAMED_BYTES // column.row_bytes)
@@ -114,7 +100,8 @@ class PartWriter:
 
     def finish(self, rows: Rows) -> int:
         """Add the datasets that were not streamed, bring the master up to date; return all rows."""
-        refuse_full(self.folder, sum(found.nbytes for found in rows.values()))
+        size = sum(found.nbytes for found in rows.values())
+        refuse_full(self.folder, size, self._file.id.get_filesize())
         for path, column in self.columns.items():
             if path not in self._file:
                 create(self._file, column, rows[path])
@@ -141,6 +128,7 @@ def write_master(folder: Path, columns: Sequence[Column]) -> None:
     for path in found:
         with opened(path, DAMAGED_PART) as file:
             lengths.append({column.path: len(file[column.path]) for column in columns})
+    refuse_full(folder, MAPPING_BYTES * len(found) * len(columns))
     temporary = folder / "master.tmp"
     with h5py.File(temporary, "w", libver="latest") as file:
         file.attrs["format_version"] = FORMAT_VERSION
@@ -196,6 +184,7 @@ def copy_parts(group: h5py.Group, folder: Path, columns: Sequence[Column]) -> No
 
 def write_index(path: Path, segments: dict[str, Path]) -> None:
     """Write recording.h5 of a run under way: a link to the master of every segment."""
+    refuse_full(path.parent, MAPPING_BYTES * len(segments))
     temporary = path.with_suffix(".tmp")
     with h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
@@ -219,6 +208,8 @@ def consolidate(
     path: Path, segments: dict[str, tuple[Path, Sequence[Column]]], attributes: dict[str, str]
 ) -> None:
     """Write the finished recording.h5: every segment as a plain group of its own."""
+    written = sum(part.stat().st_size for folder, _ in segments.values() for part in parts(folder))
+    refuse_full(path.parent, written)
     temporary = path.with_suffix(".tmp")
     with h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION

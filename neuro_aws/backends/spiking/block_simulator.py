@@ -20,7 +20,7 @@ from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.describe import in_words
 from neuro_aws.protocol.measure import Measure
 from neuro_aws.protocol.measures import of_weights
-from neuro_aws.recording.parts import Full
+from neuro_aws.recording.room import Full
 from neuro_aws.recording.writer import Writer
 from neuro_aws.rng import SPIKING_BLOCK, stream_key
 
