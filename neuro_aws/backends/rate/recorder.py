@@ -1,5 +1,6 @@
 """What is recorded of a rate network, step by step."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,9 @@ from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.recording.writer import Writer
 
+Lengths = dict[tuple[str, int], float]
+"""Of changes, by kind of projection and layer."""
+
 
 class Recorder:
     """What goes into the recording of one branch of one animal, step by step."""
@@ -27,19 +31,25 @@ class Recorder:
         self.out = out
         self._changes = changes_by_layer(network.projections)
 
-    def step(self, moment: Moment, perturbations: Iterable[str]) -> None:
-        """Record what the protocol asks for of one step."""
+    def step(self, moment: Moment, perturbations: Iterable[str]) -> Lengths:
+        """Record what the protocol asks for of one step.
+
+        Return the lengths of the changes, if they were recorded: of the raw one where that is no
+        number.
+        """
+        lengths: Lengths = {}
         spec, record = moment.spec, self.spec.record
         if spec.nth % record.ach.every == 0:
             self.signals(spec, moment.ach)
         if spec.nth % record.plasticity.every == 0:
-            self.plasticity(spec, moment.deltas, moment.changes)
+            lengths = self.plasticity(spec, moment.deltas, moment.changes)
         if record.activity:
             self.activity(spec, moment.state)
         here, after = spec.step, spec.step + 1
         self.out.interval("phases", here, after, str(spec.phase))
         for words in perturbations:
             self.out.interval("perturbations", here, after, words)
+        return lengths
 
     def signals(self, spec: StepSpec, ach: AcetylcholineSignal) -> None:
         """Record ACh, its release and its gate."""
@@ -54,7 +64,7 @@ class Recorder:
         put(f"{here}/release", ach.release.mean().item())
         put(f"{here}/gate", gate)
 
-    def plasticity(self, spec: StepSpec, deltas: Deltas, changes: Changes) -> None:
+    def plasticity(self, spec: StepSpec, deltas: Deltas, changes: Changes) -> Lengths:
         """Record the teaching signal's size, and raw and applied changes by layer."""
         put = self.out.put
         put("plasticity/step", spec.step)
@@ -66,27 +76,33 @@ class Recorder:
             lengths = [x / root for x in torch.stack(torch._foreach_norm(teaching)).tolist()]
         for layer, length in enumerate(lengths, start=1):
             put(f"plasticity/layer{layer}/teaching", length)
+        found: Lengths = {}
         for kind, layers in self._changes.items():
             delta, change = deltas.get(kind), changes.get(kind)
             parts = None if change is None else self.network.named(kind, change)
-            self._sizes(kind, layers, "raw", None if delta is None else delta.tensors)
-            self._sizes(kind, layers, "applied", parts)
+            raw = self._sizes(kind, layers, "raw", None if delta is None else delta.tensors)
+            applied = self._sizes(kind, layers, "applied", parts)
+            for layer in layers:
+                found[kind, layer] = applied[layer] if math.isfinite(raw[layer]) else raw[layer]
+        return found
 
     def _sizes(
         self, kind: str, layers: dict[int, tuple[str, ...]], what: str, tensors: Tensors | None
-    ) -> None:
-        """Record the length of what changes by layer, 0 where nothing does."""
+    ) -> dict[int, float]:
+        """Record and return the length of what changes by layer, 0 where nothing does."""
         put = self.out.put
         if tensors is None:
             for layer in layers:
                 put(f"plasticity/layer{layer}/{kind}_{what}", 0.0)
-            return
+            return dict.fromkeys(layers, 0.0)
         names = [name for group in layers.values() for name in group]
         norms = torch.stack(torch._foreach_norm([tensors[name] for name in names])).tolist()
         squares = {name: norm * norm for name, norm in zip(names, norms, strict=True)}
+        lengths = {}
         for layer, group in layers.items():
-            length = sum(squares[name] for name in group) ** 0.5
-            put(f"plasticity/layer{layer}/{kind}_{what}", length)
+            lengths[layer] = sum(squares[name] for name in group) ** 0.5
+            put(f"plasticity/layer{layer}/{kind}_{what}", lengths[layer])
+        return lengths
 
     def activity(self, spec: StepSpec, state: NetworkState) -> None:
         """Record batch means of somata and dendrites of the chosen units."""

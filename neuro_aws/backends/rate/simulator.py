@@ -12,6 +12,7 @@ from neuro_aws.backends.base import Array, Observed, State
 from neuro_aws.backends.rate.build import build_animal, device_of
 from neuro_aws.backends.rate.distributed import Team
 from neuro_aws.backends.rate.engine import Engine, Moment, Streams
+from neuro_aws.backends.rate.finite import FiniteCheck, refuse_not_finite
 from neuro_aws.backends.rate.observed import signal_of, whole
 from neuro_aws.backends.rate.recorder import Recorder
 from neuro_aws.backends.rate.status import Status
@@ -71,6 +72,7 @@ class RateSimulator:
         self._words = lru_cache(maxsize=64)(self._perturbations)
         self._status = Status()
         self._recorder = Recorder(self.spec, self.animal.network, Discard())
+        self._finite = FiniteCheck(self.spec, self.animal.network)
         self._subject: Subject | None = None
 
     def advance(self, start: int, stop: int, out: Writer, should_stop: Callable[[], bool]) -> int:
@@ -81,26 +83,18 @@ class RateSimulator:
         self._recorder.out = out
         for step in range(start, stop):
             self.engine.step(step)
-        self._refuse_not_finite(stop)
+        refuse_not_finite(self.animal.network, stop)
         return stop
 
     def _observe(self, moment: Moment) -> None:
         self._verify(moment.spec, moment.state)
         self._status.note(moment)
-        self._recorder.step(moment, self._words(moment.spec.period, moment.spec.cycle))
+        lengths = self._recorder.step(moment, self._words(moment.spec.period, moment.spec.cycle))
+        self._finite(moment.spec.step, moment.changes, lengths)
         self.last = moment
 
     def _perturbations(self, period: int, cycle: int) -> tuple[str, ...]:
         return tuple(in_words(p) for p in self.plan.covering(period, cycle))
-
-    def _refuse_not_finite(self, step: int) -> None:
-        network = self.animal.network
-        for kind in network.kinds:
-            if not bool(torch.isfinite(network.flat(kind)).all()):
-                raise NeuroAWSError(
-                    f"{kind} weights are no longer finite at step {step}",
-                    next_step="Lower its rate (algorithm); what was recorded is kept",
-                )
 
     def state_dict(self) -> State:
         """Return network, optimisers and sums of the cycle, and what measures keep."""

@@ -43,6 +43,14 @@ class Past:
     rem: Window
 
 
+LEARNT_BY = {
+    "feedforward": "spiking.learning.feedforward",
+    "feedback": "spiking.learning.feedback",
+    "readout": "spiking.learning.ach",
+}
+"""Synapses and the setting that is the rate of their learning."""
+
+
 class CortexSimulator(BlockSimulator):
     """A cortex of spiking neurons; a step is one stimulus, or one draw of the prior."""
 
@@ -94,7 +102,7 @@ class CortexSimulator(BlockSimulator):
             result = self.cortex.simulate(drive, seed, self.section.segment_steps, follower)
             if not ran(self.cortex.network, begun, (stop - start) * self.section.step):
                 return False
-        self._refuse_not_finite(stop)
+        self._refuse_not_finite(start, stop)
         self._seen = {start + row: weights for row, weights in result.weights.items()}
         self._record(drive, labels, result, counts, start, out)
         self._status = f"ACh {result.level[-1]:.2f}"
@@ -222,12 +230,15 @@ class CortexSimulator(BlockSimulator):
         super().replan(plan)
         self.inputs = Inputs(plan, self.animal, self.dataset, self.cortex)
 
-    def _refuse_not_finite(self, step: int) -> None:
-        for name in ("feedforward", "feedback", "readout"):
-            if not self.cortex.finite(name):
+    def _refuse_not_finite(self, start: int, stop: int) -> None:
+        for kind, setting in LEARNT_BY.items():
+            if not self.cortex.finite(kind):
+                names = self.weights(stop).items() if kind != "readout" else ()
+                bad = [name for name, found in names if not np.isfinite(found).all()]
+                which = next((name for name in bad if name.startswith(kind)), f"{kind} weights")
                 raise NeuroAWSError(
-                    f"{name} weights are no longer finite at step {step}",
-                    next_step="Lower spiking.learning's rate of it; what was recorded is kept",
+                    f"{which} no longer finite within steps {start} to {stop - 1}",
+                    next_step=f"Lower {setting}. What was recorded is kept",
                 )
 
     def arrays(self) -> State:
