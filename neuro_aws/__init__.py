@@ -5,9 +5,11 @@
 Nothing heavy is imported until one of these is used.
 """
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # that of typing: `python -m neuro_aws` might find another in its folder
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from neuro_aws.experiment.run import Options, resume, run
     from neuro_aws.experiment.session import Session
     from neuro_aws.protocol import Protocol
@@ -26,7 +28,7 @@ _HOMES = {
 __all__ = ["Options", "Protocol", "Run", "Session", "open_run", "resume", "run"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name when it is first asked for."""
     if name in _HOMES:
         import importlib

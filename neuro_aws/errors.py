@@ -1,5 +1,8 @@
 """The one exception a user is meant to see."""
 
+from collections.abc import Iterable
+from itertools import accumulate
+
 
 class NeuroAWSError(Exception):
     """What went wrong, where, and what to do next, in one line.
@@ -13,9 +16,17 @@ class NeuroAWSError(Exception):
         super().__init__(f"{head}. {next_step}" if next_step else head)
 
 
-class ProtocolError(NeuroAWSError):
-    """A protocol that cannot be run as written; carries one line for each fault."""
+MOST_FAULTS, MOST_CHARACTERS = 20, 1800
+"""Faults of a protocol that are said at once, and their length together."""
 
-    def __init__(self, faults: list[str]) -> None:
-        self.faults = faults
-        super().__init__("\n".join(faults))
+
+class ProtocolError(NeuroAWSError):
+    """A protocol that cannot be run as written; carries one line for each of its first faults."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        found = list(dict.fromkeys(faults))
+        lengths = accumulate(len(fault) + 1 for fault in found)
+        fitting = sum(length <= MOST_CHARACTERS for length in lengths)
+        self.faults = found[: max(1, min(fitting, MOST_FAULTS))]
+        more = ["and more; mend these first"] if len(found) > len(self.faults) else []
+        super().__init__("\n".join([*self.faults, *more]))

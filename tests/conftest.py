@@ -50,13 +50,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory, worker_id: str) -> None:
-    """Keep what is made once (resized data, default extractors) out of the user's cache.
+    """Keep what is made once (resized data, default extractors) out of the user's cache, and what
+    code was allowed out of the user's configuration.
 
-    All workers of one call share it.
+    All workers of one call share the cache.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
     os.environ["NEURO_AWS_CACHE"] = str(shared / "cache")
+    os.environ["NEURO_AWS_CONFIG"] = str(base / "config")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -46,11 +46,14 @@ def command(
     neuro-aws evaluate RUN --extractor inception.ts --samples 10000
     """
     from neuro_aws.cli import tables
+    from neuro_aws.cli.consent import consented
     from neuro_aws.experiment import evaluate as evaluation
     from neuro_aws.experiment import results
     from neuro_aws.recording.reader import open_run
 
-    opened = open_run(run, allow_code=allow_code)
+    opened = open_run(run)
+    if consented(opened.protocol, opened.provenance["protocol"], allow_code):
+        opened = open_run(run, allow_code=True)
     names = [m.strip() for m in measures.split(",")] if measures else None
     options = evaluation.Options(repeats, samples, extractor, device, state, data)
     rows = evaluation.evaluate(opened, names, arm, options)

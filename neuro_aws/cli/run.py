@@ -1,6 +1,7 @@
 """neuro-aws run."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -60,10 +61,12 @@ def command(
     torchrun --nproc-per-node 2 -m neuro_aws run protocols/mnist_aws.yaml --data ~/data
     """
     from neuro_aws.cli import tables
+    from neuro_aws.cli.consent import consented
     from neuro_aws.cli.progress import Bar
     from neuro_aws.experiment import results
     from neuro_aws.experiment import run as runner
     from neuro_aws.protocol import Protocol
+    from neuro_aws.recording.reader import open_run
 
     if (protocol is None) == (resumed is None):
         raise NeuroAWSError("give a PROTOCOL, or --resume RUN", where="run")
@@ -79,7 +82,6 @@ def command(
         arms=chosen,
         save_seconds=save_every,
         data=data,
-        allow_code=allow_code,
         accept_loss=accept_loss,
     )
     console = tables.console()
@@ -87,10 +89,15 @@ def command(
     if resumed is not None:
         if sets or arms or seeds or seed or short:
             raise NeuroAWSError("a run keeps its settings; only --jobs and --data go with --resume")
+        stopped = open_run(resumed)
+        allowed = consented(stopped.protocol, stopped.provenance["protocol"], allow_code)
+        options = replace(options, allow_code=allowed)
         finished = runner.resume(resumed, options=options, progress=bar)
     else:
         assert protocol is not None
-        loaded = Protocol.load(protocol, sets, short=short, allow_code=allow_code)
+        loaded = Protocol.load(protocol, sets, short=short)
+        if consented(loaded, protocol, allow_code):
+            loaded = Protocol.load(protocol, sets, short=short, allow_code=True)
         finished = runner.run(loaded, options=options, progress=bar)
     if int(os.environ.get("RANK", "0")):
         return  # process 0 of a team reports

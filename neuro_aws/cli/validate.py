@@ -44,7 +44,9 @@ def command(
     neuro-aws validate my_experiment.yaml --allow-code
     neuro-aws validate protocols/quickstart.yaml --seed 7 --set seeds=1
     """
+    from neuro_aws.cli.consent import consented
     from neuro_aws.protocol import Protocol
+    from neuro_aws.protocol.consent import Request
     from neuro_aws.protocol.cost import estimate
     from neuro_aws.protocol.describe import describe
     from neuro_aws.protocol.json_schema import text
@@ -52,7 +54,11 @@ def command(
     if json_schema:
         click.echo(text())
         return
-    loaded = Protocol.load(protocol, sets, short=short, allow_code=allow_code)
+    loaded = Protocol.load(protocol, sets, short=short)
+    for line in Request.of(loaded, protocol).lines():
+        click.echo(f"code of your own: {line}")
+    if consented(loaded, protocol, allow_code):
+        loaded = Protocol.load(protocol, sets, short=short, allow_code=True)
     animals = loaded.animals(seed, seeds)
     for line in describe(loaded, animals):
         click.echo(line)

@@ -196,6 +196,7 @@ def run_spread(
 ) -> bool:
     """Run tasks in ``jobs`` processes; a task starts when the one it grows from has ended."""
     context = mp.get_context("spawn")
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # a worker imports nothing from where it starts
     stopping, reports = context.Event(), context.Queue()
     waiting, done = list(tasks), set[tuple[int, str]]()
     running: dict[Future[bool], Task] = {}

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from neuro_aws.protocol import rate_cost, spiking_cost
+from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.check_spiking import check_cortex, check_neuron, check_rate
 from neuro_aws.protocol.columns import Column, layout
-from neuro_aws.protocol.document import KeyPath
 from neuro_aws.protocol.machine import Machine
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.spiking_columns import cortex_layout, neuron_layout

@@ -1,6 +1,9 @@
-"""The base of every protocol section: frozen, strict, unknown keys refused."""
+"""The base of every protocol section: frozen, strict, unknown keys refused; and key paths."""
 
 from pydantic import BaseModel, ConfigDict
+
+KeyPath = tuple[str | int, ...]
+"""Where a setting stands in a protocol: keys of mappings, numbers of list items."""
 
 
 class Section(BaseModel):

@@ -143,14 +143,21 @@ def grow(
     keys: dict[str, str] = {}
     default_reference = "control" if "control" in spec.arms else next(iter(spec.arms))
     first = branch_index(spec)
+    usual = {id(spec.schedule): Schedule(spec.schedule)}
     for name, arm in spec.arms.items():
         key = json.dumps(arm.initial, sort_keys=True)
         trunk = keys.setdefault(key, trunk_name if not keys else f"{trunk_name}_{len(keys)}")
         initial = initials[name]
-        common = Schedule(initial.schedule)
+        for settings in (initial, variants[name]):
+            if id(settings.schedule) not in usual:
+                usual[id(settings.schedule)] = Schedule(settings.schedule)
+        common = usual[id(initial.schedule)]
         stop = common.stretches[first].start
         tree.trunks.setdefault(trunk, TrunkPlan(trunk, initial, common, stop))
-        schedule = Schedule(variants[name].schedule, deprivations(arm.perturb))
+        schedule = usual[id(variants[name].schedule)]
+        deprived = deprivations(arm.perturb)
+        if deprived:
+            schedule = Schedule(variants[name].schedule, deprived, schedule)
         reference = arm.reference or default_reference
         tree.arms[name] = ArmPlan(
             name, trunk, initial, variants[name], schedule, stop, arm.perturb, reference

@@ -5,8 +5,8 @@ import re
 from collections.abc import Collection, Iterator
 
 from neuro_aws.protocol.backends import backend_of
+from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.branches import TRUNK, branch_index, deprivations, in_force
-from neuro_aws.protocol.document import KeyPath
 from neuro_aws.protocol.entry import NEURON, RATE
 from neuro_aws.protocol.faults import nearest
 from neuro_aws.protocol.measure import OwnMeasure
@@ -21,8 +21,13 @@ from neuro_aws.protocol.targets import named
 Found = Iterator[tuple[KeyPath, str]]
 
 
-def check(spec: ProtocolSpec, overridden: Collection[KeyPath] = ()) -> Found:
-    """Yield every fault as (key path, message); ``overridden`` are the keys that --set changed."""
+def check(
+    spec: ProtocolSpec, overridden: Collection[KeyPath] = (), of_arm: str | None = None
+) -> Found:
+    """Yield every fault as (key path, message); ``overridden`` are the keys that --set changed.
+
+    ``of_arm``: the settings are those of one arm; the perturbations of others do not concern them.
+    """
     too_long = list(_lengths(spec))
     if too_long:
         yield from too_long
@@ -32,8 +37,9 @@ def check(spec: ProtocolSpec, overridden: Collection[KeyPath] = ()) -> Found:
     yield from _schedule(spec)
     for name, cells in spec.targets.items():
         yield from _cells(spec, cells, ("targets", name))
-    for name, arm in spec.arms.items():
-        yield from _arm(spec, name, arm)
+    schedule = Schedule(spec.schedule)
+    for name in spec.arms if of_arm is None else [of_arm]:
+        yield from _arm(spec, schedule, name)
     yield from _activity(spec)
     yield from _measures(spec)
     yield from _kept(spec)
@@ -115,6 +121,9 @@ def _lengths(spec: ProtocolSpec) -> Found:
         if steps > MAX_CYCLE:
             path: KeyPath = ("schedule", i, "phases")
             yield path, f"{steps} steps in a cycle; at most {MAX_CYCLE} are allowed"
+    cycles = sum(length(period.phases) for period in spec.schedule)
+    if cycles > MAX_CYCLE:
+        yield ("schedule",), f"{cycles} steps in all periods' cycles; at most {MAX_CYCLE}"
     if total > MAX_STEPS:
         yield ("schedule",), f"{total} steps in a run; at most {MAX_STEPS} are allowed"
 
@@ -144,15 +153,15 @@ def _cells(spec: ProtocolSpec, cells: Cells, path: KeyPath) -> Found:
                 yield (*path, "ids"), f"layer {cells.layer} has units 0 to {units - 1}, not {unit}"
 
 
-def _arm(spec: ProtocolSpec, name: str, arm: Arm) -> Found:
-    path: KeyPath = ("arms", name)
+def _arm(spec: ProtocolSpec, schedule: Schedule, name: str) -> Found:
+    arm, path = spec.arms[name], ("arms", name)
     if re.fullmatch(rf"{TRUNK}(_\d+)?", name):
         yield path, f"{TRUNK!r} is kept for the run that arms share"
     if arm.reference is not None and arm.reference not in spec.arms:
         hint = nearest(arm.reference, list(spec.arms))
         yield (*path, "reference"), f"no arm {arm.reference!r}{hint} Arms: {', '.join(spec.arms)}"
     for i, perturbation in enumerate(arm.perturb):
-        yield from _perturbation(spec, perturbation, (*path, "perturb", i))
+        yield from _perturbation(spec, schedule, perturbation, (*path, "perturb", i))
     yield from _overlaps(spec, arm, path)
     deprived = {name for p in arm.perturb if p.deprive_sleep for name in p.periods}
     for i, p in enumerate(arm.perturb):
@@ -160,15 +169,15 @@ def _arm(spec: ProtocolSpec, name: str, arm: Arm) -> Found:
             message = "counts cycles of a period that deprive_sleep cuts anew; drop `cycles`"
             yield (*path, "perturb", i, "cycles"), message
     known = {p.name for p in spec.schedule}
-    if all(set(p.periods) <= known for p in arm.perturb):
+    if deprived and all(set(p.periods) <= known for p in arm.perturb):
         try:
-            Schedule(spec.schedule, deprivations(arm.perturb))
+            Schedule(spec.schedule, deprivations(arm.perturb), schedule)
         except ValueError as error:
             i = next(i for i, p in enumerate(arm.perturb) if p.deprive_sleep)
             yield (*path, "perturb", i, "deprive_sleep"), str(error)
 
 
-def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
+def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path: KeyPath) -> Found:
     names = [period.name for period in spec.schedule]
     common = names[: branch_index(spec)]
     for period in p.periods:
@@ -178,7 +187,7 @@ def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
         elif period in common:
             yield (*path, "in"), f"{period!r} lies before the branch, where all arms share one run"
         else:
-            yield from _window(spec, p, period, path)
+            yield from _window(schedule, p, period, path)
     if p.cells is not None:
         yield from _cells(spec, p.cells, (*path, p.action))
     if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
@@ -191,8 +200,8 @@ def _perturbation(spec: ProtocolSpec, p: Perturbation, path: KeyPath) -> Found:
         yield (*path, p.action, *key), message
 
 
-def _window(spec: ProtocolSpec, p: Perturbation, name: str, path: KeyPath) -> Found:
-    stretch = next(s for s in Schedule(spec.schedule).stretches if s.name == name)
+def _window(schedule: Schedule, p: Perturbation, name: str, path: KeyPath) -> Found:
+    stretch = schedule.stretches[schedule.index(name)]
     stop = p.cycles.until if p.cycles.until is not None else stretch.cycles
     if stop > stretch.cycles:
         yield (*path, "cycles", "until"), f"{name!r} has {stretch.cycles} cycles, not {stop}"

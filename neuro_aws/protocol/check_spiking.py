@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.entry import CORTEX
 from neuro_aws.protocol.measures import of_weights
 from neuro_aws.protocol.perturb import PERTURBATIONS

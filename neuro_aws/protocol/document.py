@@ -1,26 +1,15 @@
 """A YAML document with the line of every key: what faults point at."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from neuro_aws.errors import ProtocolError
+from neuro_aws.protocol.base import KeyPath
+from neuro_aws.protocol.yaml_text import DEEPEST, BrokenYAML, Reading, compose
 
-KeyPath = tuple[str | int, ...]
-
-
-class Loader(yaml.SafeLoader):
-    """The safe loader, which also takes 5e-5 for a number, as YAML 1.2 and everybody does."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
+LONGEST_FAULT, LONGEST_PATH, LONGEST_ECHO = 200, 100, 60
+"""Characters of a fault's words, of a key path, of what somebody wrote."""
 
 
 @dataclass
@@ -35,7 +24,7 @@ class Document:
 
     def fault(self, path: Iterable[str | int], message: str) -> str:
         """Return one line: file:line: key.path: message."""
-        path = tuple(path)
+        path, message = tuple(path), clipped(message, LONGEST_FAULT)
         for end in range(len(path), -1, -1):
             if path[:end] in self.overridden:
                 return f"--set {dotted(path)}: {message}"
@@ -45,35 +34,34 @@ class Document:
         return f"{self.source}: {dotted(path)}: {message}"
 
 
+def clipped(text: str, most: int = LONGEST_ECHO) -> str:
+    """Return a text, its end cut off where it is too long."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def dotted(path: Iterable[str | int]) -> str:
     """Return a key path as it is written: schedule[0].phases."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "(whole file)"
+    return clipped(text, LONGEST_PATH) or "(whole file)"
 
 
 def parse(text: str, source: str) -> Document:
-    """Return the document, or refuse broken YAML, repeated keys and tags."""
+    """Return the document, or refuse broken YAML, repeated keys, tags and what would blow up."""
+    reading = Reading()
     try:
-        node = yaml.compose(text, Loader=Loader)
-        data = yaml.load(text, Loader=Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = " ".join(str(error.problem or error.context).split())
-        raise ProtocolError([f"{source}:{line}: not valid YAML: {problem}"]) from error
-    except (yaml.YAMLError, ValueError) as error:
-        problem = " ".join(str(error).split())
-        raise ProtocolError([f"{source}: not valid YAML: {problem}"]) from error
-    except RecursionError as error:
-        raise ProtocolError([f"{source}: not valid YAML: nested too deeply"]) from error
+        node = compose(text)
+        data = None if node is None else reading.value(node)
+    except BrokenYAML as error:
+        where = f"{source}:{error.line}" if error.line else source
+        problem = clipped(error.problem, LONGEST_FAULT)
+        raise ProtocolError([f"{where}: not valid YAML: {problem}"]) from error
+    document = Document(source, data, reading.lines)
+    if reading.faults:
+        raise ProtocolError([document.fault(path, words) for path, words in reading.faults])
     if not isinstance(data, dict):
         raise ProtocolError([f"{source}:1: a protocol is a mapping of keys; this is {kind(data)}"])
-    document = Document(source, data)
-    faults: list[str] = []
-    _walk(node, (), document, faults, set())
-    if faults:
-        raise ProtocolError(faults)
     return document
 
 
@@ -91,66 +79,50 @@ def kind(value: object) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def _walk(
-    node: Any, path: KeyPath, document: Document, faults: list[str], active: set[int]
-) -> None:
-    document.lines.setdefault(path, node.start_mark.line + 1)
-    if id(node) in active:
-        faults.append(document.fault(path, "an alias that contains itself"))
-        return
-    active = active | {id(node)}
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = str(key.value)
-            here = (*path, name)
-            if name in seen:
-                document.lines[here] = key.start_mark.line + 1
-                faults.append(document.fault(here, "this key stands twice; keep one"))
-            seen.add(name)
-            document.lines[here] = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode) or not key.tag.endswith(":str"):
-                faults.append(document.fault(here, "a key must be text; put it in quotes"))
-            _walk(value, here, document, faults, active)
-    elif isinstance(node, yaml.SequenceNode):
-        for i, value in enumerate(node.value):
-            _walk(value, (*path, i), document, faults, active)
-
-
 def key_path(key: str) -> KeyPath:
     """Return the path of a key as ``--set`` takes it: schedule.0.cycles."""
-    return tuple(int(p) if p.isascii() and p.isdigit() else p for p in key.split("."))
+    numbered = ((p, p.isascii() and p.isdigit() and len(p) < 10) for p in key.split("."))
+    return tuple(int(part) if number else part for part, number in numbered)
 
 
 def override(document: Document, assignment: str) -> None:
     """Carry out ``--set key.path=value``; the value is YAML; list items are numbers from 0."""
     key, separator, text = assignment.partition("=")
-    if not separator or not key:
-        raise ProtocolError([f"--set {assignment}: write key.path=value"])
+    where, reading = f"--set {clipped(assignment)}", Reading()
+    if not separator or not key.strip():
+        raise ProtocolError([f"{where}: write key.path=value"])
     path = key_path(key.strip())
+    if path in document.overridden:
+        raise ProtocolError([f"{where}: this key is set twice; keep one"])
     try:
-        value = yaml.load(text, Loader=Loader)
-    except yaml.YAMLError as error:
-        raise ProtocolError([f"--set {assignment}: the value is not valid YAML"]) from error
-    assign(document.data, path, value, f"--set {assignment}")
+        node = compose(text)
+        value = None if node is None else reading.value(node)
+    except BrokenYAML as error:
+        problem = clipped(error.problem, LONGEST_FAULT)
+        raise ProtocolError([f"{where}: the value is not valid YAML: {problem}"]) from error
+    if reading.faults:
+        raise ProtocolError([f"{where}: {words}" for _, words in reading.faults])
+    assign(document.data, path, value, where)
     document.overridden[path] = None
 
 
 def assign(data: Any, path: KeyPath, value: Any, where: str) -> None:
     """Put a value at a key path, making mappings on the way; lists must have the item."""
+    if len(path) > DEEPEST:
+        raise ProtocolError([f"{where}: a key path of {len(path)} parts; at most {DEEPEST}"])
     for depth, part in enumerate(path):
         last = depth == len(path) - 1
         if isinstance(data, list):
             if not isinstance(part, int) or part >= len(data):
-                raise ProtocolError(
-                    [f"{where}: {dotted(path[:depth])} has items 0 to {len(data) - 1}, not {part}"]
-                )
+                items, wrong = f"items 0 to {len(data) - 1}", clipped(str(part))
+                raise ProtocolError([f"{where}: {dotted(path[:depth])} has {items}, not {wrong}"])
         elif not isinstance(data, dict):
             raise ProtocolError([f"{where}: {dotted(path[:depth])} is {kind(data)}, has no keys"])
+        else:
+            part = str(part)
         if last:
             data[part] = value
+        elif isinstance(data, dict):
+            data = data.setdefault(part, {})
         else:
-            if isinstance(data, dict):
-                data = data.setdefault(part, {})
-            else:
-                data = data[part]
+            data = data[part]

@@ -8,7 +8,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from neuro_aws.protocol.document import Document, KeyPath, kind
+from neuro_aws.protocol.base import KeyPath
+from neuro_aws.protocol.document import Document, clipped, kind
 from neuro_aws.protocol.measures import MEASURES
 from neuro_aws.protocol.own_code import OWN_TAG
 from neuro_aws.protocol.schema import ProtocolSpec
@@ -22,15 +23,15 @@ DISCRIMINATORS = ("source", "name", "measure")
 
 def nearest(name: str, names: list[str]) -> str:
     """Return what ends a sentence about a wrong name: a hint at the nearest valid one, if any."""
-    found = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(clipped(name), names, n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else "."
 
 
-def faults(error: ValidationError, document: Document) -> list[str]:
-    """Return one line for each error."""
+def faults(error: ValidationError, document: Document) -> Iterator[str]:
+    """Yield one line for each error."""
     details = error.errors(include_url=False)
     real = [d for d in details if not _spurious(d)]
-    return list(dict.fromkeys(_fault(d, document) for d in real or details))
+    return (_fault(d, document) for d in real or details)
 
 
 def _spurious(detail: ErrorDetails) -> bool:
@@ -47,7 +48,7 @@ def _fault(detail: ErrorDetails, document: Document) -> str:
 
 def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]]) -> str:
     value, context = detail.get("input"), detail.get("ctx", {})
-    shown = repr(value) if isinstance(value, str | int | float) else kind(value)
+    shown = clipped(repr(value)) if isinstance(value, str | int | float) else kind(value)
     names = sorted({field.alias or key for m in models for key, field in m.model_fields.items()})
     match detail["type"]:
         case "extra_forbidden":
@@ -65,7 +66,8 @@ def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]])
             options = [o.strip("' ") for o in str(context["expected_tags"]).split(",")]
             options = [_own(o, path) for o in options]
             hint = nearest(str(context["tag"]), options)
-            return f"{context['tag']!r} is unknown{hint} Allowed: {', '.join(options)}"
+            shown = clipped(repr(context["tag"]))
+            return f"{shown} is unknown{hint} Allowed: {', '.join(options)}"
         case "union_tag_not_found":
             key = str(context["discriminator"]).strip("_()'")
             names = list(STIMULI if key == "source" else MEASURES)

@@ -4,16 +4,17 @@ import copy
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from neuro_aws.errors import NeuroAWSError, ProtocolError
+from neuro_aws.errors import MOST_FAULTS, NeuroAWSError, ProtocolError
 from neuro_aws.protocol.branches import OLDER_TRUNK, TRUNK, Tree, grow
 from neuro_aws.protocol.check import check
-from neuro_aws.protocol.document import Document, assign, key_path, override, parse
+from neuro_aws.protocol.document import Document, assign, clipped, key_path, override, parse
 from neuro_aws.protocol.faults import faults
 from neuro_aws.protocol.own_code import CONSENT, OwnCode, fetch, named_in, refuse_reserved
 from neuro_aws.protocol.presets import completed
@@ -26,6 +27,9 @@ from neuro_aws.protocol.upgrade import refusal, upgrade, version_of
 MAX_BYTES = 1_000_000
 SETTABLE = ("network.", "algorithm.", "stimulus.", "schedule.", "spiking.")
 """What an arm may change, and the whole of `algorithm`."""
+
+SHARED = ("arms", "targets", "measure", "record", "watch", "keep", "expect", "short")
+"""What is the same in all arms."""
 
 AFTER_BRANCH = (
     "algorithm.",
@@ -108,20 +112,22 @@ class Protocol:
         spec = _validated(document, document.data)
         initials, variants = {}, {}
         for name, arm in spec.arms.items():
-            initials[name] = _variant(document, name, "initial", arm.initial, spec)
-            variants[name] = _variant(document, name, "set", {**arm.initial, **arm.set}, spec)
+            initial = initials[name] = _variant(document, name, "initial", arm.initial, spec)
+            after = {**arm.initial, **arm.set}
+            variants[name] = _variant(document, name, "set", after, spec) if arm.set else initial
         specs = [spec, *initials.values(), *variants.values()]
-        _for_each_code(specs, document, _take if allow_code else _refuse)
+        _for_each_code(specs, document, _take if allow_code else _leave)
         tree = grow(spec, initials, variants, trunk)
         judged = changes(document.overridden)
         return cls(spec, text, source, tree, overrides, short, judged, allow_code, tuple(notes))
 
     def changed(self, overrides: Iterable[str], *, allow_code: bool = False) -> "Protocol":
-        """Return the same protocol with more overrides."""
+        """Return the same protocol with more overrides; the later one of a key counts."""
+        by_key = {o.partition("=")[0].strip(): o for o in (*self.overrides, *overrides)}
         return Protocol.from_text(
             self.text,
             self.source,
-            (*self.overrides, *overrides),
+            by_key.values(),
             short=self.short,
             allow_code=self.allow_code or allow_code,
         )
@@ -129,10 +135,11 @@ class Protocol:
     @property
     def own_code(self) -> list[str]:
         """The user's own code that this protocol names, as module:attribute."""
-        specs = [self.spec]
+        specs, seen = [self.spec], set[int]()
         for arm in self.tree.arms.values():
             specs += [arm.initial, arm.spec]
-        return list(dict.fromkeys(own.reference for s in specs for _, own in named_in(s)))
+        found = (own.reference for spec in specs for _, own in named_in(spec, (), seen))
+        return list(dict.fromkeys(found))
 
     def refuse_unloaded(self) -> None:
         """Refuse a protocol that names code of the user's own which was not loaded."""
@@ -178,19 +185,29 @@ def read(path: Path) -> str:
 
 
 def _validated(document: Document, data: Any) -> ProtocolSpec:
+    spec = _read(document, data)
+    found = check(spec, document.overridden)
+    _refuse(document.fault(path, message) for path, message in found)
+    return spec
+
+
+def _refuse(faults: Iterable[str]) -> None:
+    found = list(islice(faults, 2 * MOST_FAULTS))
+    if found:
+        raise ProtocolError(found)
+
+
+def _read(document: Document, data: Any) -> ProtocolSpec:
+    """Return the settings that data of a document give, each valid by itself."""
     try:
         encoded = json.dumps(completed(data), allow_nan=False)
     except (TypeError, ValueError) as error:
         value = _unencodable(data)
         raise ProtocolError([document.fault(value[0], f"{value[1]!r} is not allowed")]) from error
     try:
-        spec = ProtocolSpec.model_validate_json(encoded)
+        return ProtocolSpec.model_validate_json(encoded)
     except ValidationError as error:
         raise ProtocolError(faults(error, document)) from error
-    found = [document.fault(path, message) for path, message in check(spec, document.overridden)]
-    if found:
-        raise ProtocolError(list(dict.fromkeys(found)))
-    return spec
 
 
 def _unencodable(data: Any, path: tuple[str | int, ...] = ()) -> tuple[tuple[str | int, ...], Any]:
@@ -209,7 +226,7 @@ def _take(own: OwnCode, folder: Path) -> None:
     own.take(fetch(own.reference, folder))
 
 
-def _refuse(own: OwnCode, _: Path) -> None:
+def _leave(own: OwnCode, _: Path) -> None:
     refuse_reserved(own.reference)
 
 
@@ -218,22 +235,25 @@ def _for_each_code(
 ) -> None:
     """Do something with all of the user's own code; gather what is wrong with it, with lines."""
     folder = Path(document.source).resolve().parent
-    found = []
-    for path, own in [item for spec in specs for item in named_in(spec)]:
+    found, seen = [], set[int]()
+    for path, own in [item for spec in specs for item in named_in(spec, (), seen)]:
         try:
             act(own, folder)
         except NeuroAWSError as error:
             found.append(document.fault(path, str(error)))
-    if found:
-        raise ProtocolError(list(dict.fromkeys(found)))
+    _refuse(found)
 
 
 def _variant(
     document: Document, arm: str, kind: str, settings: dict[str, Any], spec: ProtocolSpec
 ) -> ProtocolSpec:
+    """Return the settings of an arm; those that no arm may change are the whole protocol's."""
     if settings == {}:
         return spec
-    data = copy.deepcopy(document.data)
+    changed = {key_path(setting)[0] for setting in settings}
+    data = {key: value for key, value in document.data.items() if key not in SHARED}
+    for key in changed & data.keys():
+        data[key] = copy.deepcopy(data[key])
     where = document.fault(("arms", arm, kind), "")
     refused = [k for k in settings if kind == "set" and not _after_branch(k, document, arm)]
     if refused:
@@ -241,17 +261,20 @@ def _variant(
             f"{prefix}*" if prefix[-1] == "." else prefix for prefix in AFTER_BRANCH
         )
         raise ProtocolError(
-            [f"{where}{refused[0]} cannot change after the branch; allowed: {allowed}"]
+            [f"{where}{clipped(refused[0])} cannot change after the branch; allowed: {allowed}"]
         )
     for key, value in settings.items():
         if not key.startswith(SETTABLE) and key != "algorithm":
             allowed = ", ".join(["algorithm", *(f"{prefix}*" for prefix in SETTABLE)])
-            raise ProtocolError([f"{where}{key}: an arm may change {allowed}"])
+            raise ProtocolError([f"{where}{clipped(key)}: an arm may change {allowed}"])
         assign(data, key_path(key), value, where)
     _another_theory(data, settings, where, kind)
+    here = Document(document.source, data, document.lines, document.overridden)
+    shared = [*SHARED, *(["schedule"] if "schedule" not in changed else [])]
     try:
-        lines, overridden = document.lines, document.overridden
-        return _validated(Document(document.source, data, lines, overridden), data)
+        variant = _read(here, data).model_copy(update={key: getattr(spec, key) for key in shared})
+        _refuse(here.fault(path, words) for path, words in check(variant, here.overridden, arm))
+        return variant
     except ProtocolError as error:
         raise ProtocolError([f"{where}{fault}" for fault in error.faults]) from error
 

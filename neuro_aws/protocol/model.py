@@ -5,8 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from neuro_aws.protocol.base import Section
-from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.base import KeyPath, Section
 
 TransferName = Literal["relu", "leaky_relu", "softplus", "tanh", "sigmoid", "linear"]
 

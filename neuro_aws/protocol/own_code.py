@@ -19,8 +19,7 @@ from typing import Any
 from pydantic import BaseModel, PrivateAttr
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.base import Section
-from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.base import KeyPath, Section
 
 OWN_TAG = "module:name"
 """Stands for the user's own code where one kind of settings is chosen among others."""
@@ -64,19 +63,25 @@ class OwnCode(Section, ABC):
         """Yield why what was imported is not what is wanted."""
 
 
-def named_in(section: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, OwnCode]]:
-    """Yield every section of the user's own code in a protocol, with its key path."""
+def named_in(section: object, path: KeyPath, seen: set[int]) -> Iterator[tuple[KeyPath, OwnCode]]:
+    """Yield every section of the user's own code in a protocol, with its key path.
+
+    ``seen`` gathers what was looked at: arms share most of their settings.
+    """
+    if not isinstance(section, BaseModel | dict | tuple) or id(section) in seen:
+        return
+    seen.add(id(section))
     if isinstance(section, OwnCode):
         yield path, section
     if isinstance(section, BaseModel):
         for name, field in type(section).model_fields.items():
-            yield from named_in(getattr(section, name), (*path, field.alias or name))
+            yield from named_in(getattr(section, name), (*path, field.alias or name), seen)
     elif isinstance(section, dict):
         for key, value in section.items():
-            yield from named_in(value, (*path, key))
-    elif isinstance(section, tuple):
+            yield from named_in(value, (*path, key), seen)
+    else:
         for i, value in enumerate(section):
-            yield from named_in(value, (*path, i))
+            yield from named_in(value, (*path, i), seen)
 
 
 def refuse_reserved(reference: str) -> None:
@@ -147,10 +152,14 @@ def takes(found: Any, options: dict[str, Any], *before: str) -> str | None:
     return None
 
 
+def beside(name: str, folder: Path) -> importlib.machinery.ModuleSpec | None:
+    """Return where a module lies in a folder, without importing it; None where there is none."""
+    return _Finder(folder).find_spec(name.split(".")[0], None)
+
+
 def _beside(name: str, folder: Path) -> ModuleType | None:
     """Import a module that lies in a folder; None where there is none."""
-    top = name.split(".")[0]
-    finder = _Finder(folder)
+    top, finder = name.split(".")[0], _Finder(folder)
     spec = finder.find_spec(top, None)
     if spec is None or spec.origin is None:
         return None

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
 from neuro_aws.phase import Phase
-from neuro_aws.protocol.base import Section
-from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.base import KeyPath, Section
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
 from neuro_aws.protocol.own_code import OwnCode, called, lacks
 

@@ -6,8 +6,10 @@ from typing import Any
 import yaml
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.document import KeyPath, Loader, parse
+from neuro_aws.protocol.base import KeyPath
+from neuro_aws.protocol.document import parse
 from neuro_aws.protocol.upgrade import VERSION, Change, changes, upgrade, version_of
+from neuro_aws.protocol.yaml_text import compose
 
 Edit = tuple[int, int, str]
 """Characters from ... until, and what stands there instead."""
@@ -29,7 +31,7 @@ def upgraded(text: str, source: str) -> tuple[str, list[str]]:
                 where=document.fault(change.path, "").rstrip(": "),
                 next_step="Take the setting out, or use the version of neuro-aws it was made with",
             )
-    root = yaml.compose(text, Loader=Loader)
+    root = compose(text)
     after = text
     for start, stop, new in sorted(_edits(text, root, wanted), reverse=True):
         after = after[:start] + new + after[stop:]

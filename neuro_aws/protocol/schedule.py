@@ -1,6 +1,7 @@
 """schedule(step): the phase of every step of a run, and its place in cycle and period."""
 
 import bisect
+from array import array
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -75,7 +76,7 @@ class Stretch:
     """Factors on the changes of each kind of projection."""
     before: dict[Phase, int]
     """Steps of each phase in the periods before."""
-    order: tuple[int, ...]
+    order: "array[int]"
     """For each step of a cycle, how many of its own phase come before it in the cycle."""
 
     @property
@@ -98,43 +99,55 @@ class Stretch:
         return self.counts[phase]
 
 
-def _order(cycle: list[CycleStep]) -> tuple[int, ...]:
+def _order(cycle: list[CycleStep]) -> "array[int]":
     seen = dict.fromkeys(Phase, 0)
-    order = []
+    order = array("L")
     for phase, _ in cycle:
         order.append(seen[phase])
         seen[phase] += 1
-    return tuple(order)
+    return order
 
 
 class Schedule:
-    """All steps of a run, period after period, without gaps."""
+    """All steps of a run, period after period, without gaps.
+
+    ``usual`` is the schedule of the same periods with nobody deprived of sleep, if it is known:
+    its cycles are taken over, so that hundreds of arms hold them once.
+    """
 
     def __init__(
-        self, periods: tuple[Period, ...], deprived: dict[str, DepriveSleep] | None = None
+        self,
+        periods: tuple[Period, ...],
+        deprived: dict[str, DepriveSleep] | None = None,
+        usual: "Schedule | None" = None,
     ) -> None:
         self.stretches: list[Stretch] = []
         start = 0
         counted = dict.fromkeys(Phase, 0)
-        for period in periods:
-            cycle, cycles = cycle_steps(period.phases), period.cycles
+        for i, period in enumerate(periods):
+            cycles = period.cycles
             if deprived and period.name in deprived:
-                cycle, cycles = deprive(period, deprived[period.name])
+                steps, cycles = deprive(period, deprived[period.name])
+                cycle, order = tuple(steps), _order(steps)
+            elif usual is not None:
+                cycle, order = usual.stretches[i].cycle, usual.stretches[i].order
+            else:
+                steps = cycle_steps(period.phases)
+                cycle, order = tuple(steps), _order(steps)
             scales = {
                 FEEDFORWARD: period.feedforward_plasticity,
                 FEEDBACK: period.feedback_plasticity,
                 LATERAL: period.lateral_plasticity,
                 DISCRIMINATOR: period.discriminator_plasticity,
             }
-            stretch = Stretch(
-                period.name, start, cycles, tuple(cycle), scales, dict(counted), _order(cycle)
-            )
+            stretch = Stretch(period.name, start, cycles, cycle, scales, dict(counted), order)
             self.stretches.append(stretch)
             start = stretch.stop
             for phase in Phase:
                 counted[phase] += stretch.count(phase) * cycles
         self.steps = start
         self._starts = [stretch.start for stretch in self.stretches]
+        self._indices = {stretch.name: i for i, stretch in enumerate(self.stretches)}
 
     def __call__(self, step: int) -> StepSpec:
         """Return what happens at a step, counted from 0."""
@@ -147,7 +160,7 @@ class Schedule:
 
     def index(self, name: str) -> int:
         """Return the number of a period."""
-        return [s.name for s in self.stretches].index(name)
+        return self._indices[name]
 
 
 def deprive(period: Period, rule: DepriveSleep) -> tuple[list[CycleStep], int]:

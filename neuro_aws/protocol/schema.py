@@ -70,7 +70,7 @@ class Arm(Section):
     """Settings (key.path: value) that differ from the start; arms with equal ones share a run."""
     set: dict[str, JsonValue] = {}
     """Settings that differ from the branch on (algorithm.*, network.derivative, network.noise)."""
-    perturb: tuple[Perturbation, ...] = ()
+    perturb: Annotated[tuple[Perturbation, ...], Field(max_length=100)] = ()
     reference: str | None = None
     """The arm this one is compared with; default: control, else the first arm."""
 
@@ -189,10 +189,10 @@ class ProtocolSpec(Section):
     network: NetworkSection = NetworkSection()
     algorithm: Algorithm = AdversarialWakeSleep()
     spiking: SpikingSection = SpikingSection()
-    schedule: Annotated[tuple[Period, ...], Field(min_length=1)]
-    targets: dict[Slug, Cells] = {}
+    schedule: Annotated[tuple[Period, ...], Field(min_length=1, max_length=1000)]
+    targets: Annotated[dict[Slug, Cells], Field(max_length=100)] = {}
     """Named sets of cells; every set is followed in every arm."""
-    arms: Annotated[dict[Slug, Arm], Field(min_length=1)] = {"control": Arm()}
+    arms: Annotated[dict[Slug, Arm], Field(min_length=1, max_length=1000)] = {"control": Arm()}
     record: Record = Record()
     watch: Watch = Watch()
     keep: Keep = Keep()

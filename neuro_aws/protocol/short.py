@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from neuro_aws.errors import ProtocolError
-from neuro_aws.protocol.document import Document, KeyPath, assign, key_path
+from neuro_aws.protocol.base import KeyPath
+from neuro_aws.protocol.document import Document, assign, key_path
 
 SAME_RUN = (
     "schema_version",
@@ -30,24 +31,28 @@ def shorten(document: Document) -> None:
     short = document.data["short"]
     if not isinstance(short, dict) or not isinstance(short.get("set", {}), dict):
         return
+    moved: dict[KeyPath, KeyPath] = {("short", "expect"): ("expect",)}
     for key, value in short.get("set", {}).items():
         here: KeyPath = ("short", "set", key)
-        path = key_path(key)
-        assign(document.data, path, value, document.fault(here, "").removesuffix(": "))
-        _now_at(document, path, here)
+        moved[here] = key_path(key)
+        assign(document.data, moved[here], value, document.fault(here, "").removesuffix(": "))
     document.data["expect"] = short.get("expect", [])
-    _now_at(document, ("expect",), ("short", "expect"))
+    _point_to_short(document, moved)
 
 
-def _now_at(document: Document, path: KeyPath, written: KeyPath) -> None:
-    """Let faults at a key path point to the lines where its value is written."""
-    lines = {
-        (*path, *at[len(written) :]): line
+def _point_to_short(document: Document, moved: dict[KeyPath, KeyPath]) -> None:
+    """Let faults at key paths that `short` sets point to the lines where their values stand."""
+    replaced = set(moved.values())
+    kept = {
+        at: line
         for at, line in document.lines.items()
-        if at[: len(written)] == written
+        if not any(at[:end] in replaced for end in range(1, len(at) + 1))
     }
-    kept = {at: line for at, line in document.lines.items() if at[: len(path)] != path}
-    document.lines = kept | lines
+    for at, line in document.lines.items():
+        for end in (2, 3):
+            if at[:end] in moved:
+                kept[(*moved[at[:end]], *at[end:])] = line
+    document.lines = kept
 
 
 def changes(overridden: Iterable[KeyPath]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
 
-from neuro_aws.protocol.document import KeyPath
+from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
 from neuro_aws.protocol.model import (
     AlgorithmSection,

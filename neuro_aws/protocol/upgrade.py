@@ -11,7 +11,8 @@ noise.by_layer, noise.decay, algorithm.surprisal, network.birth: small
 from dataclasses import dataclass
 from typing import Any
 
-from neuro_aws.protocol.document import Document, KeyPath, dotted
+from neuro_aws.protocol.base import KeyPath
+from neuro_aws.protocol.document import Document, dotted
 from neuro_aws.protocol.presets import PRESETS
 from neuro_aws.protocol.theories import THEORIES, OwnAlgorithm
 

@@ -251,7 +251,7 @@ MALFORMED = [
     ),
     ("seeds: 2", "seeds: [2", "", "not valid YAML"),
     ("seeds: 2", "seeds: !!python/object/apply:os.system [ls]", "", "not valid YAML"),
-    ("seeds: 2", "seeds: 2026-01-01", "seeds", "not allowed"),
+    ("seeds: 2", "seeds: 2026-01-01", "seeds", "valid integer"),
     ("seeds: 2", "2: 3", "2", "must be text"),
     ("seeds: 2", "seeds: &a [*a]", "", "alias"),
 ]

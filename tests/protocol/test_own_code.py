@@ -185,10 +185,10 @@ def test_validate_names_the_code_and_run_refuses_it(folder):
     assert "infancy: steps 0 to 41" in done.stdout
     assert "my_code:Hebb" in done.stderr
     assert "--allow-code" in done.stderr
-    done = neuro_aws("validate", path, "--allow-code")
-    assert (done.returncode, done.stderr) == (0, "")
     done = neuro_aws("run", path)
     assert done.returncode == 1
     assert len(done.stderr.strip().split("\n")) == 1
     assert "my_code:Hebb" in done.stderr
     assert not (folder.parent / "runs").exists()
+    done = neuro_aws("validate", path, "--allow-code")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,35 @@
+"""Asking before code of the user's own, which a protocol or a run names, is imported."""
+
+import sys
+
+import click
+
+from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.consent import Request
+
+
+def consented(protocol: Protocol, source: str, allow_code: bool) -> bool:
+    """Say whether the code that a protocol names may run: by option, from before, or asked now.
+
+    ``source`` is the protocol's file. A protocol without such code needs no consent.
+    """
+    if not protocol.own_code:
+        return False
+    request = Request.of(protocol, source)
+    if not allow_code and request.allowed:
+        return True
+    if not allow_code and not _answered(request):
+        return False
+    if not request.remember():
+        click.echo("consent to its code holds for this command; it was not noted", err=True)
+    return True
+
+
+def _answered(request: Request) -> bool:
+    """Ask at a terminal; without one the answer is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    click.echo(f"{request.protocol.source} names code, which can do all that you can:", err=True)
+    for line in request.lines():
+        click.echo(f"  {line}", err=True)
+    return click.confirm("Run it, now and until it or a .py beside it changes?", err=True)

@@ -1,0 +1,138 @@
+"""Consent to run code that a protocol names: what it would run, and what was allowed before.
+
+Allowed is one protocol, with its overrides, together with every .py file in its folder: when a
+letter of them changes, the user is asked again. It is remembered in the user's configuration.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.load import Protocol
+from neuro_aws.protocol.own_code import beside
+
+CONFIG_VARIABLE = "NEURO_AWS_CONFIG"
+"""Environment variable: the folder of the user's configuration."""
+
+REMEMBERED = "allowed_code.json"
+MOST_FILES, MOST_BYTES = 1000, 20_000_000
+"""Of .py files in a protocol's folder; where there are more, consent holds for one command."""
+
+MOST_REMEMBERED = 50
+"""Protocols of one folder, the latest."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The code that a protocol would run."""
+
+    protocol: Protocol
+    folder: Path
+    """Where the protocol lies; its code is looked for there first."""
+
+    @classmethod
+    def of(cls, protocol: Protocol, source: str) -> "Request":
+        """Return what a protocol would run; ``source`` is its file, there or not."""
+        return cls(protocol, Path(source).resolve().parent)
+
+    def lines(self) -> Iterator[str]:
+        """Yield one line for each name: what it is and where it would be imported from."""
+        for reference in self.protocol.own_code:
+            yield f"{reference}: {_origin(reference.split(':')[0], self.folder)}"
+
+    @property
+    def allowed(self) -> bool:
+        """Say whether exactly this was allowed before."""
+        digest = self._digest()
+        return digest is not None and digest in _remembered().get(str(self.folder), [])
+
+    def remember(self) -> bool:
+        """Note that this is allowed; say whether it could be noted."""
+        digest = self._digest()
+        if digest is None:
+            return False
+        known = _remembered()
+        others = [one for one in known.get(str(self.folder), []) if one != digest]
+        known[str(self.folder)] = [*others, digest][-MOST_REMEMBERED:]
+        path = _file()
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+            os.replace(temporary, path)
+        except OSError:
+            return False
+        return True
+
+    def _digest(self) -> str | None:
+        """Return the hash of protocol, overrides and code; None where there is too much code."""
+        told = [self.protocol.text, *self.protocol.overrides, str(self.protocol.short)]
+        found = hashlib.sha256(json.dumps(told).encode())
+        size = 0
+        for count, path in enumerate(_code_in(self.folder)):
+            content = path.read_bytes()
+            size += len(content)
+            if count >= MOST_FILES or size > MOST_BYTES:
+                return None
+            name = str(path.relative_to(self.folder)).encode("utf-8", "surrogateescape")
+            for piece in (name, content):
+                found.update(len(piece).to_bytes(8, "big") + piece)
+        return found.hexdigest()
+
+
+def _code_in(folder: Path) -> Iterator[Path]:
+    """Yield every .py file in a folder and below it, in the same order always."""
+    for here, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(here, name)
+            if name.endswith(".py") and path.is_file():
+                yield path
+
+
+def _origin(module: str, folder: Path) -> str:
+    """Return where a module would be imported from; nothing is imported to say so."""
+    spec = beside(module, folder)
+    if spec is None:
+        try:
+            spec = importlib.util.find_spec(module.split(".")[0])
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None:
+            return f"not found: no {module}.py in {folder}, and no installed module of that name"
+        return f"of the installed {spec.origin or module}"
+    return str(spec.origin or folder / module)
+
+
+def _file() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    named = os.environ.get(CONFIG_VARIABLE)
+    return (Path(named) if named else Path(base, "neuro-aws")) / REMEMBERED
+
+
+def _remembered() -> dict[str, list[str]]:
+    """Return what was allowed before, by folder."""
+    path = _file()
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(path) from error
+    if not isinstance(found, dict) or not all(isinstance(one, list) for one in found.values()):
+        raise _unreadable(path)
+    return found
+
+
+def _unreadable(path: Path) -> NeuroAWSError:
+    return NeuroAWSError(
+        "is damaged: what code was allowed cannot be read",
+        where=str(path),
+        next_step="Delete it; you will be asked again",
+    )
