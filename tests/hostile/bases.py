@@ -1,8 +1,10 @@
 """Sound run folders to damage: finished and stopped, made once."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -53,8 +55,9 @@ class Bases:
             out = self.folder / f"making_{name}_{os.getpid()}"
             make(out)
             (found,) = (p for p in next(out.iterdir()).iterdir())
-            place.parent.mkdir(parents=True, exist_ok=True)
-            found.rename(place)
+            with suppress(OSError):  # another process has just made it
+                found.rename(place)
+            shutil.rmtree(out)
         return place
 
 

@@ -184,12 +184,3 @@ def unnoticed(
 
 
 Play = Callable[[Case, Path, Bases], Ended]
-PLAYS: dict[str, Play] = {
-    "protocol": protocol,
-    "assignment": assignment,
-    "facts": facts_of_a_run,
-    "line": wrong_line,
-    "command": command,
-    "damaged": damaged,
-    "damaged_spiking": damaged_spiking,
-}
