@@ -1,20 +1,18 @@
 """neuro-aws, killed at a chosen call: ``HOSTILE_KILL="TARGET COUNT before|after self|all"``.
 
 Run as ``python -m tests.hostile.killed run p.yaml``. Worker processes import this file again, so
-that they are killed like the first. A look at the clock after every step, and a save at every
-fifth look, make the calls of a short run many and the same each time.
+that they are killed like the first. ``HOSTILE_PACE="STEPS LOOKS"`` says after how many steps the run
+looks at the clock, and at which of these looks it saves: the calls of a short run are many, and the
+same each time. ``HOSTILE_UNDRAWN=1`` draws no figures.
 """
 
 import functools
 import importlib
 import os
 import signal
-from collections.abc import Callable
 from typing import Any
 
-VARIABLE = "HOSTILE_KILL"
-SAVE_EVERY = 5
-"""Looks at the clock between two saves."""
+KILL, PACE, UNDRAWN = "HOSTILE_KILL", "HOSTILE_PACE", "HOSTILE_UNDRAWN"
 
 
 def install(plan: str) -> None:
@@ -56,19 +54,35 @@ def _kill(whom: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def hurry() -> None:
-    """Look at the clock after every step and save at every fifth look."""
+def pace(steps: int, looks: int) -> None:
+    """Look at the clock after so many steps, and save at so many looks."""
     from neuro_aws.experiment import branch
 
-    looks = iter(range(1, 2**31))
-    due: Callable[[object], bool] = lambda pace: next(looks) % SAVE_EVERY == 0  # noqa: E731
-    branch.REPORT_SECONDS = 0.0
+    count = iter(range(1, 2**31))
+
+    def simulated(self: branch.Pace, done: int) -> None:
+        self.steps = steps
+
+    def due(self: branch.Pace) -> bool:
+        return next(count) % looks == 0
+
+    branch.Pace.simulated = simulated  # type: ignore[method-assign]
     branch.Pace.save_due = property(due)  # type: ignore[assignment,method-assign]
 
 
-hurry()
-if os.environ.get(VARIABLE):
-    install(os.environ[VARIABLE])
+def undrawn() -> None:
+    """Draw no figures: most of the time of a short run."""
+    from neuro_aws.plots import figures
+
+    figures.draw_run = lambda run: []
+
+
+if os.environ.get(PACE):
+    pace(*map(int, os.environ[PACE].split()))
+if os.environ.get(UNDRAWN):
+    undrawn()
+if os.environ.get(KILL):
+    install(os.environ[KILL])
 
 if __name__ == "__main__":
     from neuro_aws.cli import main

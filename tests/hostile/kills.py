@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.hostile.bases import TEXTS, Bases, differences
 from tests.hostile.cases import Case, Ended
 from tests.hostile.invariant import faults
-from tests.hostile.killed import VARIABLE
+from tests.hostile.killed import KILL, PACE, UNDRAWN
 
 POINTS = {
     "beginning": {
@@ -60,6 +60,15 @@ POINTS = {
 }
 """Stages of a run, the functions that are called in them, and how often."""
 
+LAST = ("drawing", "clearing up")
+"""Stages for which figures are drawn."""
+
+PACES = {"rate": "1 5", "spiking": "8 1"}
+"""Steps between looks at the clock, and looks between saves."""
+
+FEWER = 8
+"""Times as many calls are made in a rate run as in a spiking one."""
+
 SECONDS = 180.0
 """In which a process must have come to its end."""
 
@@ -74,11 +83,13 @@ class Point:
     from_start: bool = False
 
     @classmethod
-    def drawn(cls, rng: Random, jobs: int) -> "Point":
+    def drawn(cls, rng: Random, backend: str, jobs: int) -> "Point":
         stage = rng.choice(tuple(POINTS))
         if not POINTS[stage]:
             return cls(stage, delay=rng.uniform(0.0, 4.0), from_start=rng.random() < 0.5)
         target, most = rng.choice(tuple(POINTS[stage].items()))
+        if backend == "spiking":
+            most = max(1, most // FEWER)
         moment = rng.choice(("before", "after"))
         whom = rng.choice(("self", "all") if jobs > 1 else ("self",))
         return cls(stage, f"{target} {rng.randint(1, most)} {moment} {whom}")
@@ -91,6 +102,7 @@ class Chain:
     folder: Path
     backend: str
     jobs: int
+    drawn: bool
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
@@ -113,7 +125,7 @@ class Chain:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.hostile.killed", "run", *words, "--jobs", str(self.jobs)],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), VARIABLE: point.plan if point else ""},
+            env=os.environ | self._told(point),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -131,6 +143,14 @@ class Chain:
             _end(process)
             raise
         return Done(process.returncode, out.decode("utf-8", "replace"), err.decode())
+
+    def _told(self, point: Point | None) -> dict[str, str]:
+        return {
+            "PYTHONPATH": str(ROOT),
+            PACE: PACES[self.backend],
+            UNDRAWN: "" if self.drawn else "1",
+            KILL: point.plan if point else "",
+        }
 
     def _wait(self, process: subprocess.Popen[bytes], point: Point) -> None:
         deadline = time.monotonic() + SECONDS
@@ -152,10 +172,9 @@ def kill(case: Case, folder: Path, bases: Bases) -> Ended:
     """Kill a run one to three times, each time at another point; compare it with the unbroken."""
     rng = case.rng()
     backend = "spiking" if case.number % 4 == 3 else "rate"
-    chain = Chain(folder, backend, jobs=1 + case.number // 2 % 2)
-    points: list[Point | None] = [
-        Point.drawn(rng, chain.jobs) for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))
-    ]
+    jobs = 1 + case.number // 2 % 2
+    points = [Point.drawn(rng, backend, jobs) for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))]
+    chain = Chain(folder, backend, jobs, any(point.stage in LAST for point in points))
     found: list[str] = []
     said = [backend, f"{chain.jobs} processes"]
     kills = 0
@@ -200,6 +219,6 @@ def _unlike(chain: Chain, whole: Path) -> Iterator[str]:
     yield from differences(run, whole)
     for pattern in ("parts", "**/*.tmp", "checkpoints/*/*.lock", "checkpoints/*/*.resume.npz"):
         yield from (f"left {p.relative_to(run)}" for p in sorted(run.glob(pattern)))
-    for figure in sorted(whole.glob("figures/*.png")):
+    for figure in sorted(whole.glob("figures/*.png")) if chain.drawn else ():
         if not (run / "figures" / figure.name).is_file():
             yield f"{figure.name} was not drawn"
