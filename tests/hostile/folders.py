@@ -24,13 +24,15 @@ class Damage:
     file: str
     sealed: bool
     """Whether bytes of a file that has a checksum were altered: it must not go unnoticed."""
+    forged: bool
+    """Whether somebody made it look right: a run that goes on may come to something else."""
 
 
 def damage(world: World, rng: Random) -> Damage:
     """Damage one file of ``world.run``."""
     if rng.random() < 0.08:
         how = rng.choice(tuple(ADDITIONS))
-        return Damage(how, ADDITIONS[how](world, rng), sealed=False)
+        return Damage(how, ADDITIONS[how](world, rng), sealed=False, forged=False)
     path = _chosen(world.run, rng)
     known = path.read_bytes()
     ways = {**OF_BYTES, **OF_KIND}
@@ -43,7 +45,8 @@ def damage(world: World, rng: Random) -> Damage:
     name = str(path.relative_to(world.run))
     same = path.is_file() and not path.is_symlink() and path.read_bytes() == known
     sealed = name.endswith(".npz") or (name.startswith("parts/") and "part_" in name)
-    return Damage(how, name, sealed and how in OF_BYTES and not same)
+    forged = how in fitting or name == "provenance.json"
+    return Damage(how, name, sealed and how in OF_BYTES and not same, forged)
 
 
 def _chosen(run: Path, rng: Random) -> Path:

@@ -13,7 +13,7 @@ from tests.hostile.chance import chance, seeded
 from tests.hostile.facts import facts
 from tests.hostile.worlds import World
 
-DAMAGED = 60
+DAMAGED = 50
 FACTS = 25
 
 

@@ -12,8 +12,8 @@ from tests.hostile.chance import chance, seeded
 from tests.hostile.protocols import text
 from tests.hostile.worlds import World
 
-PROTOCOLS = 120
-ASSIGNMENTS = 80
+PROTOCOLS = 250
+ASSIGNMENTS = 150
 
 
 @seeded(PROTOCOLS)
