@@ -1,7 +1,27 @@
-"""The one exception a user is meant to see."""
+"""The one exception a user is meant to see, and how texts of unknown origin are shown."""
 
 from collections.abc import Iterable
 from itertools import accumulate
+from unicodedata import category
+
+BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that turn the direction of what follows."""
+
+
+def clipped(text: str, most: int = 60) -> str:
+    """Return a text, its end cut off where it is too long."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters are written out: a terminal obeys them."""
+    if text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or not _steers(c) else ascii(c)[1:-1] for c in text)
+
+
+def _steers(character: str) -> bool:
+    return category(character) in ("Cc", "Cs") or character in BIDIRECTIONAL
 
 
 class NeuroAWSError(Exception):

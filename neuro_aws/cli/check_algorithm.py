@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from neuro_aws.cli.say import say
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.entry import OWN
 
@@ -33,9 +34,7 @@ def command(name: str, options: str) -> None:
     broken = 0
     for law, said in verdicts(maker(protocol)):
         broken += said is not None
-        click.echo(
-            f"{'holds ' if said is None else 'BROKEN'}  {law}" + (f": {said}" if said else "")
-        )
+        say(f"{'holds ' if said is None else 'BROKEN'}  {law}" + (f": {said}" if said else ""))
     if broken:
         raise NeuroAWSError(
             f"{name} breaks {broken} of the laws", next_step="See docs/extending.md"

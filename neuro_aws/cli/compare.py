@@ -2,6 +2,8 @@
 
 import click
 
+from neuro_aws.cli.say import say
+
 
 @click.command("compare")
 @click.argument("first")
@@ -18,11 +20,11 @@ def command(first: str, second: str) -> None:
 
     a, b = open_run(first), open_run(second)
     changed = settings(a, b)
-    click.echo("settings: " + ("the same" if not changed else f"{len(changed)} differ"))
+    say("settings: " + ("the same" if not changed else f"{len(changed)} differ"))
     for line in changed:
-        click.echo(f"  {line}")
+        say(f"  {line}")
     for line in bits(a, b):
-        click.echo(line)
+        say(line)
     table = measures(a, b)
     if len(table):
         tables.console().print(tables.comparison(table))

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from neuro_aws.cli.say import say
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.consent import Request
 
@@ -21,7 +22,7 @@ def consented(protocol: Protocol, source: str, allow_code: bool) -> bool:
     if not allow_code and not _answered(request):
         return False
     if not request.remember():
-        click.echo("consent to its code holds for this command; it was not noted", err=True)
+        say("consent to its code holds for this command; it was not noted", err=True)
     return True
 
 
@@ -29,7 +30,7 @@ def _answered(request: Request) -> bool:
     """Ask at a terminal; without one the answer is no."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    click.echo(f"{request.protocol.source} names code, which can do all that you can:", err=True)
+    say(f"{request.protocol.source} names code, which can do all that you can:", err=True)
     for line in request.lines():
-        click.echo(f"  {line}", err=True)
+        say(f"  {line}", err=True)
     return click.confirm("Run it, now and until it or a .py beside it changes?", err=True)

@@ -2,6 +2,9 @@
 
 import click
 
+from neuro_aws.cli.ranges import REPEATS, SAMPLES
+from neuro_aws.cli.say import show
+
 
 @click.command("evaluate")
 @click.argument("run")
@@ -11,13 +14,13 @@ import click
     "--repeats",
     default=3,
     show_default=True,
-    type=click.IntRange(1),
+    type=REPEATS,
     help="Splits or starts of trained measures.",
 )
 @click.option(
     "--extractor", help="TorchScript features for Frechet distances; default: a classifier."
 )
-@click.option("--samples", type=click.IntRange(20), help="Dreams for Frechet distances.")
+@click.option("--samples", type=SAMPLES, help="Dreams for Frechet distances.")
 @click.option("--device", default="cpu", show_default=True, help="auto, cpu or cuda.")
 @click.option(
     "--data", type=click.Path(), help="Folder that holds mnist/ and other data; default: the run's."
@@ -63,4 +66,4 @@ def command(
     console = tables.console()
     arms = [a for a in opened.arms if a in set(rows["arm"])]
     console.print(tables.results(results.summary(rows), arms, len(opened.animals)))
-    console.print(f"rows        {path}", highlight=False, soft_wrap=True)
+    show(console, f"rows        {path}")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuro_aws.cli.say import say
 from neuro_aws.errors import NeuroAWSError
 
 if TYPE_CHECKING:
@@ -33,23 +34,23 @@ def command(run: str, datasets: bool, verify: bool) -> None:
     data = opened.provenance
     git = data["git"]["commit"] or "none"
     dirty = " (with changes)" if data["git"]["dirty"] else ""
-    click.echo(f"{opened.protocol.spec.name}: {_outcome(opened)}")
-    click.echo(f"started {data['started']}, neuro-aws {data['neuro_aws']}, commit {git}{dirty}")
-    click.echo("command " + " ".join(data["command"]))
+    say(f"{opened.protocol.spec.name}: {_outcome(opened)}")
+    say(f"started {data['started']}, neuro-aws {data['neuro_aws']}, commit {git}{dirty}")
+    say("command " + " ".join(data["command"]))
     if data.get("short"):
-        click.echo("short   the protocol's short form")
+        say("short   the protocol's short form")
     if data["overrides"]:
-        click.echo("set     " + ", ".join(data["overrides"]))
+        say("set     " + ", ".join(data["overrides"]))
     shown = False
     for animal in opened.animals:
         names = [t for t in opened.protocol.tree.trunks if opened.protocol.tree.trunks[t].stop]
         for branch in [*names, *opened.arms]:
             steps, listed = opened.held(animal, branch)
-            click.echo(f"  {group_name(animal, branch)}: {steps} steps recorded")
+            say(f"  {group_name(animal, branch)}: {steps} steps recorded")
             if datasets and listed and not shown:
                 shown = True
                 for line in listed:
-                    click.echo(f"    {line}")
+                    say(f"    {line}")
 
 
 def _outcome(run: "Run") -> str:
@@ -70,11 +71,11 @@ def _verify(run: "Run") -> None:
     checked = list(verified(run))
     damaged = [one for one in checked if one.fault]
     for one in damaged:
-        click.echo(f"{one.path.relative_to(run.folder)}: {one.fault}")
+        say(f"{one.path.relative_to(run.folder)}: {one.fault}")
     if damaged:
         raise NeuroAWSError(
             f"{len(damaged)} of {len(checked)} files are damaged",
             where=str(run.folder),
             next_step="Restore them from a copy, or run it again",
         )
-    click.echo(f"{run.folder}: {len(checked)} files are whole")
+    say(f"{run.folder}: {len(checked)} files are whole")

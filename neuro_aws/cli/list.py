@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from neuro_aws.cli.say import say
 from neuro_aws.protocol import registry
 
 WHAT = ("protocols", "algorithms", "credits", "stimuli", "perturbations", "measures")
@@ -23,9 +24,9 @@ def command(what: str | None, folder: str) -> None:
     neuro-aws list measures
     """
     for name in [what] if what else WHAT:
-        click.echo(name)
+        say(name)
         for line in _protocols(folder) if name == "protocols" else _entries(name):
-            click.echo(f"  {line}")
+            say(f"  {line}")
 
 
 def _entries(what: str) -> Iterator[str]:

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from neuro_aws.errors import NeuroAWSError
+from neuro_aws.cli.say import say, take_any_character
+from neuro_aws.errors import NeuroAWSError, clipped
 
-MOST_SAID = 300
-"""Characters of an unexpected error that are printed."""
+MOST_SAID, LONGEST_LINE = 300, 900
+"""Characters of an unexpected error that are printed, and of any line of an error."""
 
 COMMANDS = {
     "run": "run a protocol, or resume a run",
@@ -79,6 +80,7 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; errors become one line on stderr and exit code 1."""
+    take_any_character()
     try:
         group.main(args=arguments, prog_name="neuro-aws", standalone_mode=False)
     except NeuroAWSError as error:
@@ -117,5 +119,6 @@ def _unexpected(error: Exception) -> str:
 
 
 def _fail(message: str) -> None:
-    click.echo(f"neuro-aws: {message}" if "\n" not in message else message, err=True)
+    lines = [clipped(line, LONGEST_LINE) for line in message.split("\n")]
+    say(f"neuro-aws: {lines[0]}" if len(lines) == 1 else "\n".join(lines), err=True)
     sys.exit(1)

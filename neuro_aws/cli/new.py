@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from neuro_aws.cli.say import say
 from neuro_aws.errors import NeuroAWSError
 
 
@@ -26,4 +27,4 @@ def command(path: str) -> None:
             handle.write(text)
     except OSError as error:
         raise NeuroAWSError(f"cannot write ({error.strerror})", where=path) from error
-    click.echo(f"{path} written; next: neuro-aws validate {path}")
+    say(f"{path} written; next: neuro-aws validate {path}")

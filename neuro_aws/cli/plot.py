@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from neuro_aws.cli.say import say
+from neuro_aws.errors import NeuroAWSError, clipped
+
 
 @click.command("plot")
 @click.argument("run")
@@ -39,19 +42,25 @@ def command(
     opened = open_run(run)
     if traces is None and not (arm or csv_path or out or animal is not None):
         for path in figures.draw_run(opened):
-            click.echo(path)
+            say(path)
         return
     animal = opened.animals[0] if animal is None else animal
-    arm = arm or opened.arms[0]
+    arm = opened.arms[0] if arm is None else arm
+    if arm not in opened.arms:
+        raise NeuroAWSError(
+            f"no arm {clipped(arm)!r}",
+            where="--arm",
+            next_step="Arms: " + clipped(", ".join(opened.arms), 400),
+        )
     wanted = [t.strip() for t in traces.split(",")] if traces else drawing.DEFAULT_TRACES
     drawn = figures.traces_figure(opened, animal, arm, wanted)
     default = Path(run) / "figures" / f"traces_s{animal}_{arm}.png"
-    click.echo(save(drawn, Path(out) if out else default))
+    say(save(drawn, Path(out) if out else default))
     frame = drawing.table(opened, animal, arm)
     plastic = bool(drawing.series(frame, "plasticity"))
     if csv_path:
         kept = drawing.drawn_columns(frame, wanted) if plastic else frame
         kept.to_csv(csv_path, index=False)
-        click.echo(csv_path)
+        say(csv_path)
     if plastic:
-        click.echo(drawing.correlations(frame).to_string(index=False, float_format="%.3f"))
+        say(drawing.correlations(frame).to_string(index=False, float_format="%.3f"))

@@ -12,6 +12,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from neuro_aws.cli.say import show
 from neuro_aws.experiment.workers import Task
 from neuro_aws.protocol.cost import Estimate
 
@@ -30,11 +31,11 @@ class Bar:
     def begin(self, run: Path, expected: Estimate, steps: dict[Task, int]) -> None:
         """Say where the run lies and what it will cost; show the bar."""
         self.steps = steps
-        self.console.print(f"run folder  {run}", highlight=False, soft_wrap=True)
-        self.console.print(f"expected    {expected}", highlight=False, soft_wrap=True)
+        show(self.console, f"run folder  {run}")
+        show(self.console, f"expected    {expected}")
         if not self.console.is_terminal:
             log = run / "run.log"
-            self.console.print(f"progress    {log}", highlight=False, soft_wrap=True)
+            show(self.console, f"progress    {log}")
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

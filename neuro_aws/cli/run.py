@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from neuro_aws.cli.ranges import JOBS, SEED, SEEDS
+from neuro_aws.cli.say import show
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.run import SAVE_SECONDS, Options
 
@@ -13,10 +15,10 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options
 @click.command("run")
 @click.argument("protocol", required=False)
 @click.option("--resume", "resumed", metavar="RUN", help="Go on with a stopped or killed run.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First animal.")
-@click.option("--seeds", type=click.IntRange(1), help="Number of animals; default: the protocol's.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="First animal.")
+@click.option("--seeds", type=SEEDS, help="Number of animals; default: the protocol's.")
 @click.option("--arms", help="Only these arms, separated by commas.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes; default: all cores.")
+@click.option("--jobs", type=JOBS, help="Processes; default: all cores.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
 @click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
 @click.option("--out", default="runs", show_default=True, help="Folder that holds the runs.")
@@ -106,13 +108,13 @@ def command(
     apart = results.against_reference(finished, metrics)
     console.print(tables.results(table, finished.arms, len(finished.animals), apart))
     for line in results.alarms(metrics):
-        console.print(f"[bold red]{line}[/]", soft_wrap=True)
+        show(console, line, "bold red")
     judged = results.verdicts(finished, metrics)
     if judged:
         console.print(tables.expectations(judged))
     for figure in sorted(Path(finished.folder / "figures").glob("*.png")):
-        console.print(f"figure      {figure}", highlight=False, soft_wrap=True)
-    console.print(f"run folder  {finished.folder}", highlight=False, soft_wrap=True)
+        show(console, f"figure      {figure}")
+    show(console, f"run folder  {finished.folder}")
 
 
 def _device(name: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from neuro_aws.cli.say import say
 from neuro_aws.errors import NeuroAWSError
 
 
@@ -30,4 +31,4 @@ def command(files: tuple[str, ...]) -> None:
         except OSError as error:
             raise NeuroAWSError(f"cannot write ({error.strerror})", where=file) from error
         for note in notes:
-            click.echo(f"{file}: {note}")
+            say(f"{file}: {note}")

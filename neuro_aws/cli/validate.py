@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from neuro_aws.cli.ranges import JOBS, SEED, SEEDS
+from neuro_aws.cli.say import say
 from neuro_aws.errors import NeuroAWSError
 
 if TYPE_CHECKING:
@@ -14,9 +16,9 @@ if TYPE_CHECKING:
 
 @click.command("validate")
 @click.argument("protocol")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First animal.")
-@click.option("--seeds", type=click.IntRange(1), help="Number of animals; default: the protocol's.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes to assume; default: all cores.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="First animal.")
+@click.option("--seeds", type=SEEDS, help="Number of animals; default: the protocol's.")
+@click.option("--jobs", type=JOBS, help="Processes to assume; default: all cores.")
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
 @click.option("--short", is_flag=True, help="Its short form, as `run --short` takes it.")
 @click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
@@ -52,34 +54,39 @@ def command(
     from neuro_aws.protocol.json_schema import text
 
     if json_schema:
-        click.echo(text())
+        say(text())
         return
     loaded = Protocol.load(protocol, sets, short=short)
     for line in Request.of(loaded, protocol).lines():
-        click.echo(f"code of your own: {line}")
+        say(f"code of your own: {line}")
     if consented(loaded, protocol, allow_code):
         loaded = Protocol.load(protocol, sets, short=short, allow_code=True)
+    loaded.refuse_unloaded()
     animals = loaded.animals(seed, seeds)
     for line in describe(loaded, animals):
-        click.echo(line)
+        say(line)
     branches = len(animals) * len(loaded.tree.arms)
     workers = jobs or min(os.cpu_count() or 1, branches)
     expected = estimate(loaded, len(animals), None, workers)
-    click.echo(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
-    _refuse_what_would_not_start(loaded, data)
-    click.echo(f"{protocol}: valid")
+    say(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
+    _refuse_what_would_not_start(loaded, data, min(workers, branches))
+    say(f"{protocol}: valid")
 
 
-def _refuse_what_would_not_start(loaded: "Protocol", data: str | None) -> None:
+def _refuse_what_would_not_start(loaded: "Protocol", data: str | None, jobs: int) -> None:
     """Refuse a protocol that `run` could not begin with here."""
     from neuro_aws.protocol.backends import backend_of
     from neuro_aws.protocol.data import refuse_missing, using_data
+    from neuro_aws.protocol.start import refuse_memory
+    from neuro_aws.stimuli.image_file import refuse_broken_images
 
     loaded.refuse_unloaded()
+    refuse_memory((plan.initial for plan in loaded.tree.arms.values()), jobs, loaded.source)
     for plan in loaded.tree.arms.values():
         backend = backend_of(plan.initial)
         with using_data(data):
             refuse_missing(plan.initial.stimulus)
+            refuse_broken_images(plan.initial.stimulus)
         for module in backend.requires:
             if importlib.util.find_spec(module) is None:
                 raise NeuroAWSError(

@@ -14,6 +14,7 @@ from neuro_aws.backends.base import Simulator, State
 from neuro_aws.backends.rate.distributed import Team
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.measuring import take
+from neuro_aws.experiment.states import refuse_step, take_up
 from neuro_aws.metrics.collapse import alarms, raise_or_report
 from neuro_aws.plots.images import write_pictures
 from neuro_aws.protocol import ArmPlan, Protocol
@@ -86,10 +87,12 @@ class Branch:
         resumed = self.team.agree(self.place.rolling.exists())
         if resumed:
             state, self.step, known = self._load(self.place.rolling)
-            self.simulator.load_state_dict(state)
+            take_up(self.simulator, state, self.place.rolling)
         elif isinstance(self.plan, ArmPlan) and self.plan.first > 0:
             trunk = Place(self.place.run, self.place.animal, self.plan.trunk).final
-            self.simulator.load_state_dict(checkpoint.load(trunk)[0])
+            state, facts = checkpoint.load(trunk)
+            refuse_step(facts["step"], self.plan.first, self.plan.first, trunk)
+            take_up(self.simulator, state, trunk, of_trunk=True)
         if not self.team.writes:
             self.out: Writer = Discard()
             return
@@ -104,6 +107,7 @@ class Branch:
         Where the loss is accepted, empty parts stand in for those that were lost.
         """
         state, facts = checkpoint.load(path)
+        refuse_step(facts["step"], self.plan.first, self.plan.stop, path)
         known = known_parts(facts, path)
         lost = list(faults(self.place.parts, known)) if self.team.writes else []
         if lost and not self.accept_loss:

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-import h5py
-import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
 from neuro_aws.experiment.results import references
 from neuro_aws.metrics.statistics import (
@@ -18,6 +17,7 @@ from neuro_aws.metrics.statistics import (
     paired_values,
 )
 from neuro_aws.protocol.branches import names_of
+from neuro_aws.recording.hdf5 import reading
 from neuro_aws.recording.reader import Run
 
 
@@ -49,30 +49,39 @@ def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
 
 def bits(a: Run, b: Run) -> Iterator[str]:
     """Yield, for every branch both runs hold, whether all recorded numbers are the same bits."""
-    with h5py.File(a.folder / "recording.h5") as one, h5py.File(b.folder / "recording.h5") as two:
-        for animal in (name for name in one if name.startswith("s")):
-            for branch in one[animal]:
-                name = f"{animal}/{branch}"
-                held = [f"{animal}/{n}" for n in names_of(branch) if f"{animal}/{n}" in two]
-                if not held:
-                    continue
-                differing = list(_differing(one[name], two[held[0]]))
-                if not differing:
-                    yield f"{name}: identical, bit for bit"
-                else:
-                    yield f"{name}: {len(differing)} datasets differ, first {differing[0]}"
+    with reading(a.folder) as recording:
+        branches = [name for name in recording.branches() if recording.has(name)]
+    for name in branches:
+        animal, branch = name.split("/")
+        with reading(b.folder) as recording:
+            held = [f"{animal}/{n}" for n in names_of(branch) if recording.has(f"{animal}/{n}")]
+        if held:
+            differing = list(_differing(a, name, b, held[0]))
+            if not differing:
+                yield f"{name}: identical, bit for bit"
+            else:
+                yield f"{name}: {len(differing)} datasets differ, first {differing[0]}"
 
 
-def _differing(a: h5py.Group, b: h5py.Group) -> Iterator[str]:
-    names: list[str] = []
-    a.visititems(lambda n, item: names.append(n) if isinstance(item, h5py.Dataset) else None)
+def _differing(a: Run, of_a: str, b: Run, of_b: str) -> Iterator[str]:
+    """Yield the datasets of a branch of one run that are not the same in one of another run."""
+    with reading(a.folder) as recording:
+        names = list(recording.datasets(of_a))
     for name in names:
-        if (
-            name not in b
-            or a[name].shape != b[name].shape
-            or not np.array_equal(a[name][...].view("u1"), b[name][...].view("u1"))
-        ):
+        if not _same(_rows(a, f"{of_a}/{name}"), _rows(b, f"{of_b}/{name}")):
             yield name
+
+
+def _rows(run: Run, name: str) -> NDArray[Any] | None:
+    with reading(run.folder) as recording:
+        return recording.rows(name) if recording.has(name) else None
+
+
+def _same(one: NDArray[Any] | None, two: NDArray[Any] | None) -> bool:
+    if one is None or two is None:
+        return False
+    alike = one.shape == two.shape and one.dtype == two.dtype
+    return alike and one.tobytes() == two.tobytes()
 
 
 def measures(a: Run, b: Run) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """Measuring again: the final state of every arm of a run, by any measure that fits."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from neuro_aws.backends.base import make
 from neuro_aws.backends.rate.build import device_of, load_dataset
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.experiment.states import refuse_step, state_file, take_up
 from neuro_aws.metrics.classifier import default_extractor
 from neuro_aws.metrics.extractor import Extractor, load_extractor
 from neuro_aws.protocol.agenda import Moment
@@ -116,15 +116,16 @@ def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]
 def _one(
     run: Run, animal: int, arm: str, measures: list[str], options: Options, settings: Settings
 ) -> list[tuple[object, ...]]:
-    path = _state_file(Place(run.folder, animal, arm), options.state)
+    path = state_file(Place(run.folder, animal, arm), options.state)
     state, facts = checkpoint.load(path)
     plan = run.protocol.tree.arms[arm]
+    refuse_step(facts["step"], plan.first, plan.stop, path)
     dataset = None
     if "frechet_distance" in measures:
         dataset = load_dataset(plan.spec, animal, device_of(options.device))
         settings.setdefault("extractor", default_extractor(dataset))
     simulator = make(run.protocol, arm, animal, device=options.device, dataset=dataset)
-    simulator.load_state_dict(state)
+    take_up(simulator, state, path)
     for weights, found in simulator.weights(int(facts["step"])).items():
         if not np.isfinite(found).all():
             raise NeuroAWSError(
@@ -142,24 +143,3 @@ def _one(
         (animal, arm, at.period, at.cycle, at.step, v.name, v.layer, v.group, v.value, named)
         for v in values
     ]
-
-
-def _state_file(place: Place, wanted: str) -> Path:
-    """Return the file of the final state, or of one that was kept; refuse what is not there."""
-    if wanted == "final":
-        if not place.final.exists():
-            raise NeuroAWSError(
-                f"animal {place.animal} has not finished {place.branch}",
-                where=str(place.run),
-                next_step=f"neuro-aws run --resume {place.run}",
-            )
-        return place.final
-    kept = place.kept()
-    name = f"{int(wanted):08d}" if wanted.isascii() and wanted.isdigit() else wanted
-    if name not in kept:
-        raise NeuroAWSError(
-            f"no state {wanted!r} of {place.branch} was kept",
-            where="--state",
-            next_step="Kept: " + (", ".join(kept) or "only the final one (see `keep:`)"),
-        )
-    return kept[name]

@@ -29,9 +29,11 @@ from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.cost import estimate
 from neuro_aws.protocol.data import required_root, using_data
+from neuro_aws.protocol.start import refuse_memory
 from neuro_aws.recording import provenance
 from neuro_aws.recording.parts import consolidate, is_complete, write_index
 from neuro_aws.recording.reader import Run, group_name, open_run, protocol_of
+from neuro_aws.stimuli.image_file import refuse_broken_images
 
 SAVE_SECONDS = 20.0
 log = logging.getLogger("neuro_aws")
@@ -86,6 +88,7 @@ def run(
     from neuro_aws.backends.rate.distributed import join
 
     options = replace(options, data=_data(protocol, arms, options.data))
+    _refuse_memory(protocol, options, options.device, animals, arms)
     team = join(options.device)
     settings = {
         "protocol": _absolute(protocol.source),
@@ -120,6 +123,7 @@ def resume(
     if data["outcome"] != "finished":
         named = _data(protocol, data["arms"], options.data or data.get("data"))
         options = replace(options, data=named)
+        _refuse_memory(protocol, options, data["device"], data["animals"], data["arms"])
     if not join(data["device"]).writes:
         return _follow(folder, protocol, options, data["animals"], data["arms"])
     return _continue(folder, protocol, options, progress or Silent())
@@ -163,8 +167,30 @@ def chosen_arms(protocol: Protocol, arms: tuple[str, ...]) -> list[str]:
 
 def _data(protocol: Protocol, arms: list[str], named: str | None) -> str | None:
     """Return the folder of data sets that these arms need; refuse stimuli that are missing."""
+    sections = [protocol.tree.arms[arm].spec.stimulus for arm in arms]
     with using_data(named):
-        return required_root(protocol.tree.arms[arm].spec.stimulus for arm in arms)
+        root = required_root(sections)
+    for section in sections:
+        refuse_broken_images(section)
+    return root
+
+
+def _refuse_memory(
+    protocol: Protocol, options: Options, device: str, animals: list[int], arms: list[str]
+) -> None:
+    """Refuse a network that this machine has not the memory for; a GPU has its own."""
+    if device == "cpu":
+        tasks = tasks_of(protocol, animals, arms)
+        jobs = min(_jobs(options, device, tasks), len(tasks))
+        specs = (protocol.tree.arms[arm].initial for arm in arms)
+        refuse_memory(specs, jobs, protocol.source)
+
+
+def _jobs(options: Options, device: str, tasks: list[Task]) -> int:
+    """Return the number of processes."""
+    if device != "cpu" or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return 1
+    return options.jobs or min(os.cpu_count() or 1, len(tasks))
 
 
 def _new_folder(protocol: Protocol, options: Options, settings: dict[str, Any]) -> Path:
@@ -244,9 +270,7 @@ def _simulate(
     tasks = tasks_of(protocol, animals, arms)
     write_index(folder / "recording.h5", _parts(folder, tasks))
     steps = {task: _steps(protocol, task) for task in tasks}
-    jobs = options.jobs or min(os.cpu_count() or 1, len(tasks))
-    if data["device"] != "cpu" or int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        jobs = 1
+    jobs = _jobs(options, data["device"], tasks)
     expected = estimate(protocol, len(animals), arms, jobs)
     log.info("%d animals, arms %s, %d jobs", len(animals), ", ".join(arms), jobs)
     job = _job(folder, protocol, options, data["device"])

@@ -22,6 +22,7 @@ import xarray as xr
 from neuro_aws.backends.base import Array, Observed, Simulator, make
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.probes import Probe, Weights, labelled
+from neuro_aws.experiment.states import refuse_step, state_file, take_up
 from neuro_aws.phase import Phase
 from neuro_aws.protocol import ArmPlan, Protocol, TrunkPlan
 from neuro_aws.protocol.agenda import Agenda, Moment
@@ -99,15 +100,17 @@ class Session:
         place = Place(opened.folder, animal, arm)
         if state == "branch":
             place = Place(opened.folder, animal, opened.protocol.tree.arms[arm].trunk)
-        name = f".{int(state):08d}" if state.isascii() and state.isdigit() else ""
-        session._take_up(place.checkpoint(name))
+        session._take_up(state_file(place, "final" if state == "branch" else state))
         return session
 
     @classmethod
     def load(cls, path: str | Path, protocol: str | Path | Protocol, **more: Any) -> "Session":
         """Return a session at a state that ``save`` wrote, under its protocol."""
         facts = checkpoint.load(Path(path))[1]
-        session = cls(protocol, animal=facts["animal"], arm=facts["arm"], **more)
+        animal, arm = facts.get("animal"), facts.get("arm")
+        if type(animal) is not int or type(arm) is not str:
+            raise NeuroAWSError("is no state that Session.save wrote", where=str(path))
+        session = cls(protocol, animal=animal, arm=arm, **more)
         session._take_up(Path(path))
         return session
 
@@ -115,9 +118,10 @@ class Session:
         state, facts = checkpoint.load(path)
         self.steps = int(facts["step"])
         plan = self.protocol.tree.arms[self.arm]
+        refuse_step(self.steps, 0, plan.stop, path)
         if self.steps >= plan.branch > 0:
             self._enter(self.arm)
-        self._simulator.load_state_dict(state)
+        take_up(self._simulator, state, path, of_trunk=self.steps == plan.branch)
 
     def save(self, path: str | Path) -> None:
         """Write the state; ``Session.load`` goes on from it to the same bits."""

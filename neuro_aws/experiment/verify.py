@@ -11,6 +11,7 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.workers import tasks_of
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
+from neuro_aws.recording.hdf5 import reading
 from neuro_aws.recording.inventory import faults, known_parts
 from neuro_aws.recording.parts import is_complete
 from neuro_aws.recording.reader import Run
@@ -65,29 +66,27 @@ def _state(path: Path, parts: Path | None) -> Iterator[Checked]:
 def _recording(path: Path) -> Iterator[Checked]:
     """Read all of a recording: its checksums find what was altered."""
     damaged: list[str] = []
-
-    def look(_: str, item: object) -> None:
-        if not isinstance(item, h5py.Dataset):
-            return
-        try:
-            rows = max(1, 2**24 // max(1, item.nbytes // max(1, len(item))))
-            for start in range(0, len(item), rows):
-                item[start : start + rows]
-        except OSError:
-            damaged.append(str(item.name))
-
     try:
-        with h5py.File(path, "r") as file:
-            for animal in file.values():
-                for name in animal:
-                    link = animal.get(name, getlink=True)
-                    if isinstance(link, h5py.HardLink):
-                        animal[name].visititems(look)
-    except (OSError, KeyError, RuntimeError) as error:
-        yield Checked(path, f"cannot be read ({error})")
+        with reading(path.parent) as recording:
+            if is_complete(path):  # before, the parts hold what it shows
+                branches = map(recording.datasets, recording.branches())
+                found = [one for branch in branches for one in branch.values()]
+                damaged = [str(one.name) for one in found if not _readable(one)]
+    except NeuroAWSError as error:
+        yield Checked(path, error.what)
         return
     if damaged:
         more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
         yield Checked(path, f"{damaged[0]}{more} damaged")
     else:
         yield Checked(path)
+
+
+def _readable(dataset: h5py.Dataset) -> bool:
+    try:
+        rows = max(1, 2**24 // max(1, dataset.nbytes // max(1, len(dataset))))
+        for start in range(0, len(dataset), rows):
+            dataset[start : start + rows]
+    except (OSError, TypeError, ValueError):
+        return False
+    return True

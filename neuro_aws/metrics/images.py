@@ -16,8 +16,8 @@ from neuro_aws.metrics.extractor import Extractor
 from neuro_aws.metrics.frechet import frechet
 from neuro_aws.metrics.representation import refuse_few_labels
 from neuro_aws.metrics.subject import Subject, Value, array
+from neuro_aws.protocol.measures_of_images import FOLDS
 
-FOLDS = 10
 NEIGHBOUR_SAMPLES = 500
 
 

@@ -12,12 +12,10 @@ from sklearn.preprocessing import StandardScaler
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.metrics.subject import MOST_STIMULI, Subject, Value, array, ratio
+from neuro_aws.protocol.measures_of_activity import LEAST_PER_LABEL
 
 FIT_SHARE = 0.9
 """Share of the training stimuli that each repeat of the probe is fitted on."""
-
-LEAST_PER_LABEL = 10
-"""Training stimuli that the probe needs for each label, on average: a tenth is left out."""
 
 
 def refuse_few_labels(labels: NDArray[np.int64], measure: str, which: str, each: int) -> None:

@@ -28,10 +28,13 @@ def reconstruction_strip(subject: Subject) -> Tensor:
     """Return stimuli and their predictions as bytes (10, 1 + N, height, width, channels).
 
     Entry k >= 1 went k layers up through F and k layers down through G as in dreams, noise off.
+    Fewer held-out stimuli than entries are shown again from the first on.
     """
     network, dataset = subject.network, subject.dataset
-    seen = network.recognise(dataset.held_out[: max(STRIP, 64)], None, running=True).somas
-    shown = [pictures(dataset.held_out[:STRIP], dataset)]
+    chosen = torch.arange(max(STRIP, min(64, len(dataset.held_out)))) % len(dataset.held_out)
+    stimuli = dataset.held_out[chosen.to(dataset.held_out.device)]
+    seen = network.recognise(stimuli, None, running=True).somas
+    shown = [pictures(stimuli[:STRIP], dataset)]
     for k in range(1, network.depth + 1):
         h = seen[k]
         for layer in reversed(network.layers[:k]):

@@ -1,14 +1,14 @@
 """Stimuli in a .npy or .npz file: what is in it, and why it does not serve. No torch here."""
 
-import zipfile
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.files import WHERE_FROM, decoding, refuse_irregular, shown, user_path
+from neuro_aws.protocol.memory import available, size
 
 KEYS = ("images", "labels", "held_out_images", "held_out_labels")
 """Arrays that a .npz file may hold."""
@@ -20,6 +20,14 @@ LEAST = 2
 """Training stimuli, and held-out ones, that are needed at least."""
 
 MAX_LABELS = 10_000
+
+SHOWN_NAMES = 6
+"""Names of an archive's arrays that a refusal shows."""
+
+WRITE_IT = (
+    "Write it with np.save(file, images) or np.savez(file, images=..., labels=...), arrays of "
+    "numbers"
+)
 Scale = tuple[float, float]
 
 
@@ -40,47 +48,62 @@ class ArrayFacts(NamedTuple):
     """Height, width, channels; None for rows of pixels without a shape."""
     labels: int
     """Largest label + 1; 0: there are none."""
+    distinct: int
+    """How many different labels there are."""
+    images: int
+    held_out_images: int
+    """0: they are drawn from the images."""
 
 
 def read_arrays(file: str) -> StimulusArrays:
     """Read a file as it is, checking nothing but its keys; .npy is mapped, not loaded."""
-    path = Path(file).expanduser()
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return StimulusArrays(found)
-        with found:
-            return _of_archive(found, file)
-    except FileNotFoundError as error:
-        raise NeuroAWSError(
-            "no such file",
-            where=f"stimulus.file: {file}",
-            next_step="Give a path relative to where you start the run, or an absolute one",
-        ) from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        objects = any(said in str(error) for said in ("Object arrays", "Python objects"))
-        what = "holds Python objects, not numbers" if objects else "is no readable .npy or .npz"
-        raise NeuroAWSError(
-            what,
-            where=f"stimulus.file: {file}",
-            next_step="Write it with np.save(file, images) or np.savez(file, images=..., "
-            "labels=...), arrays of numbers",
-        ) from error
+    path, where = user_path(file), f"stimulus.file: {shown(file)}"
+    refuse_irregular(path, where, WHERE_FROM)
+    with decoding(where, "is no readable .npy or .npz", WRITE_IT):
+        try:
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return StimulusArrays(found)
+            with found:
+                return _of_archive(found, where)
+        except ValueError as error:
+            if any(said in str(error) for said in ("Object arrays", "Python objects")):
+                raise NeuroAWSError(
+                    "holds Python objects, not numbers", where=where, next_step=WRITE_IT
+                ) from error
+            raise
 
 
-def _of_archive(archive: Any, file: str) -> StimulusArrays:
+def _of_archive(archive: Any, where: str) -> StimulusArrays:
+    unpacked = sum(member.file_size for member in archive.zip.infolist())
+    if unpacked > available():
+        raise NeuroAWSError(
+            f"unpacks to {size(unpacked)}, and there are {size(available())} of memory",
+            where=where,
+            next_step="Save fewer images, or one .npy file, which is not unpacked",
+        )
     names = list(archive.files)
     if "images" not in names and len(names) == 1:
-        return StimulusArrays(archive[names[0]])
+        return StimulusArrays(_member(archive, names[0], where))
     unknown = [name for name in names if name not in KEYS]
     if unknown or "images" not in names:
-        held = ", ".join(names) or "nothing"
+        held = ", ".join(map(shown, names[:SHOWN_NAMES])) or "nothing"
+        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        wrong = f"{shown(unknown[0])!r} is unknown" if unknown else "images are missing"
         raise NeuroAWSError(
-            f"holds {held}; " + (f"{unknown[0]!r} is unknown" if unknown else "images are missing"),
-            where=f"stimulus.file: {file}",
+            f"holds {held}{more}; {wrong}",
+            where=where,
             next_step="Keys: " + ", ".join(KEYS) + "; or a single array, the images",
         )
-    return StimulusArrays(**{name: archive[name] for name in names})
+    return StimulusArrays(**{name: _member(archive, name, where) for name in names})
+
+
+def _member(archive: Any, name: str, where: str) -> NDArray[Any]:
+    """Return one array of an archive, in which there may be anything."""
+    found = archive[name]
+    if not isinstance(found, np.ndarray):
+        raise NeuroAWSError(f"{shown(name)} is no array", where=where, next_step=WRITE_IT)
+    return found
 
 
 def check_arrays(
@@ -114,6 +137,8 @@ def check_arrays(
 def check_form(arrays: StimulusArrays, where: str) -> ArrayFacts:
     """Return what the arrays hold by their shapes and labels; refuse what does not fit together."""
     images, held_out = arrays.images, arrays.held_out_images
+    if images is None:
+        raise NeuroAWSError("images are missing", where=where, next_step="Give an array of them")
     for name, array in (("images", images), ("held_out_images", held_out)):
         if array is None:
             continue
@@ -134,13 +159,15 @@ def check_form(arrays: StimulusArrays, where: str) -> ArrayFacts:
         raise NeuroAWSError(f"{lacking} are missing", where=where, next_step="Give both, or none")
     counts = [_label_count(arrays.labels, len(images), "labels", where)]
     if held_out is not None:
-        kept = arrays.held_out_labels
-        counts.append(_label_count(kept, len(held_out), "held_out_labels", where))
+        of_held_out = arrays.held_out_labels
+        counts.append(_label_count(of_held_out, len(held_out), "held_out_labels", where))
     shape = images.shape[1:]
     pixels = int(np.prod(shape))
-    if len(shape) == 1:
-        return ArrayFacts(pixels, None, max(counts))
-    return ArrayFacts(pixels, (shape[0], shape[1], (*shape, 1)[2]), max(counts))
+    picture = None if len(shape) == 1 else (shape[0], shape[1], (*shape, 1)[2])
+    kept = 0 if held_out is None else len(held_out)
+    told = [part for part in (arrays.labels, arrays.held_out_labels) if part is not None]
+    distinct = len(np.unique(np.concatenate(told))) if told else 0
+    return ArrayFacts(pixels, picture, max(counts), distinct, len(images), kept)
 
 
 def _label_count(labels: NDArray[Any] | None, images: int, name: str, where: str) -> int:
@@ -200,13 +227,14 @@ def array_facts(file: str) -> ArrayFacts | None:
     A protocol stays readable without its data: what is wrong with a file is said before a run.
     """
     try:
-        path = Path(file).expanduser().resolve()
+        path = user_path(file)
+        refuse_irregular(path)
         stat = path.stat()
-        return _facts(str(path), stat.st_mtime_ns, stat.st_size)
+        return _facts(str(path.absolute()), stat.st_mtime_ns, stat.st_size)
     except (OSError, NeuroAWSError):
         return None
 
 
 @lru_cache(maxsize=8)
-def _facts(file: str, changed: int, size: int) -> ArrayFacts:
+def _facts(file: str, changed: int, length: int) -> ArrayFacts:
     return check_form(read_arrays(file), file)

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from neuro_aws.errors import ProtocolError
+from neuro_aws.errors import ProtocolError, clipped
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.yaml_text import DEEPEST, BrokenYAML, Reading, compose
 
-LONGEST_FAULT, LONGEST_PATH, LONGEST_ECHO = 200, 100, 60
-"""Characters of a fault's words, of a key path, of what somebody wrote."""
+LONGEST_FAULT, LONGEST_PATH = 200, 100
+"""Characters of a fault's words, and of a key path."""
 
 
 @dataclass
@@ -32,11 +32,6 @@ class Document:
             if path[:end] in self.lines:
                 return f"{self.source}:{self.lines[path[:end]]}: {dotted(path)}: {message}"
         return f"{self.source}: {dotted(path)}: {message}"
-
-
-def clipped(text: str, most: int = LONGEST_ECHO) -> str:
-    """Return a text, its end cut off where it is too long."""
-    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def dotted(path: Iterable[str | int]) -> str:

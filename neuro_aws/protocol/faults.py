@@ -8,8 +8,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from neuro_aws.errors import clipped
 from neuro_aws.protocol.base import KeyPath
-from neuro_aws.protocol.document import Document, clipped, kind
+from neuro_aws.protocol.document import Document, kind
 from neuro_aws.protocol.measures import MEASURES
 from neuro_aws.protocol.own_code import OWN_TAG
 from neuro_aws.protocol.schema import ProtocolSpec

@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from neuro_aws.errors import MOST_FAULTS, NeuroAWSError, ProtocolError
+from neuro_aws.errors import MOST_FAULTS, NeuroAWSError, ProtocolError, clipped
 from neuro_aws.protocol.branches import OLDER_TRUNK, TRUNK, Tree, grow
 from neuro_aws.protocol.check import check
-from neuro_aws.protocol.document import Document, assign, clipped, key_path, override, parse
+from neuro_aws.protocol.document import Document, assign, key_path, override, parse
 from neuro_aws.protocol.faults import faults
 from neuro_aws.protocol.own_code import CONSENT, OwnCode, fetch, named_in, refuse_reserved
 from neuro_aws.protocol.presets import completed

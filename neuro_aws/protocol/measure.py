@@ -11,6 +11,7 @@ from neuro_aws.phase import Phase
 from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.entry import OWN, Entry
 from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, takes
+from neuro_aws.protocol.stimulus_counts import distinct_labels
 
 if TYPE_CHECKING:
     from neuro_aws.protocol.schema import ProtocolSpec
@@ -108,6 +109,20 @@ def labelled(spec: "ProtocolSpec") -> str | None:
     return None
 
 
+def two_labels(spec: "ProtocolSpec") -> str | None:
+    """Need stimuli of two labels at least: one alone cannot be told from another."""
+    said = labelled(spec)
+    if said is None and distinct_labels(spec.stimulus) == 1:
+        said = f"needs two classes; {spec.stimulus.source} as set up here has one"
+    return said
+
+
+def few(count: int | None, each: int, spec: "ProtocolSpec") -> bool:
+    """Say whether there are fewer stimuli than so many for each label, as far as it is known."""
+    labels = distinct_labels(spec.stimulus)
+    return count is not None and labels is not None and count < each * labels
+
+
 def labelled_for_features(spec: "ProtocolSpec") -> str | None:
     """Need labels to train a classifier by, whose features are used."""
     if spec.stimulus.labels == 0:
@@ -115,7 +130,7 @@ def labelled_for_features(spec: "ProtocolSpec") -> str | None:
             f"trains a classifier of labels; {spec.stimulus.source} has none "
             "(neuro-aws evaluate RUN --extractor FILE needs none)"
         )
-    return None
+    return two_labels(spec)
 
 
 def two_eyes(spec: "ProtocolSpec") -> str | None:

@@ -1,15 +1,38 @@
 """Measures of the activity and weights of rate networks, and of what their dreams are like."""
 
+from typing import TYPE_CHECKING
+
 from neuro_aws.protocol.entry import CORTEX, RATE, table
 from neuro_aws.protocol.measure import (
     TrainedMeasure,
     ValueInfo,
     cells,
-    labelled,
+    few,
     measure,
     perturbed_dreams,
     two_eyes,
+    two_labels,
 )
+from neuro_aws.protocol.stimulus_counts import distinct_labels, trained_on
+
+if TYPE_CHECKING:
+    from neuro_aws.protocol.schema import ProtocolSpec
+
+LEAST_PER_LABEL = 10
+"""Training stimuli that the probe needs for each label, on average: a tenth is left out."""
+
+
+def enough_to_fit(spec: "ProtocolSpec") -> str | None:
+    """Need training stimuli of each label to fit a probe on."""
+    count = trained_on(spec.stimulus)
+    if few(count, LEAST_PER_LABEL, spec):
+        return (
+            f"needs {LEAST_PER_LABEL} training stimuli of each label: "
+            f"{LEAST_PER_LABEL * (distinct_labels(spec.stimulus) or 0)}, and {count} are left to "
+            "train on; lower stimulus.held_out or add stimuli"
+        )
+    return None
+
 
 V = ValueInfo
 _CELLS = "neuro_aws.metrics.cells"
@@ -120,7 +143,7 @@ OF_ACTIVITY = table(
         ),
         V("linear_probe_noisy", "the same with waking noise", "accuracy", 0, 1),
         base=TrainedMeasure,
-        needs=(labelled,),
+        needs=(two_labels, enough_to_fit),
         noise="off / on",
         seconds=0.2,
         code={RATE: f"{_REPRESENTATION}:linear_probe"},
@@ -228,7 +251,7 @@ OF_ACTIVITY = table(
             main=False,
         ),
         V("class_distance", "how far the class stands out", "distance", 0, main=False),
-        needs=(labelled,),
+        needs=(two_labels,),
         noise="off",
         code={RATE: f"{_REPRESENTATION}:class_representation"},
     ),

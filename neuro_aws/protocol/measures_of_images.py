@@ -1,7 +1,35 @@
 """Measures of convolutional networks and of the images they dream."""
 
+from typing import TYPE_CHECKING
+
 from neuro_aws.protocol.entry import RATE, table
-from neuro_aws.protocol.measure import ValueInfo, labelled, labelled_for_features, measure
+from neuro_aws.protocol.measure import (
+    ValueInfo,
+    few,
+    labelled_for_features,
+    measure,
+    two_labels,
+)
+from neuro_aws.protocol.stimulus_counts import distinct_labels, held_out_of
+
+if TYPE_CHECKING:
+    from neuro_aws.protocol.schema import ProtocolSpec
+
+FOLDS = 10
+"""Of the support vector machine; each has to have every label."""
+
+
+def ten_folds(spec: "ProtocolSpec") -> str | None:
+    """Need as many held-out stimuli of each label, on average, as there are folds."""
+    held_out = held_out_of(spec.stimulus)
+    if few(held_out, FOLDS, spec):
+        labels = distinct_labels(spec.stimulus) or 0
+        return (
+            f"needs {FOLDS} held-out stimuli of each label for its folds: {FOLDS * labels} of "
+            f"{labels} labels, and {held_out} are held out; raise stimulus.held_out"
+        )
+    return None
+
 
 V = ValueInfo
 _IMAGES = "neuro_aws.metrics.images"
@@ -85,7 +113,7 @@ OF_IMAGES = table(
             1,
         ),
         V("svm_10fold_spread", "standard deviation over folds", "accuracy", 0, main=False),
-        needs=(labelled,),
+        needs=(two_labels, ten_folds),
         noise="off",
         seconds=30.0,
         code={RATE: f"{_IMAGES}:svm_10fold"},

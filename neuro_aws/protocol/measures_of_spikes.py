@@ -1,7 +1,7 @@
 """Measures of spiking networks and of the single spiking neuron."""
 
 from neuro_aws.protocol.entry import CORTEX, NEURON, table
-from neuro_aws.protocol.measure import ValueInfo, cells, labelled, measure
+from neuro_aws.protocol.measure import ValueInfo, cells, measure, two_labels
 
 V = ValueInfo
 _SPIKES = "neuro_aws.metrics.spikes"
@@ -96,7 +96,7 @@ OF_SPIKES = table(
             0,
             1,
         ),
-        needs=(labelled,),
+        needs=(two_labels,),
         code={CORTEX: f"{_SPIKES}:spike_probe"},
     ),
     measure(

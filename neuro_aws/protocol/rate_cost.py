@@ -1,8 +1,10 @@
 """What a step of the rate backend costs, and how much it records."""
 
 import itertools
+import math
 
 from neuro_aws.protocol.machine import Machine
+from neuro_aws.protocol.projections import declared, units
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.theories import THEORIES
 
@@ -52,6 +54,24 @@ def flops_per_step(spec: ProtocolSpec) -> float:
     weights = sum(a * b for a, b in itertools.pairwise(sizes))
     pairs = sum((a + b) * hidden for a, b in itertools.pairwise(sizes))
     return 2.0 * spec.stimulus.batch * (3 * weights + 4 * pairs)
+
+
+def network_bytes(spec: ProtocolSpec) -> int:
+    """Return the least memory that one process takes to simulate a network.
+
+    Of every projection the weights; of one that learns also the change of a step and the
+    optimiser's moments. Of every unit soma and dendrite, drive and prediction, by stimulus.
+    """
+    section, numbers = spec.network, 0
+    for projection in declared(section):
+        learning = spec.algorithm.learning(projection.kind)
+        copies = 1
+        if learning is not None:
+            copies += 1
+            copies += (1 + bool(learning.betas[0])) * (learning.optimiser == "adam")
+        numbers += copies * sum(math.prod(shape) for shape in projection.tensors.values())
+    numbers += 4 * spec.stimulus.batch * sum(units(section))
+    return numbers * (8 if section.precision == "float64" else 4)
 
 
 def recording_bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:

@@ -2,29 +2,41 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from neuro_aws.errors import printable
+
+
+def _plain(text: str) -> str:
+    if printable(text) != text:
+        raise ValueError("holds control characters")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_plain)]
+"""What may be logged as it is; paths and messages are made printable where they are shown."""
 
 
 class _Git(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    commit: str | None
+    commit: Text | None
     dirty: bool | None
 
 
 class _RunFacts(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    neuro_aws: str
+    neuro_aws: Text
     git: _Git
     command: list[str]
-    started: str
+    started: Text
     outcome: str
     protocol: str
     overrides: list[str]
     animals: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(min_length=1)
-    arms: list[str] = Field(min_length=1)
-    device: str
+    arms: list[Text] = Field(min_length=1)
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d{1,3})?)$")]
     data: str | None = None
     short: bool = False
     allow_code: bool = False

@@ -13,8 +13,8 @@ from pydantic import Discriminator, Field, JsonValue, Tag
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.arrays import ArrayFacts, array_facts
 from neuro_aws.protocol.base import Section
-from neuro_aws.protocol.data import class_folders
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
+from neuro_aws.protocol.image_folders import class_folders
 from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, takes
 
 Digit = Annotated[int, Field(ge=0, le=9)]
@@ -24,6 +24,9 @@ DIGIT_COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)
 
 LEAST_DIGITS = 100
 """Digits that must be left to train on."""
+
+HELD_OUT_STRIP = 0.2
+"""Share of each picture's height, at its foot, that only held-out patches come from."""
 
 
 class _Stimulus(Section):
@@ -123,6 +126,12 @@ class Patches(_Stimulus):
     """Patches kept out of training, for measuring."""
     folder: str | None = None
     """An image, or a folder of images, of your own."""
+
+    @property
+    def least_image(self) -> tuple[int, int]:
+        """Height and width that an image must have for patches to be cut from it."""
+        margin = self.disparity if self.eyes == "binocular" else 0
+        return math.ceil(self.size / HELD_OUT_STRIP), self.size + 2 * margin
 
     @property
     def pixels(self) -> int:

@@ -5,12 +5,12 @@ aliases, nests, endless numbers) or come out at a terminal (control characters) 
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
+from neuro_aws.errors import printable
 from neuro_aws.protocol.base import KeyPath
 
 MOST_VALUES = 20_000
@@ -153,8 +153,4 @@ class Reading:
 
 def control(text: str) -> str:
     """Return the first character of a text that no text should have; "" if there is none."""
-    if text.isprintable():
-        return ""
-    return next(
-        (c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t"), ""
-    )
+    return "" if printable(text) == text else next(c for c in text if printable(c) != c)

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.columns import CHUNK_BYTES, FORMAT_VERSION, INTERVALS, Column
+from neuro_aws.recording.hdf5 import opened
 
 Rows = dict[str, NDArray[Any]]
 STREAMED_BYTES = 65536
 """Of a chunk of a dataset that grows."""
 
+DAMAGED_PART = "Restore it from a copy, or simulate the run anew"
 MARGIN_BYTES = 32_000_000
 """Room that is left on a disk: HDF5 cannot close a file that did not fit."""
 
@@ -137,7 +139,7 @@ def write_master(folder: Path, columns: Sequence[Column]) -> None:
     found = parts(folder)
     lengths = []
     for path in found:
-        with h5py.File(path, "r") as file:
+        with opened(path, DAMAGED_PART) as file:
             lengths.append({column.path: len(file[column.path]) for column in columns})
     temporary = folder / "master.tmp"
     with h5py.File(temporary, "w", libver="latest") as file:
@@ -161,7 +163,7 @@ def gather(folder: Path, columns: Sequence[Column]) -> Rows:
     """Return all rows of a segment's parts."""
     collected: dict[str, list[NDArray[Any]]] = {column.path: [] for column in columns}
     for path in parts(folder):
-        with h5py.File(path, "r") as file:
+        with opened(path, DAMAGED_PART) as file:
             for column in columns:
                 collected[column.path].append(file[column.path][...])
     return {
@@ -176,7 +178,7 @@ def copy_parts(group: h5py.Group, folder: Path, columns: Sequence[Column]) -> No
     """Write the parts' rows one after the other, never all of them in memory."""
     totals: dict[str, int] = dict.fromkeys((column.path for column in columns), 0)
     for path in parts(folder):
-        with h5py.File(path, "r") as file:
+        with opened(path, DAMAGED_PART) as file:
             for name in totals:
                 totals[name] += len(file[name])
     for column in columns:
@@ -185,7 +187,7 @@ def copy_parts(group: h5py.Group, folder: Path, columns: Sequence[Column]) -> No
         group[column.path].resize(totals[column.path], axis=0)
     done = dict.fromkeys(totals, 0)
     for path in parts(folder):
-        with h5py.File(path, "r") as file:
+        with opened(path, DAMAGED_PART) as file:
             for name in totals:
                 rows = file[name][...]
                 group[name][done[name] : done[name] + len(rows)] = rows

@@ -11,6 +11,7 @@ from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.run_facts import fault
+from neuro_aws.recording.folder import refuse_what_leads_out
 from neuro_aws.recording.parts import replace_file
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "h5py", "pydantic", "matplotlib", "brian2")
@@ -79,8 +80,9 @@ def write(folder: Path, data: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Read provenance.json of a run folder."""
+    """Read provenance.json of a run folder, in which nothing may lead out of it."""
     path = folder / "provenance.json"
+    refuse_what_leads_out(folder)
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

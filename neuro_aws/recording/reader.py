@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -12,6 +11,7 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.columns import PHASE_CODES, recorded_units
 from neuro_aws.recording import provenance
+from neuro_aws.recording.hdf5 import Recording, described, reading, texts
 
 STEP_GROUPS = ("neuromodulators", "plasticity")
 
@@ -68,24 +68,6 @@ class Run:
             f"Run({str(self.folder)!r}: {len(self.animals)} animals, arms {', '.join(self.arms)})"
         )
 
-    def _file(self) -> h5py.File:
-        path = self.folder / "recording.h5"
-        try:
-            return h5py.File(path, "r")
-        except OSError as error:
-            raise NeuroAWSError(f"cannot be read ({error})", where=str(path)) from error
-
-    def _rows(self, dataset: h5py.Dataset) -> np.ndarray[Any, Any]:
-        try:
-            rows: np.ndarray[Any, Any] = dataset[...]
-        except OSError as error:
-            raise NeuroAWSError(
-                f"{dataset.name} is damaged",
-                where=str(self.folder / "recording.h5"),
-                next_step=f"neuro-aws inspect --verify {self.folder} lists all that is",
-            ) from error
-        return rows
-
     def branches(self, animal: int, arm: str) -> list[str]:
         """Return the branches that lead to the end of an arm, in order: its trunk and its own."""
         if arm in self.protocol.tree.trunks:
@@ -101,74 +83,72 @@ class Run:
             raise NeuroAWSError(
                 f"no animal {animal}", next_step="Animals: " + ", ".join(map(str, self.animals))
             )
-        found = []
-        with self._file() as file:
-            for branch in self.branches(animal, arm):
-                name = f"{group_name(animal, branch)}/{path}"
-                try:
-                    dataset = file[name]
-                except (KeyError, OSError):  # not recorded, or the branch has not begun
-                    continue
-                found.append(self._rows(dataset))
-        if not found:
-            raise NeuroAWSError(f"holds no {path}", where=f"{self.folder}, s{animal}, {arm}")
-        return np.concatenate(found)
+        with reading(self.folder) as file:
+            names = [f"{group_name(animal, b)}/{path}" for b in self.branches(animal, arm)]
+            found = [file.rows(name) for name in names if file.has(name)]
+            if not found:
+                raise NeuroAWSError(f"holds no {path}", where=f"{self.folder}, s{animal}, {arm}")
+            return np.concatenate(found)
 
     def traces(self, animal: int, arm: str) -> xr.Dataset:
         """Return everything that was recorded per step: one variable a signal, dimension step."""
         parts: list[xr.Dataset] = []
-        for group in STEP_GROUPS:
-            datasets = self._datasets(animal, arm, group)
-            if not datasets and parts:
-                continue  # a spiking network has no such group
-            steps = self.read(animal, arm, f"{group}/step")
-            variables = {}
-            for path, units, description in datasets:
-                name = path.removeprefix(f"{group}/").replace("/", "_")
-                attributes = {"units": units, "description": description}
-                values = self.read(animal, arm, path)
-                variables[name] = (("step",), values, attributes)
-            parts.append(xr.Dataset(variables, coords={"step": steps}))
-        return xr.merge(parts, join="outer", compat="no_conflicts")
+        with reading(self.folder):
+            for group in STEP_GROUPS:
+                datasets = self._datasets(animal, arm, group)
+                if not datasets and parts:
+                    continue  # a spiking network has no such group
+                steps = self.read(animal, arm, f"{group}/step")
+                variables = {}
+                for path, units, description in datasets:
+                    name = path.removeprefix(f"{group}/").replace("/", "_")
+                    attributes = {"units": units, "description": description}
+                    values = self.read(animal, arm, path)
+                    variables[name] = (("step",), values, attributes)
+                parts.append(xr.Dataset(variables, coords={"step": steps}))
+            return xr.merge(parts, join="outer", compat="no_conflicts")
 
     def activity(self, animal: int, arm: str, layer: int) -> xr.Dataset:
         """Return soma and dendrite of a layer's recorded units: dimensions step, unit."""
         here = f"activity/layer{layer}"
-        steps = self.read(animal, arm, f"{here}/step")
-        data = {
-            name: (("step", "unit"), self.read(animal, arm, f"{here}/{name}"))
-            for name in ("soma", "dendrite")
-        }
-        spec = self.protocol.tree.arms[arm].spec
-        record = next(r for r in spec.record.activity if r.layer == layer)
-        return xr.Dataset(data, coords={"step": steps, "unit": recorded_units(record, spec)})
+        with reading(self.folder):
+            steps = self.read(animal, arm, f"{here}/step")
+            data = {
+                name: (("step", "unit"), self.read(animal, arm, f"{here}/{name}"))
+                for name in ("soma", "dendrite")
+            }
+            spec = self.protocol.tree.arms[arm].spec
+            record = next(r for r in spec.record.activity if r.layer == layer)
+            return xr.Dataset(data, coords={"step": steps, "unit": recorded_units(record, spec)})
 
     def weights(self, animal: int, arm: str) -> xr.Dataset:
         """Return the weights at the moments they were kept: dimension step first."""
-        steps = self.read(animal, arm, "weights/step")
         variables = {}
-        for path, _, description in self._datasets(animal, arm, "weights"):
-            name = path.removeprefix("weights/")
-            values = self.read(animal, arm, path)
-            dims = (
-                "step",
-                *(f"{name}_{d}" for d in ("post", "pre", "row", "column")[: values.ndim - 1]),
-            )
-            variables[name] = (dims, values, {"description": description})
-        return xr.Dataset(variables, coords={"step": steps})
+        with reading(self.folder):
+            steps = self.read(animal, arm, "weights/step")
+            for path, _, description in self._datasets(animal, arm, "weights"):
+                name = path.removeprefix("weights/")
+                values = self.read(animal, arm, path)
+                dims = (
+                    "step",
+                    *(f"{name}_{d}" for d in ("post", "pre", "row", "column")[: values.ndim - 1]),
+                )
+                variables[name] = (dims, values, {"description": description})
+            return xr.Dataset(variables, coords={"step": steps})
 
     def pictures(self, animal: int, arm: str) -> xr.Dataset:
         """Return dreams and predictions as bytes: dimension step first, channels last."""
-        steps = self.read(animal, arm, "images/step")
-        dreams = self.read(animal, arm, "images/dreams")
-        predicted = self.read(animal, arm, "images/predicted")
-        return xr.Dataset(
-            {
-                "dreams": (("step", "dream", "row", "column", "channel"), dreams),
-                "predicted": (("step", "stimulus", "depth", "row", "column", "channel"), predicted),
-            },
-            coords={"step": steps},
-        )
+        dimensions = {
+            "dreams": ("step", "dream", "row", "column", "channel"),
+            "predicted": ("step", "stimulus", "depth", "row", "column", "channel"),
+        }
+        with reading(self.folder):
+            steps = self.read(animal, arm, "images/step")
+            found = {
+                name: (dims, self.read(animal, arm, f"images/{name}"))
+                for name, dims in dimensions.items()
+            }
+            return xr.Dataset(found, coords={"step": steps})
 
     def intervals(self, animal: int, arm: str, table: str) -> pd.DataFrame:
         """Return ``phases``, ``perturbations`` or ``losses`` of an arm: start, stop, label.
@@ -176,43 +156,29 @@ class Run:
         Losses are steps whose recording was lost and given up (``--accept-loss``).
         """
         here = f"intervals/{table}"
-        columns = {key: self.read(animal, arm, f"{here}/{key}") for key in ("start", "stop")}
-        labels = [b.decode() for b in self.read(animal, arm, f"{here}/label").tolist()]
-        return pd.DataFrame({**columns, "label": labels})
+        with reading(self.folder):
+            columns = {key: self.read(animal, arm, f"{here}/{key}") for key in ("start", "stop")}
+            labels = texts(self.read(animal, arm, f"{here}/label"))
+            return pd.DataFrame({**columns, "label": labels})
 
     def _datasets(self, animal: int, arm: str, group: str) -> list[tuple[str, str, str]]:
-        found: list[tuple[str, str, str]] = []
-        with self._file() as file:
+        with reading(self.folder) as file:
             for branch in self.branches(animal, arm):
-                try:
-                    root = file[f"{group_name(animal, branch)}/{group}"]
-                except (KeyError, OSError):
-                    continue
-
-                def note(name: str, item: object) -> None:
-                    if isinstance(item, h5py.Dataset) and name != "step":
-                        units, text = item.attrs["units"], item.attrs["description"]
-                        found.append((f"{group}/{name}", str(units), str(text)))
-
-                root.visititems(note)
-                break
-        return found
+                held = file.datasets(f"{group_name(animal, branch)}/{group}")
+                if held:
+                    return [
+                        (f"{group}/{name}", *described(one))
+                        for name, one in held.items()
+                        if name != "step"
+                    ]
+        return []
 
     def held(self, animal: int, branch: str) -> tuple[int, list[str]]:
         """Return how many steps of a branch are recorded, and a line about each dataset."""
-        lines: list[str] = []
-
-        def note(name: str, item: object) -> None:
-            if isinstance(item, h5py.Dataset):
-                lines.append(f"{name} {item.shape} {item.dtype} [{item.attrs['units']}]")
-
-        with self._file() as file:
-            try:
-                group = file[group_name(animal, branch)]
-            except (KeyError, OSError):
-                return 0, []
-            group.visititems(note)
-            return len(group["neuromodulators/step"]), lines
+        with reading(self.folder) as file:
+            found = file.datasets(group_name(animal, branch))
+            lines = [f"{n} {d.shape} {d.dtype} [{described(d)[0]}]" for n, d in found.items()]
+            return (len(found["neuromodulators/step"]) if found else 0), lines
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -221,36 +187,34 @@ class Run:
         Values of a trunk stand under its own name (``common``).
         """
         tables = []
-        with self._file() as file:
+        with reading(self.folder) as file:
             for animal in self.animals:
                 for branch in [*self.protocol.tree.trunks, *self.arms]:
-                    try:
-                        group = file[f"{group_name(animal, branch)}/metrics"]
-                    except (KeyError, OSError):
-                        continue
-                    if len(group["step"]):
-                        tables.append(self._metrics_table(group, animal, branch))
+                    group = f"{group_name(animal, branch)}/metrics"
+                    if file.has(group) and len(file.rows(f"{group}/step")):
+                        tables.append(_metrics_table(file, group, animal, branch))
         if not tables:
             return pd.DataFrame(columns=["animal", "arm", *METRIC_COLUMNS])
         return pd.concat(tables, ignore_index=True)
-
-    def _metrics_table(self, group: h5py.Group, animal: int, arm: str) -> pd.DataFrame:
-        columns: dict[str, Any] = {}
-        for key in METRIC_COLUMNS:
-            values = self._rows(group[key])
-            text = values.dtype.kind == "S"
-            columns[key] = [v.decode() for v in values.tolist()] if text else values
-        table = pd.DataFrame(columns)
-        table.insert(0, "arm", arm)
-        table.insert(0, "animal", animal)
-        return table
 
     def phase_codes(self) -> dict[int, str]:
         """Return the phase behind each code of the ``phase`` trace."""
         return {code: str(phase) for phase, code in PHASE_CODES.items()}
 
 
+def _metrics_table(file: Recording, group: str, animal: int, arm: str) -> pd.DataFrame:
+    columns: dict[str, Any] = {}
+    for key in METRIC_COLUMNS:
+        values = file.rows(f"{group}/{key}")
+        columns[key] = texts(values) if key in TEXT_COLUMNS else values
+    table = pd.DataFrame(columns)
+    table.insert(0, "arm", arm)
+    table.insert(0, "animal", animal)
+    return table
+
+
 METRIC_COLUMNS = ("period", "cycle", "step", "name", "layer", "group", "value")
+TEXT_COLUMNS = ("period", "name", "group")
 
 
 def open_run(folder: str | Path, *, allow_code: bool = False) -> Run:

@@ -97,7 +97,7 @@ class Writer:
         if interval is not None:
             self.put(f"intervals/{table}/start", interval[0])
             self.put(f"intervals/{table}/stop", interval[1])
-            self.put(f"intervals/{table}/label", label.encode()[:120])
+            self.put(f"intervals/{table}/label", label.encode("ascii", "backslashreplace")[:120])
 
     def _sort(self, table: str) -> None:
         columns = [f"intervals/{table}/{key}" for key in ("start", "stop", "label")]

@@ -1,19 +1,19 @@
 """CIFAR-10 from its python batches, unpickled without running code from them."""
 
 import hashlib
-import io
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.data import FOLDERS, data_folder
+from neuro_aws.protocol.arrays import LEAST
+from neuro_aws.protocol.data import FOLDERS, UNPACK, data_folder
+from neuro_aws.protocol.files import content, decoding, is_there, shown
 from neuro_aws.protocol.stimulus import Cifar10
 from neuro_aws.stimuli.dataset import Dataset, binarised
+from neuro_aws.stimuli.pickled import StoredBytes, unpickled
 from neuro_aws.stimuli.resize import cached
 
 SIDE, CHANNELS, LABELS = 32, 3, 10
@@ -28,21 +28,7 @@ MD5 = {
 }
 """md5 of the original files."""
 
-ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-}
-"""All that a pickle of arrays, numbers and text needs."""
-
-
-class _Restricted(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+FETCH = "Fetch the file again"
 
 
 def cifar10(section: Cifar10, animal: int, dtype: torch.dtype) -> Dataset:
@@ -60,7 +46,7 @@ def cifar10(section: Cifar10, animal: int, dtype: torch.dtype) -> Dataset:
     if len(images) < n:
         raise NeuroAWSError(
             f"holds {len(images)} images, but {n} are to be held out",
-            where=str(folder / test_name),
+            where=shown(folder / test_name),
             next_step=f"Set stimulus.held_out to {len(images)} at most",
         )
 
@@ -80,47 +66,37 @@ def cifar10(section: Cifar10, animal: int, dtype: torch.dtype) -> Dataset:
 
 
 def _batch(path: Path, md5: str | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise NeuroAWSError(
-            f"{path.name} is missing",
-            where=str(path.parent),
-            next_step="Unpack cifar-10-python.tar.gz there; or name what there is: "
-            "stimulus.batches: [1], stimulus.test_file",
-        ) from error
-    except OSError as error:
-        raise NeuroAWSError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    if md5 and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+    if not is_there(path):
+        raise NeuroAWSError(f"{path.name} is missing", where=shown(path.parent), next_step=UNPACK)
+    stored = content(path)
+    if md5 and hashlib.md5(stored, usedforsecurity=False).hexdigest() != md5:
         raise NeuroAWSError(
             "is not the original file (md5 differs)",
-            where=str(path),
+            where=shown(path),
             next_step="Fetch it again, or name a subset (stimulus.batches, stimulus.test_file), "
             "which is checked by shape and labels instead",
         )
-    return read_batch(content, str(path))
+    return read_batch(stored, shown(path))
 
 
-def read_batch(content: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def read_batch(stored: bytes, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return images (n, 3, 32, 32) and labels; refuse anything that is not a batch of CIFAR-10."""
-    try:
-        data = _Restricted(io.BytesIO(content), encoding="bytes").load()
-    except Exception as error:  # a broken pickle may raise anything
-        raise NeuroAWSError(
-            f"is not a batch of CIFAR-10 ({error})", where=name, next_step="Fetch the file again"
-        ) from error
-    images = data.get(b"data") if isinstance(data, dict) else None
-    labels = data.get(b"labels") if isinstance(data, dict) else None
+    with decoding(name, "is not a batch of CIFAR-10", FETCH):
+        data = unpickled(stored)
+        held = data if isinstance(data, dict) else {}
+        pixels, labels = held.get(b"data"), held.get(b"labels")
+        images = pixels.array() if isinstance(pixels, StoredBytes) else None
     wide = CHANNELS * SIDE * SIDE
-    if not (
-        isinstance(images, np.ndarray)
-        and images.dtype == np.uint8
-        and images.ndim == 2
-        and images.shape[1] == wide
-        and isinstance(labels, list)
-    ):
-        raise NeuroAWSError(f"holds no n x {wide} bytes with a list of labels", where=name)
-    y = np.asarray(labels, np.int64)
-    if len(y) != len(images) or not len(y) or y.min() < 0 or y.max() >= LABELS:
-        raise NeuroAWSError("its labels are not one of 0 to 9 for each image", where=name)
-    return images.reshape(-1, CHANNELS, SIDE, SIDE), y
+    if images is None or images.ndim != 2 or images.shape[1] != wide or type(labels) is not list:
+        raise NeuroAWSError(
+            f"holds no n x {wide} bytes with a list of labels", where=name, next_step=FETCH
+        )
+    whole = all(type(label) is int and 0 <= label < LABELS for label in labels)
+    if not whole or len(labels) != len(images) or len(images) < LEAST:
+        raise NeuroAWSError(
+            f"its labels are not one of 0 to {LABELS - 1} for each image, of {LEAST} images at "
+            "least",
+            where=name,
+            next_step=FETCH,
+        )
+    return images.reshape(-1, CHANNELS, SIDE, SIDE), np.asarray(labels, np.int64)

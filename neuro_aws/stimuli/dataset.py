@@ -10,6 +10,7 @@ from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
 from neuro_aws.protocol.arrays import Scale, StimulusArrays, check_arrays, held_out_count
+from neuro_aws.protocol.files import decoding
 from neuro_aws.rng import DATASET, numpy_generator
 
 CHUNK = 4096
@@ -56,7 +57,8 @@ class Dataset:
         (default: a fifth) are drawn for the animal and kept out. ``where`` begins a refusal.
         """
         given = (images, labels, held_out_images, held_out_labels)
-        arrays = StimulusArrays(*(None if a is None else np.asarray(a) for a in given))  # type: ignore[arg-type]
+        with decoding(where, "are no arrays", "Give arrays of numbers, all rows of one length"):
+            arrays = StimulusArrays(*(None if a is None else np.asarray(a) for a in given))  # type: ignore[arg-type]
         facts = check_arrays(arrays, held_out, scale, where)
         count = len(arrays.images)
         if arrays.held_out_images is not None:

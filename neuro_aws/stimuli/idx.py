@@ -2,7 +2,8 @@
 
 import gzip
 import hashlib
-import struct
+import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,12 +12,24 @@ import torch
 from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.arrays import LEAST
 from neuro_aws.protocol.data import FOLDERS, data_folder
+from neuro_aws.protocol.files import content, decoding, is_there, shown
+from neuro_aws.protocol.idx_files import (
+    FETCH,
+    IDX_FILES,
+    MOST_DEFLATED,
+    PARTS,
+    idx_file,
+    read_shape,
+    refuse_promise,
+    refuse_shapes,
+)
 from neuro_aws.protocol.stimulus import FashionMnist, Mnist
 from neuro_aws.stimuli.dataset import Dataset, binarised
 from neuro_aws.stimuli.resize import cached
 
-SIDE, LABELS = 28, 10
+LABELS = 10
 
 MNIST_MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -38,32 +51,30 @@ FASHION_MD5 = {
 def mnist(section: Mnist, animal: int, dtype: torch.dtype) -> Dataset:
     """Return the training images and, for measuring, the first test images."""
     folder = data_folder(section.folder, FOLDERS["mnist"])
-    contents = {name: _verified(folder, name, plain=MNIST_MD5) for name in MNIST_MD5}
-    return _dataset(section, contents, dtype)
+    return _dataset(section, folder, dtype, plain=MNIST_MD5)
 
 
 def fashion_mnist(section: FashionMnist, animal: int, dtype: torch.dtype) -> Dataset:
     """Return the training images and, for measuring, the first test images."""
     folder = data_folder(section.folder, FOLDERS["fashion_mnist"])
-    contents = {name: _verified(folder, name, packed=FASHION_MD5) for name in FASHION_MD5}
-    return _dataset(section, contents, dtype)
+    return _dataset(section, folder, dtype, packed=FASHION_MD5)
 
 
 def _dataset(
-    section: Mnist | FashionMnist, contents: dict[str, bytes], dtype: torch.dtype
+    section: Mnist | FashionMnist, folder: Path, dtype: torch.dtype, **md5: Mapping[str, str]
 ) -> Dataset:
     parts = []
-    for part in ("train", "t10k"):
-        name = f"{part}-images-idx3-ubyte"
-        images = read_idx(contents[name], name)
-        labels = read_idx(contents[f"{part}-labels-idx1-ubyte"], f"{part}-labels-idx1-ubyte")
-        if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or len(labels) != len(images):
+    for part, least in zip(PARTS, (LEAST, section.held_out), strict=True):
+        names = [name for name in IDX_FILES if name.startswith(part)]
+        images, labels = (_verified(folder, name, **md5) for name in names)
+        path = idx_file(folder, names[1])
+        refuse_shapes(images.shape, labels.shape, idx_file(folder, names[0]), least)
+        if labels.max() >= LABELS:
             raise NeuroAWSError(
-                f"holds {images.shape} images and {labels.shape} labels, not n x 28 x 28 and n",
-                where=name,
+                f"holds a label {labels.max()}, not 0 to {LABELS - 1}",
+                where=shown(path),
+                next_step=FETCH,
             )
-        if labels.max(initial=0) >= LABELS:
-            raise NeuroAWSError(f"holds a label {labels.max()}, not 0 to 9", where=name)
         pixels = cached(images[:, None], section.side)
         parts.append((binarised(pixels) if section.binarised else pixels, labels))
     (train, labels), (test, test_labels) = parts
@@ -77,15 +88,12 @@ def _dataset(
     )
 
 
-def read_idx(content: bytes, name: str) -> NDArray[np.uint8]:
+def read_idx(stored: bytes, name: str) -> NDArray[np.uint8]:
     """Return the array of an idx file of unsigned bytes; refuse a truncated or foreign one."""
-    dimensions = content[3] if len(content) >= 4 else 0
-    header = 4 + 4 * dimensions
-    if content[:3] != b"\x00\x00\x08" or len(content) < header:
-        raise NeuroAWSError("is not an idx file of bytes", where=name)
-    shape = struct.unpack(f">{dimensions}I", content[4:header])
-    values = np.frombuffer(content, np.uint8, offset=header)
-    if values.size != int(np.prod(shape)):
+    stream = io.BytesIO(stored)
+    shape = read_shape(stream, name)
+    values = np.frombuffer(stored, np.uint8, offset=stream.tell())
+    if values.size != math.prod(shape):
         raise NeuroAWSError(
             f"holds {values.size} values where its header says {shape}",
             where=name,
@@ -99,30 +107,34 @@ def _verified(
     name: str,
     plain: Mapping[str, str] | None = None,
     packed: Mapping[str, str] | None = None,
-) -> bytes:
-    """Return a file's content, unpacked; its md5 is checked in the state it is known in."""
-    unpacked = folder / name
-    path = unpacked if unpacked.exists() else folder / f"{name}.gz"
-    try:
-        raw = path.read_bytes()
-        content = raw if path is unpacked else gzip.decompress(raw)
-    except FileNotFoundError as error:
+) -> NDArray[np.uint8]:
+    """Return what a file holds; its md5 is checked in the state it is known in."""
+    path = idx_file(folder, name)
+    if not is_there(path):
         raise NeuroAWSError(
             f"{name}(.gz) is missing",
-            where=str(folder),
-            next_step="Put the four original files there: " + ", ".join(MNIST_MD5),
-        ) from error
-    except (OSError, EOFError) as error:
-        raise NeuroAWSError(
-            f"cannot be read ({error})", where=str(path), next_step="Fetch the file again"
-        ) from error
-    known = plain or (packed if path is not unpacked else None)
-    tested = content if plain else raw
+            where=shown(folder),
+            next_step="Put the four original files there: " + ", ".join(IDX_FILES),
+        )
+    raw = content(path)
+    unpacked = _unpacked(raw, shown(path)) if path.suffix == ".gz" else raw
+    known = plain or (packed if unpacked is not raw else None)
+    tested = unpacked if plain else raw
     if known and hashlib.md5(tested, usedforsecurity=False).hexdigest() != known[name]:
         state = "Uncompressed it" if plain else "It"
         raise NeuroAWSError(
             "is not the original file (md5 differs)",
-            where=str(path),
+            where=shown(path),
             next_step=f"{state} must have md5 {known[name]}",
         )
-    return content
+    return read_idx(unpacked, shown(path))
+
+
+def _unpacked(raw: bytes, name: str) -> bytes:
+    """Return what a gzip file holds: as much as its idx header promises, and what is beyond."""
+    with decoding(name, "cannot be read", FETCH), gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
+        shape = read_shape(stream, name)  # type: ignore[arg-type]
+        values = math.prod(shape)
+        refuse_promise(shape, len(raw) * MOST_DEFLATED, name)
+        stream.seek(0)
+        return stream.read(4 + 4 * len(shape) + values + 1)

@@ -7,10 +7,13 @@ import torch
 from torch import Tensor
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.files import decoding
 from neuro_aws.protocol.own_code import called
 from neuro_aws.protocol.stimulus import OwnStimulus
 from neuro_aws.rng import DATASET, numpy_generator
 from neuro_aws.stimuli.dataset import Dataset
+
+RETURN = "Return arrays: images in [-1, 1], one row or picture each, and whole numbers as labels"
 
 
 def own(section: OwnStimulus, animal: int, dtype: torch.dtype) -> Dataset:
@@ -38,7 +41,15 @@ def own(section: OwnStimulus, animal: int, dtype: torch.dtype) -> Dataset:
 
 
 def _images(given: Any, section: OwnStimulus, dtype: torch.dtype) -> Tensor:
-    x = np.asarray(given, np.float64)
+    with decoding(section.source, "returns no array of numbers", RETURN):
+        found = np.asarray(given)
+        if found.dtype.kind not in "biuf":
+            raise NeuroAWSError(
+                f"returns {found.dtype}, not real numbers",
+                where=section.source,
+                next_step=RETURN,
+            )
+        x = found.astype(np.float64)
     if x.ndim < 2 or len(x) < 2 or x[0].size != section.pixels:
         wanted = " x ".join(map(str, section.shape))
         raise NeuroAWSError(
@@ -51,7 +62,8 @@ def _images(given: Any, section: OwnStimulus, dtype: torch.dtype) -> Tensor:
 
 
 def _labels(given: Any, section: OwnStimulus, count: int) -> Tensor:
-    labels = np.asarray(given)
+    with decoding(section.source, "returns labels that are no array", RETURN):
+        labels = np.asarray(given)
     whole = labels.shape == (count,) and np.issubdtype(labels.dtype, np.integer)
     if not whole or labels.min() < 0 or labels.max() >= section.labels:
         raise NeuroAWSError(

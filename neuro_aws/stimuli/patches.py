@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.data import image_files
-from neuro_aws.protocol.stimulus import Patches
+from neuro_aws.protocol.image_folders import image_files
+from neuro_aws.protocol.stimulus import HELD_OUT_STRIP, Patches
 from neuro_aws.rng import DATASET, numpy_generator
 from neuro_aws.stimuli.dataset import Dataset
+from neuro_aws.stimuli.image_file import refuse_small
 from neuro_aws.stimuli.photographs import embedded, grey
 
 CUTOFF = 0.4
@@ -19,9 +19,6 @@ CUTOFF = 0.4
 
 SPREAD = 0.4
 """Standard deviation of the whitened pixels; values beyond +-1 are clipped."""
-
-HELD_OUT_STRIP = 0.2
-"""Share of each picture's height, at its foot, that only held-out patches come from."""
 
 Picture = NDArray[np.float64]
 
@@ -48,16 +45,7 @@ def patches(section: Patches, animal: int, dtype: torch.dtype) -> Dataset:
         pictures = embedded()
     else:
         pictures = [grey(file) for file in image_files(section.folder)]
-    margin = section.disparity if section.eyes == "binocular" else 0
-    wide, high = section.size + 2 * margin, math.ceil(section.size / HELD_OUT_STRIP)
-    small = [p for p in pictures if p.shape[0] < high or p.shape[1] < wide]
-    if small:
-        raise NeuroAWSError(
-            f"{len(small)} of {len(pictures)} images are smaller than {wide} x {high} pixels, "
-            "the least that patches of this size need",
-            where="stimulus.folder",
-            next_step="Remove them or choose a smaller size",
-        )
+    refuse_small([(len(p), p.shape[1]) for p in pictures], section)
     whitened = [whiten(p) for p in pictures]
     spread = float(np.sqrt(np.mean([w.var() for w in whitened])))
     cuts = [round((1 - HELD_OUT_STRIP) * len(w)) for w in whitened]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from neuro_aws.errors import NeuroAWSError
+from neuro_aws.stimuli.image_file import open_image
 
 LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
@@ -29,18 +29,11 @@ def colour(file: Path, side: int) -> NDArray[np.float64]:
 
 
 def _opened(file: Path, mode: str, side: int | None) -> NDArray[np.float64]:
-    try:
-        with Image.open(file) as opened:
-            image = opened.convert(mode)
-            if side is not None:
-                edge = min(image.size)
-                left, top = (image.width - edge) // 2, (image.height - edge) // 2
-                box = (left, top, left + edge, top + edge)
-                image = image.resize((side, side), Image.Resampling.BOX, box=box)
-            return np.asarray(image, dtype=np.float64)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise NeuroAWSError(
-            "is not a readable image",
-            where=str(file),
-            next_step="Repair it or move it out of the folder",
-        ) from error
+    with open_image(file) as found:
+        image = found.convert(mode)
+        if side is not None:
+            edge = min(image.size)
+            left, top = (image.width - edge) // 2, (image.height - edge) // 2
+            box = (left, top, left + edge, top + edge)
+            image = image.resize((side, side), Image.Resampling.BOX, box=box)
+        return np.asarray(image, dtype=np.float64)

@@ -20,6 +20,9 @@ CACHE_VARIABLE = "NEURO_AWS_CACHE"
 WORTH_BYTES = 5_000_000
 """Smaller results are not kept."""
 
+MOST = 1.001
+"""Largest value of a resized image, but for rounding."""
+
 log = logging.getLogger("neuro_aws")
 
 
@@ -49,12 +52,9 @@ def cached(images: NDArray[np.uint8], side: int) -> Tensor:
     if side == original or count * channels * side * side * 4 < WORTH_BYTES:
         return resized(tensor, side)
     path = cache_folder() / f"{hashlib.sha256(images.tobytes()).hexdigest()[:24]}-{side}.npy"
-    try:
-        kept = np.load(path)
-        if kept.shape == (count, channels, side, side) and kept.dtype == np.float32:
-            return torch.from_numpy(kept)
-    except (OSError, ValueError):
-        pass
+    kept = _kept(path, (count, channels, side, side))
+    if kept is not None:
+        return torch.from_numpy(kept)
     made = resized(tensor, side)
     _keep(path, made.numpy())
     return made
@@ -64,6 +64,18 @@ def cache_folder() -> Path:
     """Return the folder of what is made once and kept."""
     named = os.environ.get(CACHE_VARIABLE)
     return Path(named).expanduser() if named else Path.home() / ".cache" / "neuro-aws"
+
+
+def _kept(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+    """Return what was kept; None where there is nothing, or something else: it is made anew."""
+    if not path.is_file():
+        return None
+    try:
+        kept: NDArray[np.float32] = np.load(path)
+        fits = kept.shape == shape and kept.dtype == np.float32
+        return kept if fits and float(np.abs(kept).max()) <= MOST else None
+    except Exception:  # a broken file may raise anything
+        return None
 
 
 def _keep(path: Path, array: NDArray[np.float32]) -> None:

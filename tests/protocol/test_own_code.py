@@ -182,7 +182,7 @@ def test_validate_names_the_code_and_run_refuses_it(folder):
     path = str(folder / "own.yaml")
     done = neuro_aws("validate", path)
     assert done.returncode == 1
-    assert "infancy: steps 0 to 41" in done.stdout
+    assert done.stdout == f"code of your own: my_code:Hebb: {folder}/my_code.py\n"
     assert "my_code:Hebb" in done.stderr
     assert "--allow-code" in done.stderr
     done = neuro_aws("run", path)

@@ -159,7 +159,7 @@ def test_files_that_are_no_arrays_are_refused(content, tmp_path):
     (tmp_path / "cut.npy").write_bytes(whole[:-9])
     assert "cut.npy: is no readable" in missing(section(tmp_path / "cut.npy"))
     assert "no such file" in missing(section(tmp_path / "absent.npy"))
-    assert "is no readable" in missing(section(tmp_path))
+    assert "is a folder, not a regular file" in missing(section(tmp_path))
 
 
 def test_nothing_in_an_object_array_is_executed(tmp_path, capfd):

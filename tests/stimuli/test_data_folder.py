@@ -1,6 +1,5 @@
 """The folder of data sets that a run used is written down, and found again by what comes after."""
 
-import struct
 from pathlib import Path
 
 import click
@@ -16,20 +15,11 @@ from neuro_aws.experiment.progress import Silent
 from neuro_aws.protocol.data import data_root
 from neuro_aws.recording import provenance
 from tests.conftest import TINY
+from tests.stimuli.valid_files import idx
 
 
 def command(which: click.Command, arguments: list[str]) -> Result:
     return CliRunner().invoke(which, arguments)
-
-
-def idx(array: np.ndarray) -> bytes:
-    shape = array.shape
-    return (
-        b"\x00\x00\x08"
-        + bytes([len(shape)])
-        + struct.pack(f">{len(shape)}I", *shape)
-        + bytes(array)
-    )
 
 
 @pytest.fixture

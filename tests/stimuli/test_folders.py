@@ -1,5 +1,6 @@
 """Folders of images and of data sets: what counts as an image, classes, what is missing."""
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ import torch
 from PIL import Image
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.data import data_root, image_files, missing, using_data
+from neuro_aws.protocol.data import data_root, missing, using_data
+from neuro_aws.protocol.image_folders import image_files
 from neuro_aws.protocol.stimulus import Cifar10, FashionMnist, Images, Mnist, Patches
 from neuro_aws.stimuli.idx import FASHION_MD5, MNIST_MD5
 from neuro_aws.stimuli.images import images
 from tests.conftest import ROOT
+from tests.stimuli.valid_files import idx
 
 F64 = torch.float64
 
@@ -94,15 +97,18 @@ def test_text_and_hidden_files_are_passed_over(classes):
 
 def test_files_that_data_sets_lack_are_named(tmp_path, monkeypatch):
     monkeypatch.delenv("NEURO_AWS_DATA", raising=False)
-    mnist = Mnist(source="mnist")
+    mnist = Mnist(source="mnist", held_out=50)
     assert "Give --data" in missing(mnist)
     with using_data(tmp_path):
         assert f"mnist: {tmp_path}/mnist: no such folder" in missing(mnist)
         for kind, names in (("mnist", MNIST_MD5), ("fashion-mnist", FASHION_MD5)):
             (tmp_path / kind).mkdir()
             for k, name in enumerate(names):
-                (tmp_path / kind / (name + ".gz" * (k % 2))).touch()
-        assert missing(mnist) is missing(FashionMnist(source="fashion_mnist")) is None
+                zeros = idx(np.zeros((50, 28, 28) if "images" in name else 50, np.uint8))
+                file = tmp_path / kind / (name + ".gz" * (k % 2))
+                file.write_bytes(gzip.compress(zeros) if k % 2 else zeros)
+        assert missing(mnist) is None
+        assert missing(FashionMnist(source="fashion_mnist", held_out=50)) is None
         (tmp_path / "mnist" / "t10k-labels-idx1-ubyte.gz").unlink()
         assert "t10k-labels-idx1-ubyte(.gz) is missing" in missing(mnist)
         folder = tmp_path / "cifar-10-batches-py"

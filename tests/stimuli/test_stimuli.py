@@ -2,7 +2,6 @@
 
 import gzip
 import pickle
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from neuro_aws.stimuli.images import images
 from neuro_aws.stimuli.patches import patches, whiten
 from neuro_aws.stimuli.resize import cached
 from tests.conftest import ROOT
+from tests.stimuli.valid_files import batch, idx
 
 DATA = ROOT.parent / "shared" / "data"
 F64 = torch.float64
@@ -114,15 +114,6 @@ def test_image_folders_that_do_not_serve_are_named(tmp_path, make, says):
         patches(Patches(source="patches", folder=str(folder)), 0, F64)
 
 
-def idx(array: np.ndarray) -> bytes:
-    return (
-        b"\x00\x00\x08"
-        + bytes([array.ndim])
-        + struct.pack(f">{array.ndim}I", *array.shape)
-        + array.tobytes()
-    )
-
-
 def test_idx_files_are_read_and_broken_ones_refused():
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     assert np.array_equal(read_idx(idx(array), "x"), array)
@@ -155,12 +146,6 @@ def test_mnist_itself():
     assert dataset.train.shape == (60000, 196)
     assert torch.bincount(dataset.train_labels).tolist()[:2] == [5923, 6742]
     assert dataset.held_out_labels[:5].tolist() == [7, 2, 1, 0, 4]
-
-
-def batch(n: int, labels: list[int] | None = None) -> dict:
-    rng = np.random.default_rng(0)
-    data = rng.integers(0, 255, (n, 3072), dtype=np.uint8)
-    return {b"data": data, b"labels": labels or [i % 10 for i in range(n)], b"batch_label": b"x"}
 
 
 def test_cifar_batches_are_read_without_running_code():

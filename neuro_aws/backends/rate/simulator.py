@@ -129,6 +129,8 @@ class RateSimulator:
         for name, values in parts["updates"].items():
             kind, key = name.split("/")
             if kind in updates:
+                if values.ndim and values.shape != tuple(self.animal.network.flat(kind).shape):
+                    raise NeuroAWSError(f"does not fit (updates/{name})")
                 updates[kind][key] = values.item() if values.ndim == 0 else self._tensor(values)
         self.animal.updates.load_state_dict(updates)
         self.memory.clear()
