@@ -62,7 +62,7 @@ class Ended:
     @classmethod
     def of(cls, calls: Sequence[Call], what: str = "", more: Sequence[str] = ()) -> "Ended":
         found = [
-            f"{' '.join(one.arguments)[:200]}: {fault}; it said: {_last(one)}"
+            f"{' '.join(one.arguments)[:120]!a}: {fault}; it said: {_last(one)}"
             for one in calls
             for fault in one.faults
         ]

@@ -13,8 +13,8 @@ from tests.hostile.chance import chance, seeded
 from tests.hostile.facts import facts
 from tests.hostile.worlds import World
 
-DAMAGED = 50
-FACTS = 25
+DAMAGED = 30
+FACTS = 15
 
 
 @pytest.mark.parametrize("number", range(DAMAGED))

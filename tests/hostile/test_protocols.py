@@ -12,7 +12,7 @@ from tests.hostile.chance import chance, seeded
 from tests.hostile.protocols import text
 from tests.hostile.worlds import World
 
-PROTOCOLS = 250
+PROTOCOLS = 200
 ASSIGNMENTS = 150
 
 

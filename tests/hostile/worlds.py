@@ -8,6 +8,9 @@ from pathlib import Path
 BOOM = "from pathlib import Path\nPath('touched').write_text('imported')\n"
 """A module that nobody consented to."""
 
+NAMES = ("hostile", "numpy", "torch", "yaml", "json", "click", "dataclasses", "neuro_aws_plugin")
+"""Names that such modules have: a protocol's code, and libraries that everybody imports."""
+
 
 class World:
     """``here`` is the current folder, ``here/run`` the run, ``here/made`` where users write."""
@@ -20,7 +23,8 @@ class World:
             each.mkdir(parents=True)
         (self.outside / "canary.txt").write_text("untouched\n")
         (self.outside / "deep" / "canary.csv").write_text("a,b\n1,2\n")
-        (self.here / "hostile.py").write_text(BOOM)
+        for name in NAMES:
+            (self.here / f"{name}.py").write_text(BOOM)
 
     def snapshot(self, *, also_run: bool) -> dict[str, str]:
         """Return what is there, but for what commands may write."""
