@@ -16,7 +16,15 @@ MADE += ("made/\x1b[2J.yaml", "made/a\nb", "made/\udcff.yaml", "/dev/null", "../
 WORDS = ("", "x", ",", "control,,", "control,nosuch", "\x1b[31m", LONG, "../../x", "common", "a:b")
 WORDS += ("\udcff", "final", "meta", "cuda", "cuda:99", "cuda:x", "common_life", "ach,x", "[red]")
 CODE = ("os:system", "subprocess:Popen", "neuro_aws.cli:main", "x", ":", "a:b:c", "nosuch:x", "")
-CODE += ("builtins:exec", "numpy:ndarray", "a..b:c", ".x:y", "\x1b:x", LONG + ":x", "numpy:nosuch")
+CODE += (
+    "builtins:exec",
+    "pandas:DataFrame",
+    "a..b:c",
+    ".x:y",
+    "\x1b:x",
+    LONG + ":x",
+    "scipy:nosuch",
+)
 
 OPTIONS = {
     "validate": {
