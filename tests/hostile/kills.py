@@ -33,6 +33,7 @@ POINTS = {
         "os.fsync": 60,
         "hashlib.sha256": 15,
         "neuro_aws.recording.checkpoint.save": 16,
+        "neuro_aws.recording.checkpoint.replace_file": 16,
         "neuro_aws.recording.parts.write_master": 16,
         "neuro_aws.recording.parts.create": 200,
         "neuro_aws.recording.inventory.part_of": 16,
@@ -205,9 +206,9 @@ def _wrong(done: Done, point: Point | None, chain: Chain) -> Iterator[str]:
     if chain.run is not None:
         from tests.calls import command
 
-        looked = command("inspect", str(chain.run))
+        looked = command("inspect", str(chain.run), "--verify")
         if looked.returncode:
-            yield f"cannot be inspected: {looked.stderr[-300:]!a}"
+            yield f"is not whole: {(looked.stdout + looked.stderr)[-300:]!a}"
 
 
 def _unlike(chain: Chain, whole: Path) -> Iterator[str]:
