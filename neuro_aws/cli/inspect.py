@@ -25,32 +25,42 @@ def command(run: str, datasets: bool, verify: bool) -> None:
     neuro-aws inspect RUN --datasets
     neuro-aws inspect RUN --verify
     """
-    from neuro_aws.recording.reader import group_name, open_run
+    from neuro_aws.recording.reader import open_run
 
     opened = open_run(run)
     if verify:
         _verify(opened)
         return
+    for line in _lines(opened, datasets):
+        say(line)
+
+
+def _lines(opened: "Run", datasets: bool) -> list[str]:
+    """Return what is said of a run: all of it, or an error."""
+    from neuro_aws.recording.reader import group_name
+
     data = opened.provenance
     git = data["git"]["commit"] or "none"
     dirty = " (with changes)" if data["git"]["dirty"] else ""
-    say(f"{opened.protocol.spec.name}: {_outcome(opened)}")
-    say(f"started {data['started']}, neuro-aws {data['neuro_aws']}, commit {git}{dirty}")
-    say("command " + " ".join(data["command"]))
+    lines = [
+        f"{opened.protocol.spec.name}: {_outcome(opened)}",
+        f"started {data['started']}, neuro-aws {data['neuro_aws']}, commit {git}{dirty}",
+        "command " + " ".join(data["command"]),
+    ]
     if data.get("short"):
-        say("short   the protocol's short form")
+        lines.append("short   the protocol's short form")
     if data["overrides"]:
-        say("set     " + ", ".join(data["overrides"]))
+        lines.append("set     " + ", ".join(data["overrides"]))
     shown = False
     for animal in opened.animals:
         names = [t for t in opened.protocol.tree.trunks if opened.protocol.tree.trunks[t].stop]
         for branch in [*names, *opened.arms]:
             steps, listed = opened.held(animal, branch)
-            say(f"  {group_name(animal, branch)}: {steps} steps recorded")
-            if datasets and listed and not shown:
-                shown = True
-                for line in listed:
-                    say(f"    {line}")
+            lines.append(f"  {group_name(animal, branch)}: {steps} steps recorded")
+            if datasets and not shown:
+                shown = bool(listed)
+                lines += [f"    {line}" for line in listed]
+    return lines
 
 
 def _outcome(run: "Run") -> str:

@@ -63,13 +63,13 @@ def command(
         loaded = Protocol.load(protocol, sets, short=short, allow_code=True)
     loaded.refuse_unloaded()
     animals = loaded.animals(seed, seeds)
-    for line in describe(loaded, animals):
-        say(line)
     branches = len(animals) * len(loaded.tree.arms)
     workers = jobs or min(os.cpu_count() or 1, branches)
+    _refuse_what_would_not_start(loaded, data, min(workers, branches))
+    for line in describe(loaded, animals):
+        say(line)
     expected = estimate(loaded, len(animals), None, workers)
     say(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
-    _refuse_what_would_not_start(loaded, data, min(workers, branches))
     say(f"{protocol}: valid")
 
 
@@ -80,7 +80,6 @@ def _refuse_what_would_not_start(loaded: "Protocol", data: str | None, jobs: int
     from neuro_aws.protocol.start import refuse_memory
     from neuro_aws.stimuli.image_file import refuse_broken_images
 
-    loaded.refuse_unloaded()
     refuse_memory((plan.initial for plan in loaded.tree.arms.values()), jobs, loaded.source)
     for plan in loaded.tree.arms.values():
         backend = backend_of(plan.initial)

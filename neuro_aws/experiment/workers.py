@@ -221,7 +221,7 @@ def run_spread(
             _drain(reports, report)
         except BrokenProcessPool as error:
             raise NeuroAWSError(
-                "a worker process ended early (out of memory, or killed)",
+                "a worker process ended early (killed, or no memory was left)",
                 where=str(job.run),
                 next_step=f"neuro-aws run --resume {job.run} goes on; try --jobs 1",
             ) from error

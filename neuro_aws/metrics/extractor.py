@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.protocol.files import refuse_irregular
 
 PORTION = 500
 INCEPTION_FEATURES = 2048
@@ -54,6 +55,7 @@ def load_extractor(
 ) -> Extractor:
     """Return a TorchScript extractor; only an Inception network's distance is called FID."""
     path = Path(path).expanduser()
+    refuse_irregular(path, "--extractor")
     try:
         content = path.read_bytes()
         network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]

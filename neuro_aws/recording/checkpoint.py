@@ -134,9 +134,20 @@ def keep(place: Place, step: int, last: int, best: str | None, values: Sequence[
     if not values:
         return
     score, noted = sum(values) / len(values), place.checkpoint(".best").with_suffix(".txt")
-    if not noted.exists() or score < float(noted.read_text().split()[0]):
+    if not noted.exists() or score < _noted(noted):
         _copy(place.rolling, place.checkpoint(".best"))
         noted.write_text(f"{score!r} {best} at step {step}\n")
+
+
+def _noted(path: Path) -> float:
+    try:
+        return float(path.read_text(encoding="utf-8").split()[0])
+    except (OSError, ValueError, IndexError) as error:
+        raise NeuroAWSError(
+            "does not say how good the best state is",
+            where=str(path),
+            next_step="Delete it: the next state is the best then",
+        ) from error
 
 
 def _copy(source: Path, target: Path) -> None:

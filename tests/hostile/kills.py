@@ -55,7 +55,7 @@ POINTS = {
         "shutil.rmtree": 1,
         "os.unlink": 20,
         "os.rmdir": 3,
-        "neuro_aws.experiment.run._outcome": 1,
+        "neuro_aws.experiment.run.end": 1,
     },
     "a moment": {},
 }
