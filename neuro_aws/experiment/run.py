@@ -298,8 +298,9 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
         log.warning(line)
     draw_run(finished)
     shutil.rmtree(folder / "parts", ignore_errors=True)
-    for leftover in (folder / "checkpoints").glob("*/*.lock"):
-        leftover.unlink(missing_ok=True)
+    for pattern in ("*/*.lock", "*/*.tmp"):  # of processes that were killed, too
+        for leftover in (folder / "checkpoints").glob(pattern):
+            leftover.unlink(missing_ok=True)
     end(folder, "finished")
     log.info("finished")
     return open_run(folder)
