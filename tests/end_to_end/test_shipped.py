@@ -252,6 +252,12 @@ def test_the_benchmark_compares_equal_things():
     assert all(float(row[-1]) < 1e-12 for row in rows)
 
 
+def test_the_cost_of_checks_is_measured_side_by_side():
+    done = script(ROOT / "benchmarks" / "integrity.py", "--pairs", "25", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^ratio +\d", done.stdout, re.MULTILINE)
+
+
 def test_the_spiking_benchmark_tells_how_cost_grows():
     small = ["--seconds", "0.5", "--rounds", "1", "--sizes", "64-12-6", "64-40-16"]
     done = script(ROOT / "benchmarks" / "spiking_step.py", *small, "--targets", "numpy")
