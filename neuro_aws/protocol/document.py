@@ -21,6 +21,8 @@ class Document:
     lines: dict[KeyPath, int] = field(default_factory=dict)
     overridden: dict[KeyPath, None] = field(default_factory=dict)
     """Keys that ``--set`` gave a value, in order."""
+    was_run: bool = False
+    """It is that of a run, maybe of an older version."""
 
     def fault(self, path: Iterable[str | int], message: str) -> str:
         """Return one line: file:line: key.path: message."""

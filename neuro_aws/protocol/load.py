@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ class Protocol:
         allow_code: bool = False,
         older: bool = False,
     ) -> "Protocol":
-        """Read a protocol from its text; ``older`` also reads that of an older version, as it was.
+        """Read a protocol from its text; ``older``: that of a run, maybe of an older version.
 
         What an older version had and this one has not is dropped then, and said in ``notes``.
         """
@@ -109,7 +109,8 @@ class Protocol:
             if not older:
                 raise ProtocolError([document.fault(("schema_version",), refusal(source))])
             notes, trunk = upgrade(document), OLDER_TRUNK
-        spec = _validated(document, document.data)
+        document.was_run = older
+        spec = _validated(document)
         initials, variants = {}, {}
         for name, arm in spec.arms.items():
             initial = initials[name] = _variant(document, name, "initial", arm.initial, spec)
@@ -184,11 +185,16 @@ def read(path: Path) -> str:
         raise NeuroAWSError(f"cannot be read ({reason})", where=str(path)) from error
 
 
-def _validated(document: Document, data: Any) -> ProtocolSpec:
-    spec = _read(document, data)
-    found = check(spec, document.overridden)
-    _refuse(document.fault(path, message) for path, message in found)
+def _validated(document: Document) -> ProtocolSpec:
+    spec = _read(document, document.data)
+    _refuse_faults(document, spec)
     return spec
+
+
+def _refuse_faults(document: Document, spec: ProtocolSpec, of_arm: str | None = None) -> None:
+    """Refuse settings that do not fit together."""
+    found = check(spec, document.overridden, of_arm, was_run=document.was_run)
+    _refuse(document.fault(path, message) for path, message in found)
 
 
 def _refuse(faults: Iterable[str]) -> None:
@@ -269,11 +275,11 @@ def _variant(
             raise ProtocolError([f"{where}{clipped(key)}: an arm may change {allowed}"])
         assign(data, key_path(key), value, where)
     _another_theory(data, settings, where, kind)
-    here = Document(document.source, data, document.lines, document.overridden)
+    here = replace(document, data=data)
     shared = [*SHARED, *(["schedule"] if "schedule" not in changed else [])]
     try:
         variant = _read(here, data).model_copy(update={key: getattr(spec, key) for key in shared})
-        _refuse(here.fault(path, words) for path, words in check(variant, here.overridden, arm))
+        _refuse_faults(here, variant, arm)
         return variant
     except ProtocolError as error:
         raise ProtocolError([f"{where}{fault}" for fault in error.faults]) from error

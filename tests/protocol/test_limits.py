@@ -218,3 +218,11 @@ def test_assignments_are_refused_in_a_line(assignments, says):
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert len(done.stderr) < 1000
+
+
+def test_a_run_of_an_older_version_is_read_although_its_measures_would_be_refused_today():
+    text = TINY.replace("source: digits", "source: digits, classes: [3], held_out: 50")
+    text += "  - class_representation\n"
+    with pytest.raises(ProtocolError, match="two classes"):
+        Protocol.from_text(text)
+    assert Protocol.from_text(text, older=True).spec.stimulus.classes == (3,)
