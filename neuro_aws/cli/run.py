@@ -62,6 +62,7 @@ def command(
     neuro-aws run protocols/mnist_aws.yaml --data ~/data
     torchrun --nproc-per-node 2 -m neuro_aws run protocols/mnist_aws.yaml --data ~/data
     """
+    from neuro_aws.backends.rate.build import device_of
     from neuro_aws.cli import tables
     from neuro_aws.cli.consent import consented
     from neuro_aws.cli.progress import Bar
@@ -79,7 +80,7 @@ def command(
         seed=seed,
         seeds=seeds,
         jobs=jobs,
-        device=_device(device),
+        device=str(device_of(device)),
         out=out,
         arms=chosen,
         save_seconds=save_every,
@@ -115,11 +116,3 @@ def command(
     for figure in sorted(Path(finished.folder / "figures").glob("*.png")):
         show(console, f"figure      {figure}")
     show(console, f"run folder  {finished.folder}")
-
-
-def _device(name: str) -> str:
-    if name not in ("cpu", "cuda", "auto") and not name.startswith("cuda:"):
-        raise NeuroAWSError(f"no device {name!r}", where="--device", next_step="cpu, cuda or auto")
-    from neuro_aws.backends.rate.build import device_of
-
-    return str(device_of(name))

@@ -111,4 +111,4 @@ def _own_and_against_reference(run: Run) -> pd.DataFrame:
     last = last_values(run.metrics)
     last = last[last["arm"].isin(run.arms)]
     parts = [last.assign(reference=""), paired_values(last, references(run))]
-    return pd.concat([part for part in parts if len(part)])
+    return pd.concat([part for part in parts if len(part)] or parts)

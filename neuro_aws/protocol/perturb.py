@@ -201,7 +201,7 @@ def _names(value: object) -> object:
 
 def _phases(value: object) -> object:
     names = _names(value)
-    if not isinstance(names, tuple) or not set(names) <= set(Phase):
+    if not isinstance(names, tuple) or not all(name in list(Phase) for name in names):
         raise ValueError("one or more of " + ", ".join(Phase))
     return tuple(Phase(name) for name in names)
 

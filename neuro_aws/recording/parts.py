@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro_aws.protocol.columns import CHUNK_BYTES, FORMAT_VERSION, INTERVALS, Column
-from neuro_aws.recording.hdf5 import opened
+from neuro_aws.recording.hdf5 import DAMAGE, opened
 from neuro_aws.recording.room import refuse_full
 
 Rows = dict[str, NDArray[Any]]
@@ -200,7 +200,7 @@ def is_complete(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return bool(file.attrs.get("complete", False))
-    except OSError:
+    except DAMAGE:
         return False
 
 

@@ -1,5 +1,6 @@
 """Assembly: from a protocol's settings to a network, an algorithm and its updates."""
 
+import re
 from dataclasses import dataclass, replace
 
 import torch
@@ -7,7 +8,7 @@ import torch
 from neuro_aws import algorithms, rng, stimuli
 from neuro_aws.algorithms import Algorithm
 from neuro_aws.algorithms.updates import Plasticity, Updates
-from neuro_aws.errors import NeuroAWSError
+from neuro_aws.errors import NeuroAWSError, clipped
 from neuro_aws.functional.decay import Decay
 from neuro_aws.functional.discriminator import Weights
 from neuro_aws.functional.optimisers import SGD, Adam, Optimiser
@@ -33,7 +34,11 @@ def dtype_of(section: NetworkSection) -> torch.dtype:
 
 
 def device_of(name: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu`` or ``cuda``; refuse one that is not there."""
+    """Return the device for ``auto``, ``cpu``, ``cuda`` or ``cuda:1``; refuse what is not there."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name):
+        raise NeuroAWSError(
+            f"no device {clipped(name)!r}", where="--device", next_step="cpu, cuda or auto"
+        )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -42,7 +47,10 @@ def device_of(name: str) -> torch.device:
             where="--device",
             next_step="Use --device cpu, or install a CUDA build of torch",
         )
-    return torch.device(name)
+    device = torch.device(name)
+    if (device.index or 0) >= max(torch.cuda.device_count(), 1):
+        raise NeuroAWSError(f"there is no {name}", where="--device", next_step="Give cuda or cpu")
+    return device
 
 
 def build_network(
