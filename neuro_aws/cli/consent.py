@@ -1,5 +1,6 @@
 """Asking before code of the user's own, which a protocol or a run names, is imported."""
 
+import os
 import sys
 
 import click
@@ -26,9 +27,16 @@ def consented(protocol: Protocol, source: str, allow_code: bool) -> bool:
     return True
 
 
+def with_code(protocol: Protocol, allow_code: bool) -> Protocol:
+    """Return a protocol with the code that it names, if it may run; else as it is."""
+    if not consented(protocol, protocol.source, allow_code):
+        return protocol
+    return protocol.changed((), allow_code=True)
+
+
 def _answered(request: Request) -> bool:
-    """Ask at a terminal; without one the answer is no."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    """Ask at a terminal; without one, or where several processes share it, the answer is no."""
+    if "RANK" in os.environ or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     say(f"{request.protocol.source} names code, which can do all that you can:", err=True)
     for line in request.lines():

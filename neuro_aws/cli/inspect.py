@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from neuro_aws.recording.reader import Run
 
 
+MOST_ANIMALS, MOST_DAMAGED = 20, 20
+"""Animals, and damaged files, that are listed."""
+
+
 @click.command("inspect")
 @click.argument("run")
 @click.option("--datasets", is_flag=True, help="List every dataset of one branch.")
@@ -52,7 +56,7 @@ def _lines(opened: "Run", datasets: bool) -> list[str]:
     if data["overrides"]:
         lines.append("set     " + ", ".join(data["overrides"]))
     shown = False
-    for animal in opened.animals:
+    for animal in opened.animals[:MOST_ANIMALS]:
         names = [t for t in opened.protocol.tree.trunks if opened.protocol.tree.trunks[t].stop]
         for branch in [*names, *opened.arms]:
             steps, listed = opened.held(animal, branch)
@@ -60,6 +64,8 @@ def _lines(opened: "Run", datasets: bool) -> list[str]:
             if datasets and not shown:
                 shown = bool(listed)
                 lines += [f"    {line}" for line in listed]
+    if len(opened.animals) > MOST_ANIMALS:
+        lines.append(f"  and so on, {len(opened.animals):,} animals")
     return lines
 
 
@@ -80,7 +86,7 @@ def _verify(run: "Run") -> None:
 
     checked = list(verified(run))
     damaged = [one for one in checked if one.fault]
-    for one in damaged:
+    for one in damaged[:MOST_DAMAGED]:
         say(f"{one.path.relative_to(run.folder)}: {one.fault}")
     if damaged:
         raise NeuroAWSError(

@@ -64,7 +64,7 @@ def command(
     """
     from neuro_aws.backends.rate.build import device_of
     from neuro_aws.cli import tables
-    from neuro_aws.cli.consent import consented
+    from neuro_aws.cli.consent import consented, with_code
     from neuro_aws.cli.progress import Bar
     from neuro_aws.experiment import results
     from neuro_aws.experiment import run as runner
@@ -99,8 +99,7 @@ def command(
     else:
         assert protocol is not None
         loaded = Protocol.load(protocol, sets, short=short)
-        if consented(loaded, protocol, allow_code):
-            loaded = Protocol.load(protocol, sets, short=short, allow_code=True)
+        loaded = with_code(loaded, allow_code)
         finished = runner.run(loaded, options=options, progress=bar)
     if int(os.environ.get("RANK", "0")):
         return  # process 0 of a team reports

@@ -46,12 +46,13 @@ def command(
     neuro-aws validate my_experiment.yaml --allow-code
     neuro-aws validate protocols/quickstart.yaml --seed 7 --set seeds=1
     """
-    from neuro_aws.cli.consent import consented
+    from neuro_aws.cli.consent import with_code
     from neuro_aws.protocol import Protocol
     from neuro_aws.protocol.consent import Request
     from neuro_aws.protocol.cost import estimate
     from neuro_aws.protocol.describe import describe
     from neuro_aws.protocol.json_schema import text
+    from neuro_aws.protocol.start import fitting_processes
 
     if json_schema:
         say(text())
@@ -59,12 +60,12 @@ def command(
     loaded = Protocol.load(protocol, sets, short=short)
     for line in Request.of(loaded, protocol).lines():
         say(f"code of your own: {line}")
-    if consented(loaded, protocol, allow_code):
-        loaded = Protocol.load(protocol, sets, short=short, allow_code=True)
+    loaded = with_code(loaded, allow_code)
     loaded.refuse_unloaded()
     animals = loaded.animals(seed, seeds)
     branches = len(animals) * len(loaded.tree.arms)
-    workers = jobs or min(os.cpu_count() or 1, branches)
+    specs = (plan.initial for plan in loaded.tree.arms.values())
+    workers = jobs or fitting_processes(specs, min(os.cpu_count() or 1, branches))
     _refuse_what_would_not_start(loaded, data, min(workers, branches))
     for line in describe(loaded, animals):
         say(line)

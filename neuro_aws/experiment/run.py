@@ -28,7 +28,7 @@ from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.cost import estimate
 from neuro_aws.protocol.data import required_root, using_data
-from neuro_aws.protocol.start import refuse_memory
+from neuro_aws.protocol.start import fitting_processes, refuse_memory
 from neuro_aws.recording import provenance
 from neuro_aws.recording.parts import consolidate, is_complete, write_index
 from neuro_aws.recording.reader import Run, group_name, open_run, protocol_of
@@ -85,9 +85,11 @@ def run(
     protocol.refuse_unloaded()
     arms = chosen_arms(protocol, options.arms)
     animals = protocol.animals(options.seed, options.seeds)
+    from neuro_aws.backends.rate.build import device_of
     from neuro_aws.backends.rate.distributed import join
 
-    options = replace(options, data=_data(protocol, arms, options.data))
+    device = str(device_of(options.device))
+    options = replace(options, data=_data(protocol, arms, options.data), device=device)
     _refuse_memory(protocol, options, options.device, animals, arms)
     team = join(options.device)
     settings = {
@@ -183,16 +185,17 @@ def _refuse_memory(
     """Refuse a network that this machine has not the memory for; a GPU has its own."""
     if device == "cpu":
         tasks = tasks_of(protocol, animals, arms)
-        jobs = min(_jobs(options, device, tasks), len(tasks))
+        jobs = min(_jobs(protocol, options, device, tasks), len(tasks))
         specs = (protocol.tree.arms[arm].initial for arm in arms)
         refuse_memory(specs, jobs, protocol.source)
 
 
-def _jobs(options: Options, device: str, tasks: list[Task]) -> int:
-    """Return the number of processes."""
+def _jobs(protocol: Protocol, options: Options, device: str, tasks: list[Task]) -> int:
+    """Return the number of processes: of those that are not asked for, as many as memory allows."""
     if device != "cpu" or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return 1
-    return options.jobs or min(os.cpu_count() or 1, len(tasks))
+    specs = (plan.initial for plan in protocol.tree.arms.values())
+    return options.jobs or fitting_processes(specs, min(os.cpu_count() or 1, len(tasks)))
 
 
 def _continue(folder: Path, protocol: Protocol, options: Options, progress: Progress) -> Run:
@@ -244,7 +247,7 @@ def _simulate(
     tasks = tasks_of(protocol, animals, arms)
     write_index(folder / "recording.h5", parts_of(folder, tasks))
     steps = {task: _steps(protocol, task) for task in tasks}
-    jobs = _jobs(options, data["device"], tasks)
+    jobs = _jobs(protocol, options, data["device"], tasks)
     expected = estimate(protocol, len(animals), arms, jobs)
     log.info("%d animals, arms %s, %d jobs", len(animals), ", ".join(arms), jobs)
     job = _job(folder, protocol, options, data["device"])

@@ -23,6 +23,8 @@ from neuro_aws.protocol.data import using_data
 from neuro_aws.recording.checkpoint import Place
 
 LOCK_SECONDS = 15.0
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Environment variable of Python: the current folder is no place for modules."""
 
 Report = Callable[["Task", int, str], None]
 """Called with a task, how many of its steps have been simulated, and how learning goes."""
@@ -195,8 +197,14 @@ def run_spread(
     job: Job, tasks: list[Task], jobs: int, stop: threading.Event, report: Report
 ) -> bool:
     """Run tasks in ``jobs`` processes; a task starts when the one it grows from has ended."""
+    with _safe_path():
+        return _run_spread(job, tasks, jobs, stop, report)
+
+
+def _run_spread(
+    job: Job, tasks: list[Task], jobs: int, stop: threading.Event, report: Report
+) -> bool:
     context = mp.get_context("spawn")
-    os.environ.setdefault("PYTHONSAFEPATH", "1")  # a worker imports nothing from where it starts
     stopping, reports = context.Event(), context.Queue()
     waiting, done = list(tasks), set[tuple[int, str]]()
     running: dict[Future[bool], Task] = {}
@@ -228,6 +236,20 @@ def run_spread(
         finally:
             stopping.set()
     return finished and not stop.is_set()
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Let processes that start meanwhile import nothing from the folder they start in."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 def _drain(reports: Any, report: Report) -> None:

@@ -21,8 +21,9 @@ CONFIG_VARIABLE = "NEURO_AWS_CONFIG"
 """Environment variable: the folder of the user's configuration."""
 
 REMEMBERED = "allowed_code.json"
-MOST_FILES, MOST_BYTES = 1000, 20_000_000
-"""Of .py files in a protocol's folder; where there are more, consent holds for one command."""
+MOST_FILES, MOST_BYTES, MOST_ENTRIES = 1000, 20_000_000, 50_000
+"""Of .py files in a protocol's folder, and of files in all; where there are more, consent holds
+for one command."""
 
 MOST_REMEMBERED = 50
 """Protocols of one folder, the latest."""
@@ -49,51 +50,68 @@ class Request:
     @property
     def allowed(self) -> bool:
         """Say whether exactly this was allowed before."""
-        digest = self._digest()
-        return digest is not None and digest in _remembered().get(str(self.folder), [])
+        known = _remembered().get(str(self.folder), [])
+        return bool(known) and self._digest() in known
 
     def remember(self) -> bool:
         """Note that this is allowed; say whether it could be noted."""
         digest = self._digest()
         if digest is None:
             return False
-        known = _remembered()
-        others = [one for one in known.get(str(self.folder), []) if one != digest]
-        known[str(self.folder)] = [*others, digest][-MOST_REMEMBERED:]
-        path = _file()
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         try:
+            known = _remembered()
+            others = [one for one in known.get(str(self.folder), []) if one != digest]
+            known[str(self.folder)] = [*others, digest][-MOST_REMEMBERED:]
+            path = _file()
+            temporary = path.with_suffix(f".{os.getpid()}.tmp")
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
             os.replace(temporary, path)
-        except OSError:
+        except (OSError, NeuroAWSError):
             return False
         return True
 
     def _digest(self) -> str | None:
-        """Return the hash of protocol, overrides and code; None where there is too much code."""
+        """Return the hash of protocol, overrides and code.
+
+        None where there is too much code, or some that cannot be read.
+        """
         told = [self.protocol.text, *self.protocol.overrides, str(self.protocol.short)]
         found = hashlib.sha256(json.dumps(told).encode())
         size = 0
-        for count, path in enumerate(_code_in(self.folder)):
-            content = path.read_bytes()
-            size += len(content)
-            if count >= MOST_FILES or size > MOST_BYTES:
-                return None
-            name = str(path.relative_to(self.folder)).encode("utf-8", "surrogateescape")
-            for piece in (name, content):
-                found.update(len(piece).to_bytes(8, "big") + piece)
+        try:
+            for path in _code_in(self.folder):
+                size += path.stat().st_size
+                if size > MOST_BYTES:
+                    return None
+                name = str(path.relative_to(self.folder)).encode("utf-8", "surrogateescape")
+                for piece in (name, path.read_bytes()):
+                    found.update(len(piece).to_bytes(8, "big") + piece)
+        except (OSError, TooMuch):
+            return None
         return found.hexdigest()
 
 
+class TooMuch(Exception):
+    """There is more in a folder than is looked through."""
+
+
 def _code_in(folder: Path) -> Iterator[Path]:
-    """Yield every .py file in a folder and below it, in the same order always."""
-    for here, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            path = Path(here, name)
-            if name.endswith(".py") and path.is_file():
+    """Yield every .py file in a folder and below it, links followed, in the same order always."""
+    seen, files, entries = set[str](), 0, 0
+    for here, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(f for f in folders if f != "__pycache__")
+        entries += len(folders) + len(names)
+        if os.path.realpath(here) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(here))
+        for path in (Path(here, name) for name in sorted(names) if name.endswith(".py")):
+            if path.is_file():
+                files += 1
                 yield path
+        if files > MOST_FILES or entries > MOST_ENTRIES:
+            raise TooMuch
 
 
 def _origin(module: str, folder: Path) -> str:
@@ -111,9 +129,10 @@ def _origin(module: str, folder: Path) -> str:
 
 
 def _file() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    named = os.environ.get(CONFIG_VARIABLE)
-    return (Path(named) if named else Path(base, "neuro-aws")) / REMEMBERED
+    named, base = os.environ.get(CONFIG_VARIABLE), os.environ.get("XDG_CONFIG_HOME")
+    if named:
+        return Path(named) / REMEMBERED
+    return Path(base or os.path.expanduser("~/.config"), "neuro-aws", REMEMBERED)
 
 
 def _remembered() -> dict[str, list[str]]:

@@ -12,8 +12,9 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from pydantic import BaseModel, PrivateAttr
@@ -168,11 +169,14 @@ def _beside(name: str, folder: Path) -> ModuleType | None:
     key = (f"{spec.origin}:{name}", Path(spec.origin).stat().st_mtime_ns)
     if key not in _modules:
         aside = {k: sys.modules.pop(k) for k in list(sys.modules) if _under(k, {top})}
+        inside = _Inside(finder)
+        sys.meta_path.insert(0, inside)
         sys.meta_path.append(finder)
         try:
             _modules[key] = _imported(name, spec)
         finally:
             sys.meta_path.remove(finder)
+            sys.meta_path.remove(inside)
             for k in [k for k in sys.modules if _under(k, finder.found)]:
                 del sys.modules[k]
             sys.modules.update(aside)
@@ -191,6 +195,19 @@ def _under(name: str, tops: set[str]) -> bool:
     return name.split(".")[0] in tops
 
 
+class _FromSource(SourceFileLoader):
+    """Runs what stands in the .py file; compiled files, which nobody reads, are left alone."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the code of the file, compiled now."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def _found_in(folder: str, name: str) -> importlib.machinery.ModuleSpec | None:
+    return importlib.machinery.FileFinder(folder, (_FromSource, [".py"])).find_spec(name)
+
+
 class _Finder(MetaPathFinder):
     """Finds modules in one folder; the last that is asked, so that nobody else's name is taken."""
 
@@ -204,7 +221,26 @@ class _Finder(MetaPathFinder):
         """Return where a module lies in the folder, or None."""
         if "." in fullname:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, [str(self.folder)], target)
+        spec = _found_in(str(self.folder), fullname)
         if spec is not None:
             self.found.add(fullname)
         return spec
+
+
+class _Inside(MetaPathFinder):
+    """Finds what packages of the folder hold; the first that is asked, and of nothing else."""
+
+    def __init__(self, finder: _Finder) -> None:
+        self.finder = finder
+
+    def find_spec(
+        self, fullname: str, path: Any, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return where a module lies in a package of the folder, or None."""
+        if "." not in fullname or not _under(fullname, self.finder.found):
+            return None
+        for place in path or ():
+            spec = _found_in(place, fullname)
+            if spec is not None:
+                return spec
+        raise ModuleNotFoundError(f"no {fullname.rpartition('.')[2]}.py in it", name=fullname)

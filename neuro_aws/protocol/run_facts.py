@@ -13,6 +13,12 @@ def _plain(text: str) -> str:
     return text
 
 
+def _once(items: list[Any]) -> list[Any]:
+    if len(set(items)) < len(items):
+        raise ValueError("one is named twice")
+    return items
+
+
 Text = Annotated[str, AfterValidator(_plain)]
 """What may be logged as it is; paths and messages are made printable where they are shown."""
 
@@ -34,8 +40,12 @@ class _RunFacts(BaseModel):
     outcome: str
     protocol: str
     overrides: list[str]
-    animals: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(min_length=1)
-    arms: list[Text] = Field(min_length=1)
+    animals: Annotated[
+        list[Annotated[int, Field(ge=0, lt=2**31)]],
+        Field(min_length=1, max_length=10_000),
+        AfterValidator(_once),
+    ]
+    arms: Annotated[list[Text], Field(min_length=1, max_length=1000), AfterValidator(_once)]
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d{1,3})?)$")]
     data: str | None = None
     short: bool = False

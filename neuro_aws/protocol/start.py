@@ -52,6 +52,17 @@ def refuse_memory(specs: Iterable[ProtocolSpec], jobs: int, where: str) -> None:
             )
 
 
+def fitting_processes(specs: Iterable[ProtocolSpec], most: int) -> int:
+    """Return in how many processes, ``most`` at most, these networks and stimuli fit together."""
+    needed = max((_least_bytes(spec) for spec in specs), default=0)
+    return max(1, min(most, installed() // max(needed, 1)))
+
+
+def _least_bytes(spec: ProtocolSpec) -> int:
+    network = network_bytes(spec) if spec.backend == "rate" else 0
+    return network + stimuli_bytes(spec.stimulus)
+
+
 def stimuli_bytes(section: Stimulus) -> int:
     """Return the least memory that a section's stimuli take while they are made; 0: not known."""
     return _count(section) * (section.pixels or 0) * BESIDE.get(section.source, 8)

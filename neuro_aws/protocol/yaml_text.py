@@ -21,15 +21,15 @@ LONGEST_NUMBER = 100
 _STANDARD = "tag:yaml.org,2002:"
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBERS = {
-    "int": r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)",
+    "int": r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)",
     "float": r"[-+]?(?:(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))"
     r"(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)",
 }
-"""5e-5 is a number, as in YAML 1.2 and for everybody; 1:30 and 2026-01-01 are text."""
+"""5e-5 is a number, as for everybody; 1:30, 010 and 2026-01-01, of several meanings, are text."""
 
 
 class Loader(_BASE):  # type: ignore[misc]
-    """The safe loader with the numbers of YAML 1.2."""
+    """The safe loader, with numbers of one meaning only."""
 
     yaml_implicit_resolvers = {
         first: [r for r in rules if r[0].removeprefix(_STANDARD) in ("bool", "null", "merge")]

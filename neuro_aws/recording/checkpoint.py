@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,9 @@ def save(path: Path, state: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]
 def load(path: Path) -> tuple[State, dict[str, Any]]:
     """Return a state and the facts beside it."""
     try:
-        with np.load(_sealed(path), allow_pickle=False) as file:
+        content = _sealed(path)
+        _refuse_packed(content)
+        with np.load(content, allow_pickle=False) as file:
             state = {name: file[name] for name in file.files if name != FACTS}
             facts: dict[str, Any] = json.loads(str(file[FACTS]))
             step = facts["step"]
@@ -119,6 +122,16 @@ def _sealed(path: Path) -> io.BytesIO:
     if data[end + len(SEAL) :] != hashlib.sha256(content).digest():
         raise ValueError("altered: its SHA-256 does not fit")
     return io.BytesIO(content)
+
+
+def _refuse_packed(content: io.BytesIO) -> None:
+    """Refuse arrays that take more room than the file: we store them as they are."""
+    with zipfile.ZipFile(content) as archive:
+        members = archive.infolist()
+        packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+        if packed or sum(member.file_size for member in members) > len(content.getbuffer()):
+            raise ValueError("its arrays are packed")
+    content.seek(0)
 
 
 def keep(place: Place, step: int, last: int, best: str | None, values: Sequence[float]) -> None:

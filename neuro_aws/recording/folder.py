@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from neuro_aws.errors import NeuroAWSError
@@ -13,7 +14,10 @@ def refuse_what_leads_out(folder: Path) -> None:
     for here, folders, files in os.walk(home):
         for name in (*folders, *files):
             path = Path(here, name)
-            mode = path.lstat().st_mode
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # a run under way renames and removes
+                continue
             if stat.S_ISLNK(mode):
                 target = Path(os.path.realpath(path))
                 if not target.is_relative_to(home):
@@ -32,6 +36,9 @@ def refuse_what_leads_out(folder: Path) -> None:
 
 def size(folder: Path) -> int:
     """Return the bytes of all files in a folder."""
-    return sum(
-        Path(here, name).lstat().st_size for here, _, names in os.walk(folder) for name in names
-    )
+    total = 0
+    for here, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # a run under way renames and removes
+                total += Path(here, name).lstat().st_size
+    return total

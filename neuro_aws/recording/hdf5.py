@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,37 @@ def reading(folder: Path) -> Iterator["Recording"]:
     advice = f"neuro-aws inspect --verify {folder} lists all that is damaged"
     with opened(folder / "recording.h5", advice) as file:
         yield Recording(file, folder)
+
+
+@contextmanager
+def opened_part(path: Path, next_step: str) -> Iterator[h5py.File]:
+    """Open a part of a recording, which holds all its rows itself."""
+    with opened(path, next_step) as file:
+        refuse_foreign_part(path)
+        yield file
+
+
+def refuse_foreign_part(path: Path) -> None:
+    """Refuse a part that takes rows from elsewhere; looked at once as long as it stays the same."""
+    if path.exists():
+        status = path.stat()
+        _refuse_foreign_part(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=100_000)
+def _refuse_foreign_part(path: Path, changed: int, size: int) -> None:
+    links: list[object] = []
+    foreign: list[str] = []
+
+    def look(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+            foreign.append(name)
+
+    with h5py.File(path, "r") as file:
+        file.visititems_links(lambda name, link: links.append(link))
+        file.visititems(look)
+    if foreign or not all(isinstance(link, h5py.HardLink) for link in links):
+        raise ValueError(f"{path.name} takes rows from another file")
 
 
 class Recording:
@@ -133,10 +165,10 @@ class Recording:
             raise ValueError(f"{dataset.name} is of an unknown kind")
         if dataset.external:
             raise ValueError(f"{dataset.name} takes its rows from another file")
-        if dataset.is_virtual and not all(
-            PART.fullmatch(source.file_name) for source in dataset.virtual_sources()
-        ):
-            raise ValueError(f"{dataset.name} takes its rows from elsewhere")
+        for source in dataset.virtual_sources() if dataset.is_virtual else ():
+            if not PART.fullmatch(source.file_name):
+                raise ValueError(f"{dataset.name} takes its rows from elsewhere")
+            refuse_foreign_part(Path(dataset.file.filename).parent / source.file_name)
         if dataset.nbytes > self._most:
             self._most = size(self.folder)  # anew: a run under way grows
         if dataset.nbytes > self._most:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuro_aws.protocol.columns import CHUNK_BYTES, FORMAT_VERSION, INTERVALS, Column
-from neuro_aws.recording.hdf5 import DAMAGE, opened
+from neuro_aws.recording.hdf5 import DAMAGE, opened_part
 from neuro_aws.recording.room import refuse_full
 
 Rows = dict[str, NDArray[Any]]
@@ -126,7 +126,7 @@ def write_master(folder: Path, columns: Sequence[Column]) -> None:
     found = parts(folder)
     lengths = []
     for path in found:
-        with opened(path, DAMAGED_PART) as file:
+        with opened_part(path, DAMAGED_PART) as file:
             lengths.append({column.path: len(file[column.path]) for column in columns})
     refuse_full(folder, MAPPING_BYTES * len(found) * len(columns))
     temporary = folder / "master.tmp"
@@ -151,7 +151,7 @@ def gather(folder: Path, columns: Sequence[Column]) -> Rows:
     """Return all rows of a segment's parts."""
     collected: dict[str, list[NDArray[Any]]] = {column.path: [] for column in columns}
     for path in parts(folder):
-        with opened(path, DAMAGED_PART) as file:
+        with opened_part(path, DAMAGED_PART) as file:
             for column in columns:
                 collected[column.path].append(file[column.path][...])
     return {
@@ -166,7 +166,7 @@ def copy_parts(group: h5py.Group, folder: Path, columns: Sequence[Column]) -> No
     """Write the parts' rows one after the other, never all of them in memory."""
     totals: dict[str, int] = dict.fromkeys((column.path for column in columns), 0)
     for path in parts(folder):
-        with opened(path, DAMAGED_PART) as file:
+        with opened_part(path, DAMAGED_PART) as file:
             for name in totals:
                 totals[name] += len(file[name])
     for column in columns:
@@ -175,7 +175,7 @@ def copy_parts(group: h5py.Group, folder: Path, columns: Sequence[Column]) -> No
         group[column.path].resize(totals[column.path], axis=0)
     done = dict.fromkeys(totals, 0)
     for path in parts(folder):
-        with opened(path, DAMAGED_PART) as file:
+        with opened_part(path, DAMAGED_PART) as file:
             for name in totals:
                 rows = file[name][...]
                 group[name][done[name] : done[name] + len(rows)] = rows

@@ -1,6 +1,7 @@
 """provenance.json: what made a run, and how it ended."""
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from neuro_aws.protocol.run_facts import fault
 from neuro_aws.recording.folder import refuse_what_leads_out
 from neuro_aws.recording.parts import replace_file
 
+MOST_BYTES = 4_000_000
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "h5py", "pydantic", "matplotlib", "brian2")
 
 
@@ -82,15 +84,17 @@ def write(folder: Path, data: dict[str, Any]) -> None:
 def read(folder: Path) -> dict[str, Any]:
     """Read provenance.json of a run folder, in which nothing may lead out of it."""
     path = folder / "provenance.json"
-    refuse_what_leads_out(folder)
-    try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not os.path.lexists(path):
         raise NeuroAWSError(
             "is not a run folder (no provenance.json)",
             where=str(folder),
             next_step="Give runs/<name>/<timestamp>-s<seed>",
-        ) from error
+        )
+    refuse_what_leads_out(folder)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError("too large")
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise NeuroAWSError("cannot be read", where=str(path)) from error
     damage = fault(data)

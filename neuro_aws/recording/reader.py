@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol import Protocol
+from neuro_aws.protocol import Protocol, load
 from neuro_aws.protocol.columns import PHASE_CODES, recorded_units
 from neuro_aws.recording import provenance
 from neuro_aws.recording.hdf5 import Recording, described, reading, texts
@@ -27,10 +27,7 @@ def protocol_of(folder: Path, data: dict[str, Any], *, allow_code: bool = False)
     Its text lies in the folder; code of the user's own is looked for beside the original file.
     """
     path = folder / "protocol.yaml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NeuroAWSError("cannot be read", where=str(path)) from error
+    text = load.read(path)
     protocol = Protocol.from_text(
         text,
         data["protocol"] if allow_code else str(path),

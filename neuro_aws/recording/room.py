@@ -33,6 +33,8 @@ def refuse_full(folder: Path, size: int, file_size: int = 0) -> None:
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if limit != resource.RLIM_INFINITY and file_size + needed > limit:
         raise _full(folder, f"files may have {limit:,} bytes at most (ulimit -f)")
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             os.posix_fallocate(probe.fileno(), 0, needed)

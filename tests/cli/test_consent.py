@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from neuro_aws import open_run
+from neuro_aws import Protocol, open_run
+from neuro_aws.cli import consent
+from neuro_aws.protocol.consent import Request
 from tests.calls import command
 from tests.conftest import ROOT, TINY
 
@@ -163,6 +165,46 @@ def test_what_cannot_be_remembered_holds_for_the_command_and_damage_is_said(fold
     assert done.returncode == 1
     assert "is damaged" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+    assert validate(folder, "--allow-code").returncode == 0
+
+
+def test_code_behind_a_link_counts_and_too_much_code_is_asked_about_each_time(folder, monkeypatch):
+    (folder.parent / "package").mkdir()
+    (folder.parent / "package" / "inner.py").write_text("x = 1\n")
+    (folder / "package").symlink_to(folder.parent / "package")
+    assert validate(folder, "--allow-code").returncode == 0
+    assert validate(folder).returncode == 0
+    (folder.parent / "package" / "inner.py").write_text("x = 2\n")
+    assert validate(folder).returncode == 1
+    (folder / "package" / "loop").symlink_to(folder)
+    assert validate(folder, "--allow-code").returncode == 0
+    assert validate(folder).returncode == 0
+    monkeypatch.setattr("neuro_aws.protocol.consent.MOST_FILES", 1)
+    assert validate(folder).returncode == 1
+    done = validate(folder, "--allow-code")
+    assert done.returncode == 0
+    assert "it was not noted" in done.stderr
+
+
+def test_code_that_cannot_be_read_does_not_stop_who_allows_it(folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("neuro_aws.protocol.consent.Path.read_bytes", refuse)
+        done = validate(folder, "--allow-code")
+    assert done.returncode == 0, done.stderr
+    assert "it was not noted" in done.stderr
+
+
+def test_processes_of_a_team_are_not_asked(folder, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    request = Request.of(Protocol.load(folder / "p.yaml"), str(folder / "p.yaml"))
+    assert not consent._answered(request)
+    monkeypatch.delenv("RANK")
+    assert consent._answered(request)
 
 
 HOSTILE = ("numpy", "torch", "random", "multiprocessing", "yaml", "click", "h5py", "typing", "json")

@@ -1,5 +1,7 @@
 """The user's own code: beside the protocol, with consent only, and what does not fit is said."""
 
+import importlib.util
+import py_compile
 import random
 import subprocess
 import sys
@@ -192,3 +194,23 @@ def test_validate_names_the_code_and_run_refuses_it(folder):
     assert not (folder.parent / "runs").exists()
     done = neuro_aws("validate", path, "--allow-code")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_only_source_is_run_and_no_compiled_file_beside_it(folder):
+    """Consent covers the text of .py files: what nobody can read is left alone."""
+    harmful = folder / "elsewhere.py"
+    harmful.write_text("raise SystemExit('compiled')\n")
+    (folder / "package").mkdir()
+    (folder / "package" / "__init__.py").write_text("from package import inner\n")
+    (folder / "package" / "inner.py").write_text("ONE = 1.0\n")
+    for path in (folder / "my_code.py", folder / "beside.py", folder / "package" / "inner.py"):
+        compiled = importlib.util.cache_from_source(path)
+        py_compile.compile(
+            str(harmful), compiled, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+        )
+    py_compile.compile(str(harmful), str(folder / "only.pyc"))
+    with (folder / "my_code.py").open("a") as file:
+        file.write("\nimport package.inner\n")
+    assert load(folder, more=ALGORITHM).spec.algorithm.loaded()(1.0).gain == 1.0
+    with pytest.raises(NeuroAWSError, match="no only.py in"):
+        load(folder, more=ALGORITHM.replace("my_code", "only"))

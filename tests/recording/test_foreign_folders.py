@@ -1,5 +1,7 @@
 """A run folder may be anybody's: nothing is read or written outside it, and what is wrong is said."""
 
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,6 +15,7 @@ from neuro_aws import Options, run
 from neuro_aws.protocol import Protocol
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
+from neuro_aws.recording.folder import size
 from tests.calls import command
 from tests.conftest import TINY
 
@@ -114,6 +117,23 @@ def virtual_from_outside(file, folder):
     made.attrs["units"] = made.attrs["description"] = "D"
 
 
+def virtual_from_an_external_part(file, folder):
+    (folder.parent / "passwd").write_bytes(b"x" * 112)
+    with h5py.File(folder / "part_00000.h5", "w") as part:
+        part.create_dataset("ach", (28,), "f4", external=[(str(folder.parent / "passwd"), 0, 112)])
+    del file["s0/control/neuromodulators/ach"]
+    layout = h5py.VirtualLayout((28,), "f4")
+    layout[:] = h5py.VirtualSource("part_00000.h5", "ach", (28,))
+    made = file["s0/control/neuromodulators"].create_virtual_dataset("ach", layout)
+    made.attrs["units"] = made.attrs["description"] = "D"
+
+
+def virtual_from_a_linked_part(file, folder):
+    virtual_from_an_external_part(file, folder)
+    with h5py.File(folder / "part_00000.h5", "w") as part:
+        part["ach"] = h5py.ExternalLink(outside_file(folder), "ach")
+
+
 def looped(file, folder):
     file["s0/control/again"] = file["s0/control"]
     file["s0/control/neuromodulators/again"] = file["s0"]
@@ -162,6 +182,8 @@ STRUCTURES = [
     softly_linked,
     stored_outside,
     virtual_from_outside,
+    virtual_from_an_external_part,
+    virtual_from_a_linked_part,
     without_attributes,
     a_group_for_a_dataset,
     a_dataset_for_a_group,
@@ -258,3 +280,54 @@ def test_only_states_that_were_kept_are_evaluated(folder, state):
 @pytest.mark.parametrize("arm", ["common_life", "common", "common_7", "../x", "nobody", "x" * 9999])
 def test_only_arms_of_the_run_are_drawn(folder, arm):
     refused("plot", str(folder), "--arm", arm, says="no arm")
+
+
+def test_a_checkpoint_that_unpacks_to_much_more_is_refused(folder):
+    content = io.BytesIO()
+    np.savez_compressed(content, facts=np.array("{}"), zeros=np.zeros(10_000_000))
+    packed = content.getvalue()
+    path = Place(folder, 0, "control").final
+    path.write_bytes(packed + checkpoint.SEAL + hashlib.sha256(packed).digest())
+    refused("evaluate", str(folder), "--measure", "reconstruction", says="its arrays are packed")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"animals": list(range(20_000))},
+        {"animals": [0, 0]},
+        {"arms": ["control", "control"]},
+        {"device": "meta"},
+        {"more": "x" * 5_000_000},
+    ],
+    ids=lambda f: next(iter(f)),
+)
+def test_facts_that_cost_much_or_stand_twice_are_refused(folder, facts):
+    path = folder / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+    for words in COMMANDS:
+        refused(*words, str(folder), says="provenance.json")
+
+
+def test_a_folder_that_is_no_run_is_not_looked_through(tmp_path):
+    (tmp_path / "link").symlink_to("/")
+    refused("inspect", str(tmp_path), says="is not a run folder")
+
+
+def test_a_run_under_way_may_rename_and_remove_while_it_is_looked_at(folder, monkeypatch):
+    walk = os.walk
+
+    def with_one_more(*words, **more):
+        for here, folders, files in walk(*words, **more):
+            yield here, folders, [*files, "renamed.tmp"]
+
+    monkeypatch.setattr(os, "walk", with_one_more)
+    assert command("inspect", str(folder)).returncode == 0
+    assert size(folder) > 0
+
+
+def test_the_environment_is_as_before_once_processes_have_run(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    protocol = Protocol.from_text(TINY, "tiny.yaml")
+    run(protocol, options=Options(out=str(tmp_path), jobs=2, arms=("control",), device="auto"))
+    assert "PYTHONSAFEPATH" not in os.environ

@@ -32,7 +32,7 @@ class FiniteCheck:
     def __call__(self, step: int, changes: Changes, lengths: Mapping[Where, float]) -> None:
         """Refuse to go on from a step whose changes are not finite.
 
-        ``lengths`` of raw and applied changes, by layer, where they were recorded.
+        ``lengths`` of the changes by layer, where they were recorded.
         """
         if changes and not lengths:
             kinds = list(changes)

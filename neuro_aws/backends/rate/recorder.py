@@ -1,6 +1,5 @@
 """What is recorded of a rate network, step by step."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,8 +33,7 @@ class Recorder:
     def step(self, moment: Moment, perturbations: Iterable[str]) -> Lengths:
         """Record what the protocol asks for of one step.
 
-        Return the lengths of the changes, if they were recorded: of the raw one where that is no
-        number.
+        Return the lengths of the changes that were applied, if they were recorded.
         """
         lengths: Lengths = {}
         spec, record = moment.spec, self.spec.record
@@ -80,10 +78,9 @@ class Recorder:
         for kind, layers in self._changes.items():
             delta, change = deltas.get(kind), changes.get(kind)
             parts = None if change is None else self.network.named(kind, change)
-            raw = self._sizes(kind, layers, "raw", None if delta is None else delta.tensors)
+            self._sizes(kind, layers, "raw", None if delta is None else delta.tensors)
             applied = self._sizes(kind, layers, "applied", parts)
-            for layer in layers:
-                found[kind, layer] = applied[layer] if math.isfinite(raw[layer]) else raw[layer]
+            found |= {(kind, layer): length for layer, length in applied.items()}
         return found
 
     def _sizes(
