@@ -43,23 +43,23 @@ def attack(journal: Journal, wanted: dict[str, int], player: Player, shown: Show
 
 
 def report(journal: Journal, wanted: dict[str, int], console: Console, folder: Path) -> int:
-    """Print counts by kind and outcome and every case that failed; return how many did."""
+    """Print counts by kind and outcome, and every case that failed; return how many did."""
     entries = [e for e in journal.entries.values() if e.number < wanted.get(e.kind, 0)]
-    outcomes = sorted({entry.outcome for entry in entries})
-    table = Table("kind", "played", "of", *outcomes)
+    table = Table("kind", "played", "of", "failed", "the others")
     for kind, count in wanted.items():
         found = Counter(e.outcome for e in entries if e.kind == kind)
-        cells = (found.total(), count, *(found[outcome] for outcome in outcomes))
-        table.add_row(kind, *map(str, cells))
+        failed = sum(e.failed for e in entries if e.kind == kind)
+        rest = ", ".join(f"{n} {name}" for name, n in sorted(found.items()) if name != "FAILED")
+        table.add_row(kind, str(found.total()), str(count), str(failed), rest)
     console.print(table)
-    failed = [entry for entry in entries if entry.failed]
-    for entry in failed:
+    told = [entry for entry in entries if entry.failed]
+    for entry in told:
         console.print(f"\n{entry.kind}:{entry.number} {entry.what}", markup=False)
         for fault in entry.faults:
             console.print(f"    {fault}", markup=False, soft_wrap=True)
         again = f"python -m tests.hostile.drive {folder} --only {entry.seed}"
         console.print(f"    {again}", markup=False, soft_wrap=True)
-    return len(failed)
+    return len(told)
 
 
 def only(folder: Path, seed: str) -> int:

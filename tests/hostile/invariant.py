@@ -79,7 +79,7 @@ def faults(done: Done) -> Iterator[str]:
         yield "a traceback"
     if UNFORESEEN.search(said):
         yield "an error that nobody foresaw"
-    if "out of memory" in said:
+    if "out of memory:" in said:
         yield "out of memory"
     if found := CONTROL.search(said):
         yield f"control character {found[0]!r}"

@@ -59,7 +59,7 @@ def test_a_driver_that_was_stopped_plays_every_case_once(tmp_path):
     assert first.given + second.given == every
     whole, failed, said = call(tmp_path, third)
     assert (whole, failed, third.given) == (True, 0, [])
-    assert re.search(r"protocol\W+12\W+12\W+12\b", said)
+    assert re.search(r"protocol\W+12\W+12\W+0\W+12 refused", said)
 
 
 def test_a_failure_is_told_with_what_plays_it_again(tmp_path):
