@@ -14,7 +14,7 @@ from tests.hostile.facts import facts
 from tests.hostile.worlds import World
 
 DAMAGED = 30
-FACTS = 15
+FACTS = 12
 
 
 @pytest.mark.parametrize("number", range(DAMAGED))

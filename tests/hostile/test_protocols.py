@@ -12,8 +12,8 @@ from tests.hostile.chance import chance, seeded
 from tests.hostile.protocols import text
 from tests.hostile.worlds import World
 
-PROTOCOLS = 200
-ASSIGNMENTS = 150
+PROTOCOLS = 150
+ASSIGNMENTS = 120
 
 
 @seeded(PROTOCOLS)
