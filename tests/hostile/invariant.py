@@ -25,7 +25,7 @@ MOST_SECONDS = 5.0
 WORK_SECONDS = 30.0
 """Of computing, where a run was simulated, drawn or measured."""
 
-HANG_SECONDS = 30.0
+HANG_SECONDS = 60.0
 WORKING = ("run", "plot", "evaluate")
 READING = ("validate", "inspect", "compare", "list", "check-algorithm")
 """Commands that write nothing at all."""
