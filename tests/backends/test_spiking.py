@@ -22,7 +22,7 @@ from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.experiment.branch import Branch
 from neuro_aws.plots import style
 from neuro_aws.protocol import Protocol
-from neuro_aws.recording import checkpoint, parts
+from neuro_aws.recording import checkpoint, room
 from neuro_aws.recording.parts import gather
 from tests.branches import branch, finish
 from tests.calls import command
@@ -270,7 +270,7 @@ def test_a_full_disk_is_reported_before_it_is_written_to(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     asked = itertools.count()
     monkeypatch.setattr(
-        parts.shutil, "disk_usage", lambda _: usage._replace(free=next(asked) < 9 and 10**9)
+        room.shutil, "disk_usage", lambda _: usage._replace(free=next(asked) < 9 and 10**9)
     )
     with pytest.raises(NeuroAWSError, match="no room left for the recording"):
         finish(branch(protocol(), tmp_path))

@@ -112,7 +112,7 @@ def test_a_run_folder_is_no_way_around_it(folder):
         if not change:
             with (hostile / "protocol.yaml").open("a") as file:
                 file.write("# mine\n")
-        for words in (["evaluate", str(hostile)], ["run", "--resume", str(hostile)]):
+        for words in (["evaluate", str(hostile)], ["run", "--jobs", "1", "--resume", str(hostile)]):
             touched(folder)
             refused = command(*words)
             assert refused.returncode == 1, (words, change)

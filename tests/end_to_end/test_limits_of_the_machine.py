@@ -55,7 +55,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("kilobytes", [1, 40, 400])
+@pytest.mark.parametrize("kilobytes", [1, 400])
 def test_a_limit_on_files_that_nothing_fits_in_leaves_nothing_behind(folder, kilobytes):
     done = limited(
         resource.RLIMIT_FSIZE, kilobytes * 1024, "run", "p.yaml", "--jobs", "1", cwd=folder
@@ -64,7 +64,7 @@ def test_a_limit_on_files_that_nothing_fits_in_leaves_nothing_behind(folder, kil
     assert not list((folder / "runs" / "tiny").iterdir())
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_run_that_meets_a_limit_on_files_goes_on_to_the_same_bits(folder, jobs):
     words = ["run", "p.yaml", "--jobs", jobs, "--save-every", "0.1"]
     whole = limited(resource.RLIMIT_FSIZE, UNLIMITED, *words, "--out", "whole", cwd=folder)
@@ -97,7 +97,7 @@ def test_a_full_disk_names_the_folder_and_how_to_go_on(folder, monkeypatch):
         assert "the disk is full" in one_line(done)
         assert "neuro-aws run --resume" in done.stderr
         assert run.name in done.stderr
-        done = command("run", "--resume", str(run), cwd=folder)
+        done = command("run", "--jobs", "1", "--resume", str(run), cwd=folder)
     monkeypatch.undo()
     assert done.returncode == 0
     assert open_run(run).provenance["outcome"] == "finished"
@@ -115,16 +115,12 @@ def test_a_quota_that_shows_only_when_something_is_written_is_met_before_hdf5(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("megabytes", [60, 250, 900])
 @pytest.mark.parametrize(
-    "words", [["list"], ["validate", "p.yaml"], ["run", "p.yaml", "--jobs", "1"]]
+    ("words", "megabytes"), [(["validate", "p.yaml"], 100), (["run", "p.yaml", "--jobs", "1"], 900)]
 )
-def test_too_little_memory_is_said_before_a_library_fails(folder, megabytes, words):
+def test_too_little_memory_is_said_before_a_library_fails(folder, words, megabytes):
     done = limited(resource.RLIMIT_AS, megabytes * 10**6, *words, cwd=folder)
-    if megabytes == 900 and words[0] != "run":
-        assert done.returncode == 0, done.stderr
-    else:
-        assert "ulimit -v" in one_line(done)
+    assert "ulimit -v" in one_line(done)
     assert not (folder / "runs").exists()
 
 

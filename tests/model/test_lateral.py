@@ -21,7 +21,7 @@ from tests.engines import engine_of
 HEBB = (
     "network.lateral=[1]",
     "algorithm.name=tests.model.test_lateral:Hebb",
-    "algorithm.lateral={rate: 0.01}",
+    "algorithm.lateral.rate=0.01",
 )
 NAME = "lateral_in1"
 

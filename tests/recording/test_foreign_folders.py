@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from neuro_aws import Options, run
+from neuro_aws.experiment.workers import SAFE_PATH, _safe_path
 from neuro_aws.protocol import Protocol
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
@@ -19,7 +20,13 @@ from neuro_aws.recording.folder import size
 from tests.calls import command
 from tests.conftest import TINY
 
-COMMANDS = (["inspect"], ["inspect", "--verify"], ["plot"], ["evaluate"], ["run", "--resume"])
+COMMANDS = (
+    ["inspect"],
+    ["inspect", "--verify"],
+    ["plot"],
+    ["evaluate"],
+    ["run", "--jobs", "1", "--resume"],
+)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +212,7 @@ def test_a_recording_that_is_not_as_we_write_it_is_named(folder, change):
         ["plot", str(folder), "--arm", "control"],
         ["inspect", str(folder), "--datasets"],
         ["compare", str(folder), str(folder)],
-        ["run", "--resume", str(folder)],
+        ["run", "--jobs", "1", "--resume", str(folder)],
     ):
         done = command(*words)
         assert "unexpected" not in done.stderr, done.stderr
@@ -269,7 +276,7 @@ def test_a_checkpoint_that_is_none_of_this_branch_is_refused(folder, change, req
     (folder / "provenance.json").write_text(json.dumps(facts | {"outcome": "stopped"}))
     resumed = path.with_name("control.resume.npz")
     path.rename(resumed)
-    refused("run", "--resume", str(folder), says=str(folder))
+    refused("run", "--jobs", "1", "--resume", str(folder), says=str(folder))
 
 
 @pytest.mark.parametrize("state", ["../../x", "9" * 5000, "", "\u0663", "best", "final.npz", "-1"])
@@ -326,8 +333,17 @@ def test_a_run_under_way_may_rename_and_remove_while_it_is_looked_at(folder, mon
     assert size(folder) > 0
 
 
-def test_the_environment_is_as_before_once_processes_have_run(tmp_path, monkeypatch):
-    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+def test_a_run_on_the_device_that_is_there_can_be_read_again(tmp_path):
     protocol = Protocol.from_text(TINY, "tiny.yaml")
-    run(protocol, options=Options(out=str(tmp_path), jobs=2, arms=("control",), device="auto"))
-    assert "PYTHONSAFEPATH" not in os.environ
+    options = Options(out=str(tmp_path), jobs=1, arms=("control",), device="auto")
+    assert run(protocol, options=options).provenance["device"] in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize("before", [None, "", "yes"])
+def test_the_environment_is_as_before_once_processes_have_run(before, monkeypatch):
+    monkeypatch.delenv(SAFE_PATH, raising=False)
+    if before is not None:
+        monkeypatch.setenv(SAFE_PATH, before)
+    with _safe_path():
+        assert os.environ[SAFE_PATH] == "1"
+    assert os.environ.get(SAFE_PATH) == before

@@ -260,7 +260,7 @@ def test_a_damaged_provenance_is_one_line_and_writes_nothing(stopped_once, tmp_p
     else:
         path.write_text(damage)
     before = sorted(tmp_path.rglob("*"))
-    for words in (["inspect"], ["plot"], ["evaluate"], ["run", "--resume"]):
+    for words in (["inspect"], ["plot"], ["evaluate"], ["run", "--jobs", "1", "--resume"]):
         done = command(*words, str(folder))
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1, done.stderr
