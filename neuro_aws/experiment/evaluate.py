@@ -9,10 +9,11 @@ from threadpoolctl import threadpool_limits
 
 from neuro_aws.backends.base import make
 from neuro_aws.backends.rate.build import device_of, load_dataset
-from neuro_aws.errors import NeuroAWSError
-from neuro_aws.experiment.states import refuse_step, state_file, take_up
+from neuro_aws.errors import NeuroAWSError, clipped
+from neuro_aws.experiment.states import NEXT, refuse_step, state_file, take_up
 from neuro_aws.metrics.classifier import default_extractor
 from neuro_aws.metrics.extractor import Extractor, load_extractor
+from neuro_aws.metrics.subject import Value
 from neuro_aws.protocol.agenda import Moment
 from neuro_aws.protocol.check import measure_faults
 from neuro_aws.protocol.columns import picture_shape
@@ -136,7 +137,15 @@ def _one(
     period = plan.schedule.stretches[-1]
     at = Moment(int(facts["step"]), period.name, period.cycles)
     own = {m.measure: m for m in run.protocol.spec.measure if m.measure not in MEASURES}
-    values = [v for n in measures for v in simulator.measure(own.get(n, n), at, settings)]
+    values: list[Value] = []
+    for measure in measures:
+        try:
+            values += simulator.measure(own.get(measure, measure), at, settings)
+        except (ValueError, LookupError) as error:  # what it kept since onset may not fit
+            said = clipped(" ".join(str(error).split()), 120)
+            raise NeuroAWSError(
+                f"{measure} cannot be measured ({said})", where=str(path), next_step=NEXT
+            ) from error
     extractor = settings.get("extractor")
     named = extractor.hash if extractor is not None else ""
     return [

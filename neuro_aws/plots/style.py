@@ -9,6 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from neuro_aws.errors import NeuroAWSError, clipped
 from neuro_aws.protocol import registry
 
 PHASE_COLOURS = {"wake": "#F0C75E", "nrem": "#9AA5B1", "rem": "#5B7DB1"}
@@ -71,6 +72,13 @@ def figure(width: float, height: float) -> Figure:
 
 def save(drawn: Figure, path: Path) -> Path:
     """Write a figure: PNG at 300 dpi, PDF with fonts that can be edited."""
+    known = drawn.canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".") not in known:
+        raise NeuroAWSError(
+            f"figures are not written as {clipped(path.suffix) or 'a file without a suffix'}",
+            where=clipped(str(path), 200),
+            next_step="Use .png, .pdf or .svg",
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with styled():
         drawn.savefig(path)

@@ -208,6 +208,8 @@ WRONG = [
     ("plot RUN --traces gaba", "no trace 'gaba'"),
     ("plot RUN --arm nobody", "no arm 'nobody'"),
     ("plot RUN --animal 99", "no animal 99"),
+    ("plot RUN --out figure.nosuch", "not written as .nosuch"),
+    ("plot RUN --out figure", "without a suffix"),
     ("evaluate RUN --measure beauty", "no measure 'beauty'"),
     ("evaluate RUN --measure ocular_dominance", "two eyes"),
     ("evaluate RUN --measure dream_match", "kept nothing of it"),

@@ -279,6 +279,15 @@ def test_a_checkpoint_that_is_none_of_this_branch_is_refused(folder, change, req
     refused("run", "--jobs", "1", "--resume", str(folder), says=str(folder))
 
 
+def test_what_a_measure_kept_and_does_not_fit_is_said_of_the_state(folder):
+    def change(state, facts):
+        name = next(name for name in state if name.startswith("memory/"))
+        state[name] = np.zeros((0,), state[name].dtype)
+
+    path = crafted(folder, change)
+    refused("evaluate", str(folder), "--measure", "target_cells", says=str(path))
+
+
 @pytest.mark.parametrize("state", ["../../x", "9" * 5000, "", "\u0663", "best", "final.npz", "-1"])
 def test_only_states_that_were_kept_are_evaluated(folder, state):
     refused("evaluate", str(folder), f"--state={state}", says="no state")
