@@ -13,6 +13,11 @@ def clipped(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+def in_a_line(error: BaseException, most: int = 120) -> str:
+    """Return what an error says, in one line; the name of its kind where it says nothing."""
+    return clipped(" ".join(str(error).split()) or type(error).__name__, most)
+
+
 def printable(text: str) -> str:
     """Return a text whose control characters are written out: a terminal obeys them."""
     if text.isprintable():

@@ -18,10 +18,11 @@ def consented(protocol: Protocol, source: str, allow_code: bool) -> bool:
     if not protocol.own_code:
         return False
     request = Request.of(protocol, source)
-    if not allow_code and request.allowed:
-        return True
-    if not allow_code and not _answered(request):
-        return False
+    if not allow_code:
+        if request.allowed:
+            return True
+        if not _answered(request):
+            return False
     if not request.remember():
         say("consent to its code holds for this command; it was not noted", err=True)
     return True

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from neuro_aws.backends.base import make
 from neuro_aws.backends.rate.build import device_of, load_dataset
-from neuro_aws.errors import NeuroAWSError, clipped
+from neuro_aws.errors import NeuroAWSError, in_a_line
 from neuro_aws.experiment.states import NEXT, refuse_step, state_file, take_up
 from neuro_aws.metrics.classifier import default_extractor
 from neuro_aws.metrics.extractor import Extractor, load_extractor
@@ -142,10 +142,8 @@ def _one(
         try:
             values += simulator.measure(own.get(measure, measure), at, settings)
         except (ValueError, LookupError) as error:  # what it kept since onset may not fit
-            said = clipped(" ".join(str(error).split()), 120)
-            raise NeuroAWSError(
-                f"{measure} cannot be measured ({said})", where=str(path), next_step=NEXT
-            ) from error
+            said = f"{measure} cannot be measured ({in_a_line(error)})"
+            raise NeuroAWSError(said, where=str(path), next_step=NEXT) from error
     extractor = settings.get("extractor")
     named = extractor.hash if extractor is not None else ""
     return [

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from neuro_aws.backends.base import Simulator, State
-from neuro_aws.errors import NeuroAWSError, clipped
+from neuro_aws.errors import NeuroAWSError, clipped, in_a_line
 from neuro_aws.recording.checkpoint import Place
 
 NEXT = "It is damaged, or of another protocol: restore it from a copy, or start a new run"
@@ -27,7 +27,7 @@ def take_up(simulator: Simulator, state: State, where: Path, *, of_trunk: bool =
     except NeuroAWSError as error:
         raise NeuroAWSError(error.what, where=str(where), next_step=NEXT) from error
     except (LookupError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        said = clipped(" ".join(str(error).split()) or type(error).__name__, 120)
+        said = in_a_line(error)
         raise NeuroAWSError(f"does not fit ({said})", where=str(where), next_step=NEXT) from error
     for name, values in state.items():
         if of_trunk and name not in taken:

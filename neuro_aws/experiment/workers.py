@@ -193,17 +193,25 @@ def _simulate_in_worker(job: Job, task: Task) -> bool:
     return simulate(job, task, stopped, report)
 
 
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Let processes that start meanwhile import nothing from the folder they start in."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+
+
+@_safe_path()
 def run_spread(
     job: Job, tasks: list[Task], jobs: int, stop: threading.Event, report: Report
 ) -> bool:
     """Run tasks in ``jobs`` processes; a task starts when the one it grows from has ended."""
-    with _safe_path():
-        return _run_spread(job, tasks, jobs, stop, report)
-
-
-def _run_spread(
-    job: Job, tasks: list[Task], jobs: int, stop: threading.Event, report: Report
-) -> bool:
     context = mp.get_context("spawn")
     stopping, reports = context.Event(), context.Queue()
     waiting, done = list(tasks), set[tuple[int, str]]()
@@ -236,20 +244,6 @@ def _run_spread(
         finally:
             stopping.set()
     return finished and not stop.is_set()
-
-
-@contextlib.contextmanager
-def _safe_path() -> Iterator[None]:
-    """Let processes that start meanwhile import nothing from the folder they start in."""
-    before = os.environ.get(SAFE_PATH)
-    os.environ[SAFE_PATH] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[SAFE_PATH]
-        else:
-            os.environ[SAFE_PATH] = before
 
 
 def _drain(reports: Any, report: Report) -> None:

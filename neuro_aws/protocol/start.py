@@ -30,9 +30,8 @@ def refuse_memory(specs: Iterable[ProtocolSpec], jobs: int, where: str) -> None:
     What is counted is the least that a process takes; a limit of its address space holds for each
     process, the machine's memory for all of them.
     """
-    for spec in {id(spec): spec for spec in specs}.values():
-        network = network_bytes(spec) if spec.backend == "rate" else 0
-        stimuli = stimuli_bytes(spec.stimulus)
+    for spec in _different(specs):
+        network, stimuli = _network_bytes(spec), stimuli_bytes(spec.stimulus)
         needed, there = network + stimuli, available()
         if needed > there:
             raise NeuroAWSError(
@@ -54,13 +53,17 @@ def refuse_memory(specs: Iterable[ProtocolSpec], jobs: int, where: str) -> None:
 
 def fitting_processes(specs: Iterable[ProtocolSpec], most: int) -> int:
     """Return in how many processes, ``most`` at most, these networks and stimuli fit together."""
-    needed = max((_least_bytes(spec) for spec in specs), default=0)
-    return max(1, min(most, installed() // max(needed, 1)))
+    least = (_network_bytes(spec) + stimuli_bytes(spec.stimulus) for spec in _different(specs))
+    return max(1, min(most, installed() // max(1, *least)))
 
 
-def _least_bytes(spec: ProtocolSpec) -> int:
-    network = network_bytes(spec) if spec.backend == "rate" else 0
-    return network + stimuli_bytes(spec.stimulus)
+def _different(specs: Iterable[ProtocolSpec]) -> list[ProtocolSpec]:
+    """Return settings that arms share once: to count their stimuli may be to list a folder."""
+    return list({id(spec): spec for spec in specs}.values())
+
+
+def _network_bytes(spec: ProtocolSpec) -> int:
+    return network_bytes(spec) if spec.backend == "rate" else 0
 
 
 def stimuli_bytes(section: Stimulus) -> int:

@@ -86,7 +86,7 @@ def _one_line(problem: object) -> str:
 
 
 class Reading:
-    """Plain data from nodes; ``lines`` of all keys, and ``faults`` as (key path, line, words)."""
+    """Plain data from nodes; ``lines`` of all keys, and ``faults`` as (key path, words)."""
 
     def __init__(self) -> None:
         self.lines: dict[KeyPath, int] = {}

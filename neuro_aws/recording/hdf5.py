@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 from numpy.typing import NDArray
 
-from neuro_aws.errors import NeuroAWSError, clipped
+from neuro_aws.errors import NeuroAWSError, in_a_line
 from neuro_aws.recording.folder import size
 
 DAMAGE = (
@@ -43,9 +43,8 @@ def opened(path: Path, next_step: str) -> Iterator[h5py.File]:
     except NeuroAWSError:
         raise
     except DAMAGE as error:
-        said = clipped(" ".join(str(error).split()) or type(error).__name__, 120)
-        if isinstance(error, FileNotFoundError):
-            said = "it is missing"
+        missing = isinstance(error, FileNotFoundError)
+        said = "it is missing" if missing else in_a_line(error)
         raise NeuroAWSError(
             f"cannot be read ({said})", where=str(path), next_step=next_step
         ) from error

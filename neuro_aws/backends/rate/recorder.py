@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from neuro_aws.backends.rate.engine import Moment
+from neuro_aws.backends.rate.finite import Where
 from neuro_aws.functional.shapes import by_unit
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState, Tensors
@@ -17,7 +18,7 @@ from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.recording.writer import Writer
 
-Lengths = dict[tuple[str, int], float]
+Lengths = dict[Where, float]
 """Of changes, by kind of projection and layer."""
 
 
