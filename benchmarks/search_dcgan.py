@@ -24,6 +24,7 @@ from neuro_aws.backends.rate.build import Animal, build_animal
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.functional.shapes import rows
+from neuro_aws.metrics.classifier import default_extractor
 from neuro_aws.metrics.extractor import Extractor, load_extractor
 from neuro_aws.metrics.frechet import frechet
 from neuro_aws.metrics.samples import to_bytes
@@ -51,6 +52,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "search_dcgan.jsonl")
     parser.add_argument("--grids", type=Path, help="folder for grids of dreams")
+    parser.add_argument("--states", type=Path, help="folder for the networks at checkpoints")
+    parser.add_argument(
+        "--validation", action="store_true", help="hold out training images, not test images"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     table = yaml.safe_load(arguments.file.read_text())
@@ -60,7 +65,8 @@ def main() -> None:
 
 def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None:
     """Train one setting and append a line at every checkpoint."""
-    overrides = [f"stimulus.folder={arguments.data}/mnist", *overrides_of(table, name)]
+    held_out = f"stimulus.validation={str(arguments.validation).lower()}"
+    overrides = [f"stimulus.folder={arguments.data}/mnist", held_out, *overrides_of(table, name)]
     protocol = Protocol.from_text(yaml.safe_dump(table["base"]), "base", overrides)
     spec = protocol.spec
     animal = build_animal(spec, arguments.seed, torch.device("cpu"))
@@ -71,7 +77,8 @@ def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None
         Schedule(spec.schedule), streams, batch, lambda _: Slots(),
     )  # fmt: skip
     extractor = load_extractor(arguments.extractor, (1, 32, 32), torch.device("cpu"))
-    features = extractor(animal.dataset.held_out.view(-1, 1, 32, 32))
+    own = default_extractor(animal.dataset)
+    extractors = {"frechet": extractor, "frechet_classifier": own}
     step, cycle, trained = 0, len(engine.schedule.stretches[0].cycle), 0.0
     wakes = sum(phase == "wake" for phase, _ in engine.schedule.stretches[0].cycle)
     for images in (c for c in CHECKPOINTS if c <= arguments.images):
@@ -82,13 +89,17 @@ def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None
                 step += 1
         trained += time.monotonic() - started
         line: dict[str, Any] = {"setting": name, "seed": arguments.seed, "images": images}
-        line |= measure(animal, extractor, features, step, images)
+        line |= measure(animal, extractors, step, images)
         line["train_s"] = round(trained, 1)
         print(json.dumps(line), flush=True)
         with arguments.out.open("a") as out:
             out.write(json.dumps(line) + "\n")
         if arguments.grids:
             grid(animal, arguments.grids / f"{name}-s{arguments.seed}-{images:06d}.png")
+        if arguments.states:
+            arguments.states.mkdir(parents=True, exist_ok=True)
+            kept = arguments.states / f"{name}-s{arguments.seed}-{images:06d}.pt"
+            torch.save(animal.network.state_dict(), kept)
         if not line["frechet"] < 5000:
             break
 
@@ -110,15 +121,16 @@ def dreams(animal: Animal, count: int, step: int) -> list[list[torch.Tensor]]:
 
 @torch.inference_mode()
 def measure(
-    animal: Animal, extractor: Extractor, features: np.ndarray, step: int, images: int
+    animal: Animal, extractors: dict[str, Extractor], step: int, images: int
 ) -> dict[str, Any]:
     """Return the measures of this moment."""
     network, dataset = animal.network, animal.dataset
     dreamt = dreams(animal, 10_000, step)
+    pictures = network.picture(torch.cat([d[0] for d in dreamt]))
+    seen = dataset.held_out.view(-1, 1, 32, 32)
     line: dict[str, Any] = {
-        "frechet": frechet(
-            extractor(animal.network.picture(torch.cat([d[0] for d in dreamt]))), features
-        )
+        what: round(frechet(extractor(pictures), extractor(seen)), 1)
+        for what, extractor in extractors.items()
     }
     state = network.with_dendrites(network.recognise(dataset.held_out[:2000], None, running=True))
     waking = [rows(h) for h in state.somas]
@@ -135,18 +147,15 @@ def measure(
         missed.append(round(float((h - d).square().sum() / (h - h.mean(0)).square().sum()), 3))
     line["unexplained"] = missed
     if images in DIAGNOSED:
-        line["frechet_from"] = from_waking(animal, extractor, features, step)
+        line["frechet_from"] = from_waking(animal, extractors["frechet"], step)
     level = network.acetylcholine.level
     line["gap"] = float(level(state.somas).mean() - level(dreamt[0]).mean())
-    line["frechet"] = round(line["frechet"], 1)
     if images in PROBED:
         line["probes"] = probe(network, dataset)
     return line
 
 
-def from_waking(
-    animal: Animal, extractor: Extractor, features: np.ndarray, step: int
-) -> list[float]:
+def from_waking(animal: Animal, extractor: Extractor, step: int) -> list[float]:
     """Return Frechet distances of dreams that start from waking h_1, ... h_N, not the prior.
 
     Where it jumps, from one start to the next higher one, the dream goes wrong.
@@ -163,7 +172,8 @@ def from_waking(
                 drive, _ = layer.feedback_potential(h)
                 h = network._fire(i, layer.psi_below, drive, noise, None).soma
             found[k - 1].append(h)
-    return [round(frechet(extractor(network.picture(torch.cat(x))), features), 1) for x in found]
+    seen = extractor(animal.dataset.held_out.view(-1, 1, 32, 32))
+    return [round(frechet(extractor(network.picture(torch.cat(x))), seen), 1) for x in found]
 
 
 def probe(network: Network, dataset: Dataset) -> list[float]:

@@ -19,7 +19,8 @@ class UnitNoise:
         self.bottom = section.noise.bottom
         self.inverse_relu = section.inverse_relu
         self._initial = section.inverse_relu
-        self._decay = Decay(section.inverse_relu_decay.factor, section.inverse_relu_decay.every)
+        decay = section.inverse_relu_decay
+        self._decay = Decay(decay.factor, decay.every, decay.least)
 
     def at(self, step: int) -> None:
         """Take the values that belong to a step."""

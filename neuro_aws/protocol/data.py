@@ -138,4 +138,4 @@ def _data_set(section: "Mnist | FashionMnist | Cifar10") -> None:
     for path in paths:
         refuse_irregular(path)
     if section.source != "cifar10":
-        refuse_headers(folder, section.held_out)
+        refuse_headers(folder, section.least_images)

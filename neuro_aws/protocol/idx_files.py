@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.arrays import LEAST
 from neuro_aws.protocol.files import decoding, is_there, opened, shown
 from neuro_aws.protocol.memory import available
 
@@ -66,9 +65,12 @@ def refuse_promise(shape: tuple[int, ...], most: int, where: str) -> None:
         )
 
 
-def refuse_headers(folder: Path, held_out: int) -> None:
-    """Refuse four files whose headers do not promise n x 28 x 28 images with n labels."""
-    for part, least in zip(PARTS, (LEAST, held_out), strict=True):
+def refuse_headers(folder: Path, needed: tuple[int, int]) -> None:
+    """Refuse four files whose headers do not promise n x 28 x 28 images with n labels.
+
+    ``needed`` are the images that the training and the test file have to hold.
+    """
+    for part, least in zip(PARTS, needed, strict=True):
         named = [idx_file(folder, name) for name in IDX_FILES if name.startswith(part)]
         refuse_shapes(shape_of(named[0]), shape_of(named[1]), named[0], least)
 

@@ -16,6 +16,8 @@ class Decay(Section):
     factor: float = Field(1.0, gt=0, le=1)
     every: int = Field(1, ge=1)
     """Steps."""
+    least: float = Field(0.0, ge=0, le=1)
+    """Smallest factor: from there on it stays."""
 
 
 class Noise(Section):

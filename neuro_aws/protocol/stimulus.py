@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union
 from pydantic import Discriminator, Field, JsonValue, Tag
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.arrays import ArrayFacts, array_facts
+from neuro_aws.protocol.arrays import LEAST, ArrayFacts, array_facts
 from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
 from neuro_aws.protocol.image_folders import class_folders
@@ -238,6 +238,13 @@ class _Labelled(_Stimulus):
 class _Idx(_Labelled):
     side: int = Field(28, ge=4, le=512)
     """Side of the image; 14 and 7 average blocks of pixels, others resize (bilinear)."""
+    validation: bool = False
+    """Hold out the last training images instead of the first test images: to choose settings by."""
+
+    @property
+    def least_images(self) -> tuple[int, int]:
+        """How many images the training and the test file have to hold."""
+        return (LEAST + self.held_out, LEAST) if self.validation else (LEAST, self.held_out)
 
     @property
     def pixels(self) -> int:

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.arrays import LEAST
 from neuro_aws.protocol.data import FOLDERS, data_folder
 from neuro_aws.protocol.files import content, decoding, is_there, shown
 from neuro_aws.protocol.idx_files import (
@@ -64,7 +63,7 @@ def _dataset(
     section: Mnist | FashionMnist, folder: Path, dtype: torch.dtype, **md5: Mapping[str, str]
 ) -> Dataset:
     parts = []
-    for part, least in zip(PARTS, (LEAST, section.held_out), strict=True):
+    for part, least in zip(PARTS, section.least_images, strict=True):
         names = [name for name in IDX_FILES if name.startswith(part)]
         images, labels = (_verified(folder, name, **md5) for name in names)
         path = idx_file(folder, names[1])
@@ -79,6 +78,9 @@ def _dataset(
         parts.append((binarised(pixels) if section.binarised else pixels, labels))
     (train, labels), (test, test_labels) = parts
     n = section.held_out
+    if section.validation:
+        train, test = train[:-n], train[-n:]
+        labels, test_labels = labels[:-n], labels[-n:]
     return Dataset(
         train.flatten(1).to(dtype),
         torch.from_numpy(labels.astype(np.int64)),

@@ -23,6 +23,7 @@ from neuro_aws.model.prior import LearntPrior
 from neuro_aws.model.readout import Readout
 from neuro_aws.phase import READOUT
 from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection, ReadoutLearning
+from neuro_aws.protocol.model import Decay as DecaySection
 from neuro_aws.protocol.projections import units
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.stimuli.dataset import Dataset
@@ -100,6 +101,10 @@ def _optimiser(section: Learning) -> Optimiser:
     return Adam(section.rate, section.betas, section.epsilon)
 
 
+def _decay(section: DecaySection) -> Decay:
+    return Decay(section.factor, section.every, section.least)
+
+
 def build_updates(section: AlgorithmSection, network: Network) -> Updates:
     """Return optimisers with fresh moments for every kind that has settings to learn with."""
     plasticity: dict[str, Plasticity] = {}
@@ -114,7 +119,7 @@ def build_updates(section: AlgorithmSection, network: Network) -> Updates:
             optimiser.start(network.flat(kind)),
             learning.apply,
             clip=learning.clip,
-            decay=Decay(learning.decay.factor, learning.decay.every),
+            decay=_decay(learning.decay),
         )
     return Updates(plasticity)
 
