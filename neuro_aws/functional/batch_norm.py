@@ -15,17 +15,24 @@ MOMENTUM = 0.1
 
 
 class Normed(NamedTuple):
-    """What the way back needs: the raw drive, each channel's mean and 1 / sqrt(var + 1e-5)."""
+    """What the way back needs: the raw drive, each channel's mean and 1 / sqrt(var + 1e-5).
+
+    ``becomes`` are running statistics (mean, variance) after the step, where they are known with
+    it; ``through`` says whether gradients go through the statistics, as they do over a batch.
+    """
 
     raw: Tensor
     mean: Tensor
     inverse_deviation: Tensor
+    becomes: tuple[Tensor, Tensor] | None = None
+    through: bool = True
 
 
 def normalise(raw: Tensor, scale: Tensor | None, shift: Tensor | None) -> tuple[Tensor, Normed]:
     """Return scale * (v - mean) / sqrt(var + 1e-5) + shift, over batch and positions of a channel.
 
-    ``raw`` v is (batch, channels, height, width); mean and (biased) variance are the batch's own.
+    ``raw`` v is (batch, channels, height, width) or (batch, units); mean and (biased) variance are
+    the batch's own.
     """
     if torch.is_grad_enabled() and raw.requires_grad:
         found = BatchNormed.apply(raw, scale, shift, EPSILON)  # type: ignore[no-untyped-call]
@@ -33,14 +40,6 @@ def normalise(raw: Tensor, scale: Tensor | None, shift: Tensor | None) -> tuple[
         found = torch.native_batch_norm(raw, scale, shift, None, None, True, 0.0, EPSILON)
     value, mean, inverse = found
     return value, Normed(raw, mean, inverse)
-
-
-def by_running(
-    raw: Tensor, scale: Tensor | None, shift: Tensor | None, mean: Tensor, variance: Tensor
-) -> Tensor:
-    """Return the same with the running statistics in place of the batch's: for measuring."""
-    value, *_ = torch.native_batch_norm(raw, scale, shift, mean, variance, False, 0.0, EPSILON)
-    return value
 
 
 def back(
@@ -59,10 +58,10 @@ def back(
     return at_raw, at_scale, at_shift
 
 
-def track(mean: Tensor, variance: Tensor, normed: Normed) -> None:
+def track(mean: Tensor, variance: Tensor, normed: Normed, rate: float = MOMENTUM) -> None:
     """Move running mean and (unbiased) variance toward this batch's, in place."""
     raw = normed.raw
     count = raw.numel() // raw.shape[1]
     biased = normed.inverse_deviation.detach().square().reciprocal() - EPSILON
-    mean.lerp_(normed.mean.detach(), MOMENTUM)
-    variance.lerp_(biased * (count / (count - 1)), MOMENTUM)
+    mean.lerp_(normed.mean.detach(), rate)
+    variance.lerp_(biased * (count / (count - 1)), rate)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from neuro_aws.functional.activations import TRANSFERS
 from neuro_aws.functional.compartments import Normalisation, Psi
@@ -10,6 +10,7 @@ from neuro_aws.functional.convolution import Geometry
 from neuro_aws.model import initialise
 from neuro_aws.model.conv import ConvForm, ConvLayer
 from neuro_aws.model.dense import DenseLayer
+from neuro_aws.model.homeostasis import Adaptation, homeostats
 from neuro_aws.model.initialise import Normal
 from neuro_aws.model.layer import Layer
 from neuro_aws.protocol.model import NetworkSection
@@ -24,23 +25,31 @@ class RateFunctions(NamedTuple):
     predicted: Psi
 
 
-def layers_of(section: NetworkSection, draw: Normal) -> Sequence[Layer]:
-    """Return the layers, from the bottom up, with their initial weights."""
+def layers_of(section: NetworkSection, draw: Normal, adaptation: Adaptation) -> Sequence[Layer]:
+    """Return the layers, from the bottom up, with their initial weights.
+
+    ``adaptation`` is what says to all of them whether their drives adapt just now.
+    """
     if section.dcgan is None:
-        return _dense(section, draw)
-    return _convolutional(section, draw)
+        return _dense(section, draw, adaptation)
+    return _convolutional(section, draw, adaptation)
 
 
-def _dense(section: NetworkSection, draw: Normal) -> Sequence[Layer]:
+def _dense(section: NetworkSection, draw: Normal, adaptation: Adaptation) -> Sequence[Layer]:
     rates, made = rate_functions(section, axis=-1), []
     for i in range(len(section.layers) - 1):
         feedforward, feedback = initialise.dense(section, i, draw)
         below, above = rates[i], rates[i + 1].recognised
-        made.append(DenseLayer(feedforward, feedback, below.dreamt, above, below.predicted))
+        held = homeostats(section, i, -1, feedforward[0][:, 0], feedback[0][:, 0], adaptation)
+        made.append(DenseLayer(feedforward, feedback, below.dreamt, above, below.predicted, held))
     return made
 
 
-def _convolutional(section: NetworkSection, draw: Normal) -> Sequence[Layer]:
+def _convolutional(
+    section: NetworkSection, draw: Normal, adaptation: Adaptation
+) -> Sequence[Layer]:
+    learnt: dict[str, Literal["bias", "affine", "nothing"]]
+    learnt = {"none": "bias", "affine": "affine", "plain": "nothing"}
     rates, made = rate_functions(section, axis=1), []
     low = section.products == "bfloat16"
     for i in range(len(section.layers) - 1):
@@ -50,11 +59,14 @@ def _convolutional(section: NetworkSection, draw: Normal) -> Sequence[Layer]:
         form = ConvForm(
             Geometry(kernel(section, i), 1, 0, low) if top else Geometry(4, 2, 1, low),
             side(section, i),
-            section.batch_norm,
             section.spectral,
-            section.batch_norm_feedback and i > 0,
+            learnt[section.batch_norm],
         )
-        made.append(ConvLayer(feedforward, feedback, below.dreamt, above, below.predicted, form))
+        units_above, units_below = feedforward[0][:, 0, 0, 0], feedback[0][0, :, 0, 0]
+        held = homeostats(section, i, 1, units_above, units_below, adaptation)
+        made.append(
+            ConvLayer(feedforward, feedback, below.dreamt, above, below.predicted, form, held)
+        )
     return made
 
 

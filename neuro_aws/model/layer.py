@@ -6,6 +6,7 @@ from torch import Tensor
 
 from neuro_aws.functional.batch_norm import Normed
 from neuro_aws.functional.compartments import Fired, Psi
+from neuro_aws.model.homeostasis import Homeostats
 
 
 class Layer(Protocol):
@@ -20,6 +21,7 @@ class Layer(Protocol):
     psi_below: Psi
     psi_above: Psi
     psi_predicted: Psi
+    homeostats: Homeostats
 
     def shape_below(self) -> tuple[int, ...]:
         """Return the shape of one sample of h_i."""
@@ -32,17 +34,22 @@ class Layer(Protocol):
     def feedforward_potential(
         self, below: Tensor, running: bool = False
     ) -> tuple[Tensor, Normed | None]:
-        """Return the noise-free drive of the somata above, and how the batch normalised it.
+        """Return the noise-free drive of the somata above, and how it was normalised.
 
-        ``running`` normalises by the running statistics instead of the batch's.
+        ``running`` normalises by the running statistics as they are.
         """
         ...
 
-    def feedback_potential(self, above: Tensor) -> tuple[Tensor, Normed | None]:
-        """Return the noise-free drive of the dendrites below, and how the batch normalised it."""
+    def feedback_potential(
+        self, above: Tensor, dreaming: bool = False
+    ) -> tuple[Tensor, Normed | None]:
+        """Return the noise-free drive of the dendrites below, and how it was normalised.
+
+        ``dreaming``: as it is held in REM, where it drives the somata; else as in wake.
+        """
         ...
 
-    def predict(self, above: Tensor) -> Fired:
+    def predict(self, above: Tensor, dreaming: bool = False) -> Fired:
         """Return d_i = psi(G_i h_{i+1}): what feedback predicts the units below to fire."""
         ...
 
@@ -64,8 +71,12 @@ class Layer(Protocol):
         """Return the same, and the signal sent on to the layer below (``backprop`` only)."""
         ...
 
-    def track(self, fired: Fired) -> None:
-        """Bring running statistics up to date with a step that fired so."""
+    def track_soma(self, fired: Fired) -> None:
+        """Bring running statistics up to date with a step that drove the somata above so."""
+        ...
+
+    def track_dendrite(self, fired: Fired, dreaming: bool) -> None:
+        """Bring running statistics up to date with a step that drove the dendrites below so."""
         ...
 
     def buffers(self) -> dict[str, Tensor]:

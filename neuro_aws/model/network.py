@@ -1,13 +1,14 @@
 """Layers and neuromodulators wired together. Applies changes; knows no learning rule."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 
 from torch import Tensor
 
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model import checkpoint
 from neuro_aws.model.acetylcholine import Acetylcholine
+from neuro_aws.model.homeostasis import Adaptation
 from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.memory import Replay
@@ -37,11 +38,13 @@ class Network(Passes):
         lateral: Lateral | None = None,
         prior: LearntPrior | None = None,
         replay: Replay | None = None,
+        adaptation: Adaptation | None = None,
     ) -> None:
         super().__init__(section, layers, lateral or Lateral({}), prior)
         self.acetylcholine = acetylcholine
         self.readout = readout
         self.replay = replay
+        self.adaptation = adaptation or Adaptation()
         self._parameters = Parameters(
             declared(section, readout is not None),
             self.layers,
@@ -97,12 +100,17 @@ class Network(Passes):
         soma = state.layers[-2].soma
         return readout_level(soma, weights["readout"], weights["readout_bias"])
 
-    def following(self) -> AbstractContextManager[None]:
-        """Let passes follow upon the step before: lateral input carries over. For steps of a run.
+    @contextmanager
+    def following(self, adapting: bool = True) -> Iterator[None]:
+        """Let passes follow upon the step before: for steps of a run.
 
-        Outside of it (measures) lateral input starts from zeros.
+        Lateral input carries over, and drives that are held at a set point adapt (unless
+        ``adapting`` says no). Outside of it (measures) lateral input starts from zeros, and
+        running statistics are used as they are.
         """
-        return self.lateral.following() if self.lateral.weights else nullcontext()
+        carried = self.lateral.following() if self.lateral.weights else nullcontext()
+        with carried, self.adaptation.during(adapting):
+            yield
 
     def track(self, state: NetworkState) -> None:
         """Bring up to date what a step leaves behind, beside its changes of weights.
@@ -117,7 +125,11 @@ class Network(Passes):
         for passed in (state, *state.passes) if waking else state.passes:
             for layer, above in zip(self.layers, passed.layers[1:], strict=True):
                 if above.drive is not None:
-                    layer.track(above.drive)
+                    layer.track_soma(above.drive)
+        for layer, below in zip(self.layers, state.layers[:-1], strict=True):
+            fired = below.dendrite if waking else below.drive
+            if fired is not None:
+                layer.track_dendrite(fired, not waking)
 
     def reset(self) -> None:
         """Forget the step before; weights and statistics stay."""

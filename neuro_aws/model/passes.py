@@ -109,7 +109,7 @@ class Passes:
         states = [LayerState(soma, soma, gain=gain)]
         for i in range(self.depth - 1, -1, -1):
             layer = self.layers[i]
-            potential, normed = layer.feedback_potential(states[-1].soma)
+            potential, normed = layer.feedback_potential(states[-1].soma, dreaming=True)
             source = noise if i or self.noise.bottom else None
             states.append(self._fire(i, layer.psi_below, potential, source, gains.get(i), normed))
         return NetworkState(Phase.REM, tuple(reversed(states)))

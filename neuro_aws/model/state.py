@@ -61,8 +61,9 @@ class NetworkState:
 def _mapped(layer: LayerState, act: "Callable[[Tensor], Tensor]") -> LayerState:
     def on(value: Any) -> Any:
         if isinstance(value, tuple):
-            return type(value)(*(on(part) for part in value))
-        return None if value is None else act(value)
+            parts = [on(part) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return value if value is None or isinstance(value, bool) else act(value)
 
     return LayerState(*(on(getattr(layer, name)) for name in LayerState.__slots__))
 

@@ -56,6 +56,21 @@ class Discriminator(Section):
     """Weight of one REM step in the running mean that release is counted from."""
 
 
+class Homeostasis(Section):
+    """Hidden units hold mean and variance of their drive, by compartment and phase."""
+
+    over: Literal["none", "batch", "time"] = "none"
+    """batch: by the batch's own statistics; time: by running ones, the unit's own past."""
+    steps: int = Field(100, ge=1, le=10_000_000)
+    """Time constant of the running statistics, in steps of their phase."""
+    mean: float = Field(0.0, ge=-10, le=10)
+    """Of the drive, in units of the potential."""
+    variance: float = Field(1.0, gt=0, le=100)
+    """Of the drive, in units of the potential squared."""
+    top: bool = True
+    """Whether the drive of the top layer is held too."""
+
+
 class Dcgan(Section):
     """A convolutional network: kernel 4, stride 2, channels doubling from layer to layer."""
 
@@ -104,6 +119,7 @@ class NetworkSection(Section):
     """Normalise the feedback drive over the batch too, as `plain`, above the stimulus (dcgan)."""
     spectral: bool = False
     """Spectral normalisation of the feedforward weights (dcgan)."""
+    homeostasis: Homeostasis = Homeostasis()
     prior: Literal["standard", "learnt"] = "standard"
     """Dreams begin from N(0, I), or from a mixture of Gaussians learnt from the waking top."""
     prior_components: int = Field(1, ge=1, le=512)

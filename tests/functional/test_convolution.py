@@ -56,7 +56,7 @@ def conv_layer(geometry: Geometry, side: int, normalised: str = "none", **more) 
     more_tensors = {"none": (0,), "affine": (1, 0), "plain": ()}[normalised]
     feedforward = [weight, *(torch.full((5,), float(v), dtype=weight.dtype) for v in more_tensors)]
     feedback = [torch.roll(weight, 1, 0), torch.zeros(3, dtype=weight.dtype)]
-    form = ConvForm(geometry, side, normalised, **more)
+    form = ConvForm(geometry, side, **more)
     return ConvLayer(feedforward, feedback, tanh, relu, tanh, form)
 
 

@@ -15,6 +15,7 @@ from neuro_aws.functional.optimisers import SGD, Adam, Optimiser
 from neuro_aws.model import initialise
 from neuro_aws.model.acetylcholine import Acetylcholine
 from neuro_aws.model.assembly import layers_of
+from neuro_aws.model.homeostasis import Adaptation
 from neuro_aws.model.initialise import Normal
 from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.memory import Replay
@@ -63,7 +64,8 @@ def build_network(
     def stream(name: str) -> torch.Generator:
         return torch.Generator(device).manual_seed(rng.stream_key(animal, name))
 
-    layers = layers_of(section, Normal(stream(rng.INITIAL), dtype))
+    adaptation = Adaptation()
+    layers = layers_of(section, Normal(stream(rng.INITIAL), dtype), adaptation)
     sizes = units(section)
 
     def discriminator(name: str) -> Weights:
@@ -87,7 +89,7 @@ def build_network(
     if section.prior == "learnt":
         prior = LearntPrior(section.prior_components, sizes[-1], stream(rng.INITIAL_PRIOR), dtype)
     replay = Replay(algorithm.replay, sizes[-1], dtype, device) if algorithm.replay else None
-    return Network(section, layers, ach, readout, lateral, prior, replay)
+    return Network(section, layers, ach, readout, lateral, prior, replay, adaptation)
 
 
 def build_algorithm(section: AlgorithmSection, network: NetworkSection) -> Algorithm:

@@ -17,7 +17,7 @@ from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState
 from neuro_aws.perturbations import Slots
-from neuro_aws.phase import WAKE
+from neuro_aws.phase import NREM, WAKE
 from neuro_aws.protocol.schedule import Schedule, StepSpec
 from neuro_aws.stimuli.dataset import Dataset
 
@@ -119,7 +119,7 @@ class Engine:
         stimulus, labels = self._stimulus(spec, perturb)
         noise = self.streams.noise.at(step)
         self.network.noise.at(step)
-        with self.network.following():
+        with self.network.following(spec.phase is not NREM):
             gains = perturb.gains
             state = self.algorithm.propagate(self.network, stimulus, spec.phase, noise, gains)
         signal = self.network.acetylcholine(state, self.streams.ach.at(step))

@@ -8,6 +8,7 @@ from neuro_aws.backends.rate.engine import Moment
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.shapes import by_unit
 from neuro_aws.model.network import Network
+from neuro_aws.phase import WAKE
 
 SIGNALS = ("ach", "release", "gate")
 ACTIVITY = ("soma", "dendrite")
@@ -29,7 +30,8 @@ def signal_of(
         return _of_layer(moment.state.layers[layer].soma, samples)
     predicted = moment.state.layers[layer].dendrite
     if predicted is None:
-        predicted = network.layers[layer].predict(moment.state.layers[layer + 1].soma)
+        asleep = moment.state.phase is not WAKE
+        predicted = network.layers[layer].predict(moment.state.layers[layer + 1].soma, asleep)
     return _of_layer(predicted.rate, samples)
 
 

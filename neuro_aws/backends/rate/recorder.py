@@ -11,7 +11,7 @@ from neuro_aws.backends.rate.finite import Where
 from neuro_aws.functional.shapes import by_unit
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState, Tensors
-from neuro_aws.phase import FEEDFORWARD
+from neuro_aws.phase import FEEDFORWARD, WAKE
 from neuro_aws.protocol.columns import PHASE_CODES, recorded_units
 from neuro_aws.protocol.projections import changes_by_layer
 from neuro_aws.protocol.schedule import StepSpec
@@ -119,5 +119,6 @@ class Recorder:
             return np.full(len(units), np.nan, "f4")
         predicted = state.layers[layer].dendrite
         if predicted is None:
-            predicted = self.network.layers[layer].predict(state.layers[layer + 1].soma)
+            above, asleep = state.layers[layer + 1].soma, state.phase is not WAKE
+            predicted = self.network.layers[layer].predict(above, asleep)
         return by_unit(predicted.rate)[units].cpu().numpy()
