@@ -29,9 +29,11 @@ class Pending:
     factor: float = 0.0
     uneven: bool = False
     count: int = 0
+    open: int = 0
+    """In how many of the steps thresholds were free to change."""
 
-    def add(self, delta: Delta, scale: float, names: Sequence[str]) -> None:
-        """Take in one step's Delta."""
+    def add(self, delta: Delta, scale: float, names: Sequence[str], thresholds: bool) -> None:
+        """Take in one step's Delta; ``thresholds``: whether those may change."""
         vector, factor = flat(delta.tensors, names), delta.gate * scale
         mean = self.factor / self.count if self.count else factor
         if not self.uneven and (delta.deviation is not None or factor != mean):
@@ -45,13 +47,15 @@ class Pending:
         self.total = vector if self.total is None else self.total.add_(vector)
         self.factor += factor
         self.count += 1
+        self.open += thresholds
 
 
 @dataclass(slots=True)
 class Plasticity:
     """How the projections of one kind change: their optimiser, its moments, and when.
 
-    ``names`` are those of the kind's tensors, in the order in which the network lays them out.
+    ``names`` are those of the kind's tensors, in the order in which the network lays them out;
+    ``thresholds`` learn at their own rate, if there are any of their own.
     """
 
     names: Sequence[str]
@@ -61,15 +65,18 @@ class Plasticity:
     pending: Pending = field(default_factory=Pending)
     clip: float | None = None
     decay: Decay = field(default_factory=Decay)
+    thresholds: "Thresholds | None" = None
 
-    def collect(self, delta: Delta | None, scale: float, cycle_ends: bool) -> Tensor | None:
+    def collect(
+        self, delta: Delta | None, scale: float, cycle_ends: bool, homeostasis: bool = True
+    ) -> Tensor | None:
         """Return the change to make now, or None.
 
         A step whose gate or scale is 0 changes nothing: neither the weights, nor the
         optimiser's moments, nor the sum of the cycle.
         """
         if delta is not None and scale != 0 and (delta.gate != 0 or delta.deviation is not None):
-            self.pending.add(delta, scale, self.names)
+            self.pending.add(delta, scale, self.names, homeostasis)
         if self.pending.total is None or (self.when == "cycle" and not cycle_ends):
             return None
         due, self.pending = self.pending, Pending()
@@ -82,12 +89,39 @@ class Plasticity:
         if self.clip is not None:
             shrink = clip_factor(total, self.clip)
             total, rest = total.mul_(shrink), None if rest is None else rest * shrink
+        before = None if due.open or self.thresholds is None else self.moments.copied()
         change = self.optimiser.step(total, self.moments)
         if mean * age != 1.0:
             change = change.mul_(mean * age)
         if rest is not None:
             change = change + self.optimiser.share(rest * age, self.moments)
+        if self.thresholds is not None:
+            change = self.thresholds.scaled(change, due.open / due.count)
+            if before is not None:
+                self.thresholds.restore(self.moments, before)
         return change
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Which entries of a kind's vector are thresholds (biases of F), and how fast they learn.
+
+    ``rate`` is theirs over that of the weights; it acts after the optimiser, as all factors do.
+    """
+
+    where: Tensor
+    rate: float = 1.0
+
+    def scaled(self, change: Tensor, opened: float) -> Tensor:
+        """Return the change with that of the thresholds multiplied; 0 while they are blocked."""
+        factor = self.rate * opened
+        return change if factor == 1 else torch.where(self.where, change * factor, change)
+
+    def restore(self, moments: Moments, before: Moments) -> None:
+        """Give the thresholds their moments of before a step in which they were blocked."""
+        for now, then in ((moments.first, before.first), (moments.second, before.second)):
+            if now is not None and then is not None:
+                now.copy_(torch.where(self.where, then, now))
 
 
 class Updates:
@@ -96,11 +130,21 @@ class Updates:
     def __init__(self, plasticity: dict[str, Plasticity]) -> None:
         self.plasticity = plasticity
 
-    def __call__(self, deltas: Deltas, scales: Mapping[str, float], cycle_ends: bool) -> Changes:
-        """Return the changes of this step; ``scales`` multiply them, 1 where not named."""
+    def __call__(
+        self,
+        deltas: Deltas,
+        scales: Mapping[str, float],
+        cycle_ends: bool,
+        homeostasis: bool = True,
+    ) -> Changes:
+        """Return the changes of this step; ``scales`` multiply them, 1 where not named.
+
+        Without ``homeostasis`` thresholds stay as they are.
+        """
         changes: Changes = {}
         for kind, rule in self.plasticity.items():
-            change = rule.collect(deltas.get(kind), scales.get(kind, 1.0), cycle_ends)
+            scale = scales.get(kind, 1.0)
+            change = rule.collect(deltas.get(kind), scale, cycle_ends, homeostasis)
             if change is not None:
                 changes[kind] = change
         return changes
@@ -117,6 +161,7 @@ class Updates:
                 "factor": rule.pending.factor,
                 "uneven": rule.pending.uneven,
                 "pending_count": rule.pending.count,
+                "pending_open": rule.pending.open,
             }
             for kind, rule in self.plasticity.items()
         }
@@ -145,6 +190,7 @@ class Updates:
                 s["factor"],
                 s["uneven"],
                 s["pending_count"],
+                s["pending_open"],
             )
 
 

@@ -19,6 +19,11 @@ class Moments:
     first: Tensor | None = None
     second: Tensor | None = None
 
+    def copied(self) -> "Moments":
+        """Return the same memory, apart."""
+        first, second = (None if t is None else t.clone() for t in (self.first, self.second))
+        return Moments(self.count, first, second)
+
 
 class Optimiser(Protocol):
     """From the direction of ascent to the change of the weights, both as one flat tensor."""

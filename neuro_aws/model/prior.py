@@ -15,6 +15,12 @@ RATE = 0.01
 SHARED = 0.1
 """Share of the pooled covariance in each component's own, so that few samples do for it."""
 
+IDLE = 0.2
+"""Weight, over an equal share, below which a component stands idle."""
+
+HALF = (2 / math.pi) ** 0.5
+"""Mean of the upper half of N(0, 1)."""
+
 RIDGE = 1e-3
 """Added to the variances, so that roots exist (squared rate)."""
 
@@ -109,12 +115,42 @@ class LearntPrior:
         self.first.lerp_(share.T @ top / batch, RATE)
         weighted = share.T.unsqueeze(-1) * top  # components, batch, units
         self.second.lerp_(weighted.mT @ top / batch, RATE)
+        if len(self.weight) > 1:
+            self._employ()
+
+    def _employ(self) -> None:
+        """Let a component that stands idle take half of the heaviest one.
+
+        That one is split along the axis u on which it varies most (variance l): means m -+ d and
+        covariances C - d d^T, with d = 0.8 sqrt(l) u, which leaves the mixture's mean and covariance as
+        they were. 0.8 is the mean of half a Gaussian.
+        """
+        idle, heavy = int(self.weight.argmin()), int(self.weight.argmax())
+        fair = 1 / len(self.weight)
+        if self.weight[idle] > IDLE * fair or self.weight[heavy] < 2 * fair:
+            return
+        mean, covariance = self._means()[heavy], self._covariance()[heavy]
+        values, axes = torch.linalg.eigh(covariance)
+        step = HALF * values[-1].clamp(min=0).sqrt() * axes[:, -1]
+        half = self.weight[heavy] / 2
+        for k, at in ((idle, mean + step), (heavy, mean - step)):
+            self.weight[k] = half
+            self.first[k] = half * at
+            spread = covariance - step[:, None] * step
+            self.second[k] = half * (spread + at[:, None] * at)
+
+    def _means(self) -> Tensor:
+        return self.first / self.weight.clamp(min=1e-6)[:, None]
+
+    def _covariance(self) -> Tensor:
+        """Return each component's own covariance."""
+        means = self._means()
+        second = self.second / self.weight.clamp(min=1e-6)[:, None, None]
+        return second - means[:, :, None] * means[:, None, :]
 
     def _components(self) -> tuple[Tensor, Tensor]:
         """Return the means and the roots of the covariances."""
-        count = self.weight.clamp(min=1e-6)
-        means = self.first / count[:, None]
-        covariance = self.second / count[:, None, None] - means[:, :, None] * means[:, None, :]
+        means, covariance = self._means(), self._covariance()
         if len(means) > 1:
             pooled = (covariance * self.weight[:, None, None]).sum(0) / self.weight.sum()
             covariance = torch.lerp(covariance, pooled.expand_as(covariance), SHARED)

@@ -9,6 +9,7 @@ from torch import Tensor
 from neuro_aws.functional.noise import Draws
 from neuro_aws.model.state import AcetylcholineSignal
 from neuro_aws.perturbations.activity import composed
+from neuro_aws.perturbations.plasticity import HOMEOSTASIS
 from neuro_aws.perturbations.setting import PerturbsNeuromodulator, PerturbsStimulus, Setting
 from neuro_aws.phase import WAKE, Phase
 from neuro_aws.protocol.entry import RATE
@@ -25,6 +26,11 @@ class Slots:
     scales: dict[str, float] = field(default_factory=dict)
     on_stimulus: tuple[PerturbsStimulus, ...] = ()
     on_ach: tuple[PerturbsNeuromodulator, ...] = ()
+
+    @property
+    def homeostasis(self) -> bool:
+        """Say whether homeostasis goes on."""
+        return self.scales.get(HOMEOSTASIS, 1.0) != 0
 
     def stimulus(self, stimulus: Tensor, draws: Draws, labels: Tensor | None = None) -> Tensor:
         """Return the stimulus as the animal gets it."""
@@ -60,7 +66,7 @@ def slots(
     scales = dict(usual)
     for one in _with(acting, "plasticity"):
         for kind, factor in one.plasticity().items():
-            scales[kind] *= factor
+            scales[kind] = scales.get(kind, 1.0) * factor
     dtype, device = dataset.train.dtype, dataset.train.device
     return Slots(
         composed(_with(acting, "activity"), spec, dtype, device),

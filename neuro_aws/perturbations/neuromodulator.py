@@ -8,6 +8,7 @@ from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
 from neuro_aws.model.state import AcetylcholineSignal
+from neuro_aws.perturbations.plasticity import BlockHomeostasis
 from neuro_aws.perturbations.setting import Setting
 from neuro_aws.phase import DISCRIMINATOR
 from neuro_aws.protocol.perturb import Block, Clamp, Pair, Yoke
@@ -35,11 +36,13 @@ class ClampAch:
         return {DISCRIMINATOR: 0.0} if self.rule.discriminator == "held" else {}
 
 
+def block(rule: Block, setting: Setting) -> "BlockAch | BlockHomeostasis":
+    """Return what blocks the one or the other."""
+    return BlockAch() if rule.homeostasis is None else BlockHomeostasis()
+
+
 class BlockAch:
     """Gate 0: released ACh is without effect; D and its teaching signal are intact."""
-
-    def __init__(self, rule: Block, setting: Setting) -> None:
-        pass
 
     def neuromodulator(
         self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws

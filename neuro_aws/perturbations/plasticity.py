@@ -5,6 +5,17 @@ from collections.abc import Mapping
 from neuro_aws.perturbations.setting import Setting
 from neuro_aws.protocol.perturb import PlasticityScale
 
+HOMEOSTASIS = "homeostasis"
+"""The factor on homeostasis, among those on the kinds of projections: 0 blocks it."""
+
+
+class BlockHomeostasis:
+    """Running statistics and thresholds stay as they were when the block began."""
+
+    def plasticity(self) -> Mapping[str, float]:
+        """Return the factor 0."""
+        return {HOMEOSTASIS: 0.0}
+
 
 class ScalePlasticity:
     """Multiply the changes of projections."""

@@ -198,7 +198,7 @@ def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path:
         yield from _cells(spec, p.cells, (*path, p.action))
     if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
-    phases = PERTURBATIONS[p.action].phases
+    phases = p.rule.acts_in or PERTURBATIONS[p.action].phases
     if not set(phases) & set(p.during):
         only = " and ".join(phases)
         yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"

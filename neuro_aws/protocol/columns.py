@@ -70,6 +70,42 @@ def _plasticity(spec: ProtocolSpec) -> list[Column]:
     return columns
 
 
+HELD = {
+    "soma": "drive of the soma in wake",
+    "dendrite": "drive of the dendrite in wake",
+    "dream": "drive of the dendrite in REM",
+}
+"""The drives that homeostasis holds at a set point, as they are recorded."""
+
+
+def held_drives(spec: ProtocolSpec) -> list[tuple[int, str]]:
+    """Return every drive that homeostasis holds, as (layer, which)."""
+    given, depth = spec.network.homeostasis, len(spec.network.layers) - 1
+    if given.over == "none":
+        return []
+    hidden = [(layer, what) for layer in range(1, depth) for what in HELD]
+    return hidden + ([(depth, "soma")] if given.top else [])
+
+
+def _homeostasis(spec: ProtocolSpec) -> list[Column]:
+    held, here = held_drives(spec), "homeostasis"
+    if not held:
+        return []
+    columns = [Column(f"{here}/step", "step", "step of the schedule", dtype="i8")]
+    for layer, what in held:
+        shape, path = (spec.network.layers[layer],), f"{here}/layer{layer}/{what}"
+        mean, variance = (f"running {word} of each unit's {HELD[what]}" for word in _MOMENTS)
+        columns.append(Column(f"{path}_mean", "potential", mean, shape))
+        columns.append(Column(f"{path}_variance", "potential squared", variance, shape))
+        if what == "soma":
+            path = f"{here}/layer{layer}/threshold"
+            columns.append(Column(path, "potential", "learnt threshold of each unit", shape))
+    return columns
+
+
+_MOMENTS = ("mean", "variance")
+
+
 def recorded_units(record: ActivityRecord, spec: ProtocolSpec) -> list[int]:
     """Return the ids of the units whose activity is recorded."""
     if record.ids is not None:
@@ -172,6 +208,7 @@ def layout(spec: ProtocolSpec) -> list[Column]:
         *_signals(),
         *_plasticity(spec),
         *_activity(spec),
+        *_homeostasis(spec),
         *weight_columns(weight_shapes(spec)),
         *_images(spec),
         *tables(),

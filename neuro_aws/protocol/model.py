@@ -149,9 +149,11 @@ class NetworkSection(Section):
             raise ValueError("every layer has 1 to 100000 units")
         if self.dcgan is not None and self.layers != self.dcgan.layers:
             raise ValueError(f"dcgan makes layers {list(self.dcgan.layers)}; leave `layers` out")
-        conv_only = self.batch_norm != "none" or self.batch_norm_feedback or self.spectral
-        if self.dcgan is None and conv_only:
+        normed = self.batch_norm != "none" or self.batch_norm_feedback
+        if self.dcgan is None and (normed or self.spectral):
             raise ValueError("batch_norm and spectral belong to convolutional layers (dcgan)")
+        if normed and self.homeostasis.over != "none":
+            raise ValueError("batch_norm is a homeostasis of its own; set homeostasis.over: none")
         if self.units == "binary":
             self._binary()
         self._lateral_layers()
@@ -202,6 +204,8 @@ class FeedforwardLearning(Learning):
     """Learning of F."""
 
     rate: float = Field(5e-5, gt=0, le=10)
+    threshold_rate: float | None = Field(None, ge=0, le=10)
+    """eta of the thresholds (biases of F: intrinsic excitability); default: that of the weights."""
 
 
 class FeedbackLearning(Learning):

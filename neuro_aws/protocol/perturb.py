@@ -25,6 +25,11 @@ NO_LATERAL = "this network has no lateral weights (network.lateral)"
 class Action(Section):
     """What is done: the settings of one perturbation."""
 
+    @property
+    def acts_in(self) -> tuple[Phase, ...] | None:
+        """Phases in which these settings can have an effect; None: as the entry says."""
+        return None
+
     def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
         """Yield what does not fit the protocol, as (key path within the settings, message)."""
         yield from ()
@@ -79,9 +84,27 @@ class Clamp(Action):
 
 
 class Block(Action):
-    """Block the effect of ACh on feedforward plasticity."""
+    """Block the effect of ACh on feedforward plasticity, or homeostasis."""
 
-    neuromodulator: Literal["ach"]
+    neuromodulator: Literal["ach"] | None = None
+    homeostasis: Literal[True] | None = None
+    """Statistics and thresholds stay as they were when the block began."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.neuromodulator is None) == (self.homeostasis is None):
+            raise ValueError("give neuromodulator: ach, or homeostasis: true")
+        return self
+
+    @property
+    def acts_in(self) -> tuple[Phase, ...]:
+        """Phases in which it can have an effect."""
+        return (Phase.WAKE,) if self.homeostasis is None else (Phase.WAKE, Phase.REM)
+
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield that there is no homeostasis to block."""
+        if self.homeostasis and spec.backend == "rate" and spec.network.homeostasis.over == "none":
+            yield ("homeostasis",), "this network has none (network.homeostasis.over)"
 
 
 class Pair(Action):
@@ -308,11 +331,11 @@ PERTURBATIONS = table(
     ),
     PerturbationEntry(
         "block",
-        "block the effect of ACh: gate 0, D intact",
+        "block the effect of ACh (gate 0, D intact), or homeostasis (it stays as it was)",
         Block,
         slot="neuromodulator",
-        phases=_WAKE,
-        code={RATE: f"{_ACH}:BlockAch", CORTEX: ""},
+        phases=(Phase.WAKE, Phase.REM),
+        code={RATE: f"{_ACH}:block", CORTEX: ""},
     ),
     PerturbationEntry(
         "pair",

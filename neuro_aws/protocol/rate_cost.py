@@ -3,6 +3,7 @@
 import itertools
 import math
 
+from neuro_aws.protocol.columns import held_drives
 from neuro_aws.protocol.machine import Machine
 from neuro_aws.protocol.projections import declared, units
 from neuro_aws.protocol.schema import ProtocolSpec
@@ -86,6 +87,8 @@ def recording_bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
         * min(len(r.ids or ()) or r.units or 10**9, spec.network.layers[r.layer])
         for r in spec.record.activity
     )
+    held = sum(2 * spec.network.layers[layer] for layer, _ in held_drives(spec))
+    signals += 4 * 1.2 * held / 2 / spec.record.homeostasis.every
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
     copies = 32 if spec.network.dcgan else 2
     if spec.network.dcgan:

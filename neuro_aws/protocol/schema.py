@@ -108,6 +108,8 @@ class Record(Section):
     """ACh, release, gate."""
     plasticity: Every = Every()
     """Teaching signal, raw and applied changes by layer."""
+    homeostasis: Every = Every(every=500)
+    """Running statistics and thresholds by unit, in wake steps, where drives are held."""
     activity: tuple[ActivityRecord, ...] = ()
     weights: int = Field(0, ge=0)
     """All weights every so many cycles; 0: at the ends of periods only."""

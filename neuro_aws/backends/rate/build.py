@@ -7,7 +7,7 @@ import torch
 
 from neuro_aws import algorithms, rng, stimuli
 from neuro_aws.algorithms import Algorithm
-from neuro_aws.algorithms.updates import Plasticity, Updates
+from neuro_aws.algorithms.updates import Plasticity, Thresholds, Updates
 from neuro_aws.errors import NeuroAWSError, clipped
 from neuro_aws.functional.decay import Decay
 from neuro_aws.functional.discriminator import Weights
@@ -23,11 +23,20 @@ from neuro_aws.model.network import Network
 from neuro_aws.model.prior import LearntPrior
 from neuro_aws.model.readout import Readout
 from neuro_aws.phase import READOUT
-from neuro_aws.protocol.model import AlgorithmSection, Learning, NetworkSection, ReadoutLearning
+from neuro_aws.protocol.model import (
+    AlgorithmSection,
+    FeedforwardLearning,
+    Learning,
+    NetworkSection,
+    ReadoutLearning,
+)
 from neuro_aws.protocol.model import Decay as DecaySection
 from neuro_aws.protocol.projections import units
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.stimuli.dataset import Dataset
+
+THRESHOLDS = ("_bias", "_shift")
+"""How the names of F's thresholds end."""
 
 
 def dtype_of(section: NetworkSection) -> torch.dtype:
@@ -122,8 +131,24 @@ def build_updates(section: AlgorithmSection, network: Network) -> Updates:
             learning.apply,
             clip=learning.clip,
             decay=_decay(learning.decay),
+            thresholds=_thresholds(learning, network, kind),
         )
     return Updates(plasticity)
+
+
+def _thresholds(learning: Learning, network: Network, kind: str) -> Thresholds | None:
+    """Return which entries of F's vector are thresholds, where they differ from the weights."""
+    if not isinstance(learning, FeedforwardLearning):
+        return None
+    own_rate = learning.threshold_rate is not None
+    if not own_rate and all(layer.homeostats.soma is None for layer in network.layers):
+        return None
+    parts = [
+        torch.full_like(tensor, name.endswith(THRESHOLDS), dtype=torch.bool).reshape(-1)
+        for name, tensor in network.parameters(kind).items()
+    ]
+    rate = learning.threshold_rate / learning.rate if learning.threshold_rate is not None else 1.0
+    return Thresholds(torch.cat(parts), rate)
 
 
 def load_dataset(spec: ProtocolSpec, animal: int, device: torch.device) -> Dataset:

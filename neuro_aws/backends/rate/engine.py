@@ -119,7 +119,8 @@ class Engine:
         stimulus, labels = self._stimulus(spec, perturb)
         noise = self.streams.noise.at(step)
         self.network.noise.at(step)
-        with self.network.following(spec.phase is not NREM):
+        adapting = spec.phase is not NREM and perturb.homeostasis
+        with self.network.following(adapting):
             gains = perturb.gains
             state = self.algorithm.propagate(self.network, stimulus, spec.phase, noise, gains)
         signal = self.network.acetylcholine(state, self.streams.ach.at(step))
@@ -127,7 +128,7 @@ class Engine:
         deltas = self.algorithm.deltas(self.network, state, ach, spec.phase)
         self.check(deltas, spec.phase)
         deltas = self.team.mean(deltas)
-        changes = self.updates(deltas, perturb.scales, spec.cycle_ends)
+        changes = self.updates(deltas, perturb.scales, spec.cycle_ends, perturb.homeostasis)
         self.network.apply(changes)
         self.network.acetylcholine.track(signal, state)
         self.network.track(state)

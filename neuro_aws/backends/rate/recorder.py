@@ -12,7 +12,7 @@ from neuro_aws.functional.shapes import by_unit
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState, Tensors
 from neuro_aws.phase import FEEDFORWARD, WAKE
-from neuro_aws.protocol.columns import PHASE_CODES, recorded_units
+from neuro_aws.protocol.columns import PHASE_CODES, held_drives, recorded_units
 from neuro_aws.protocol.projections import changes_by_layer
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.protocol.schema import ProtocolSpec
@@ -30,6 +30,7 @@ class Recorder:
         self.network = network
         self.out = out
         self._changes = changes_by_layer(network.projections)
+        self._held = held_drives(spec)
 
     def step(self, moment: Moment, perturbations: Iterable[str]) -> Lengths:
         """Record what the protocol asks for of one step.
@@ -44,6 +45,8 @@ class Recorder:
             lengths = self.plasticity(spec, moment.deltas, moment.changes)
         if record.activity:
             self.activity(spec, moment.state)
+        if self._held and spec.phase is WAKE and spec.nth % record.homeostasis.every == 0:
+            self.homeostasis(spec)
         here, after = spec.step, spec.step + 1
         self.out.interval("phases", here, after, str(spec.phase))
         for words in perturbations:
@@ -101,6 +104,20 @@ class Recorder:
             lengths[layer] = sum(squares[name] for name in group) ** 0.5
             put(f"plasticity/layer{layer}/{kind}_{what}", lengths[layer])
         return lengths
+
+    def homeostasis(self, spec: StepSpec) -> None:
+        """Record the running statistics of the drives that are held, and the thresholds."""
+        here = "homeostasis"
+        self.out.put(f"{here}/step", spec.step)
+        for layer, what in self._held:
+            around = self.network.layers[layer - 1 if what == "soma" else layer]
+            homeostat = getattr(around.homeostats, what)
+            path = f"{here}/layer{layer}/{what}"
+            self.out.put(f"{path}_mean", homeostat.kept.mean.cpu().numpy())
+            self.out.put(f"{path}_variance", homeostat.kept.variance.cpu().numpy())
+            if what == "soma":
+                threshold = around.feedforward[1].cpu().numpy()
+                self.out.put(f"{here}/layer{layer}/threshold", threshold)
 
     def activity(self, spec: StepSpec, state: NetworkState) -> None:
         """Record batch means of somata and dendrites of the chosen units."""

@@ -117,11 +117,11 @@ class Inputs:
         learns = awake * float(self.plan.spec.algorithm.name != "frozen")
         gate = learns
         for p in acting:
-            if p.block is not None:
+            if p.block is not None and p.block.neuromodulator is not None:
                 gate = 0.0
             elif p.pair is not None and label in p.pair.labels:
                 gate *= p.pair.gain
         drive.gates["feedforward"][row] = gate * done.scales[FEEDFORWARD]
         drive.gates["feedback"][row] = awake * done.scales[FEEDBACK]
         drive.gates["ach"][row] = done.scales[DISCRIMINATOR]
-        drive.gates["homeostasis"][row] = learns
+        drive.gates["homeostasis"][row] = learns * done.homeostasis
