@@ -64,7 +64,7 @@ class Homeostat:
     over: batch  m, s are the batch's, and the way back goes through them: a unit reads, beside its
                  own signal, that signal's mean over the batch and its correlation with the drive.
                  The samples of a batch have to be there together.
-    over: time   m, s are running statistics, this step included (``functional.homeostasis``); the
+    over: time   m, s are running statistics of the steps before (``functional.homeostasis``); the
                  way back is a factor. Needs the unit's own past, and nothing else.
 
     ``adaptation`` None: adapts outside of steps too, unless the running statistics are asked for.
@@ -106,7 +106,7 @@ class Homeostat:
         if self.point.over == "batch":
             return batch_norm.normalise(raw, scale, shift)
         now = followed(self.kept, raw, self.axis, self.point.steps)
-        return held(raw, now, scale, shift, self.axis, now)
+        return held(raw, self.kept, scale, shift, self.axis, now)
 
     def back(
         self, signal: Tensor, normed: Normed, scale: Tensor | None = None
