@@ -44,7 +44,7 @@ def check(
         yield from _cells(spec, cells, ("targets", name))
     schedule = Schedule(spec.schedule)
     for name in spec.arms if of_arm is None else [of_arm]:
-        yield from _arm(spec, schedule, name)
+        yield from _arm(spec, schedule, name, settled=_settled(spec.arms[name], of_arm))
     yield from _activity(spec)
     if not was_run:
         yield from _measures(spec)
@@ -159,7 +159,12 @@ def _cells(spec: ProtocolSpec, cells: Cells, path: KeyPath) -> Found:
                 yield (*path, "ids"), f"layer {cells.layer} has units 0 to {units - 1}, not {unit}"
 
 
-def _arm(spec: ProtocolSpec, schedule: Schedule, name: str) -> Found:
+def _settled(arm: Arm, of_arm: str | None) -> bool:
+    """Say whether these are the settings that an arm runs under: those with its own changes."""
+    return of_arm is not None or not (arm.initial or arm.set)
+
+
+def _arm(spec: ProtocolSpec, schedule: Schedule, name: str, *, settled: bool) -> Found:
     arm, path = spec.arms[name], ("arms", name)
     if re.fullmatch(rf"{TRUNK}(_\d+)?", name):
         yield path, f"{TRUNK!r} is kept for the run that arms share"
@@ -167,7 +172,11 @@ def _arm(spec: ProtocolSpec, schedule: Schedule, name: str) -> Found:
         hint = nearest(arm.reference, list(spec.arms))
         yield (*path, "reference"), f"no arm {arm.reference!r}{hint} Arms: {', '.join(spec.arms)}"
     for i, perturbation in enumerate(arm.perturb):
-        yield from _perturbation(spec, schedule, perturbation, (*path, "perturb", i))
+        here = (*path, "perturb", i)
+        yield from _perturbation(spec, schedule, perturbation, here)
+        if settled:
+            for key, message in perturbation.rule.misfits(spec):
+                yield (*here, perturbation.action, *key), message
     yield from _overlaps(spec, arm, path)
     deprived = {name for p in arm.perturb if p.deprive_sleep for name in p.periods}
     for i, p in enumerate(arm.perturb):
@@ -202,8 +211,6 @@ def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path:
     if not set(phases) & set(p.during):
         only = " and ".join(phases)
         yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"
-    for key, message in p.rule.misfits(spec):
-        yield (*path, p.action, *key), message
 
 
 def _window(schedule: Schedule, p: Perturbation, name: str, path: KeyPath) -> Found:

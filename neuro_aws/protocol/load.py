@@ -34,6 +34,7 @@ SHARED = ("arms", "targets", "measure", "record", "watch", "keep", "expect", "sh
 AFTER_BRANCH = (
     "algorithm.",
     "network.derivative",
+    "network.homeostasis.steps",
     "network.noise.",
     "network.perturb_activity",
     "spiking.learning.",
