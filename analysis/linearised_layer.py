@@ -34,7 +34,7 @@ from neuro_aws.rng import numpy_generator, stream_key
 
 Array = NDArray[Any]
 TEXT = """
-schema_version: 2
+schema_version: 3
 name: linearised_layer
 backend: spiking
 stimulus: {source: digits, held_out: 50}

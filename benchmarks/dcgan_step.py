@@ -45,7 +45,7 @@ FORMS = {
 }
 
 TEXT = """
-schema_version: 2
+schema_version: 3
 name: benchmark
 preset: {preset}
 stimulus: {{source: images, folder: ., side: 32, channels: {channels}, batch: {batch}}}

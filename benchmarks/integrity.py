@@ -23,7 +23,7 @@ import h5py
 from neuro_aws import Options, Protocol, run
 
 PROTOCOL = """
-schema_version: 2
+schema_version: 3
 name: integrity
 stimulus: {{source: digits, batch: 64}}
 network: {{layers: [64, 128, 32]}}

@@ -29,7 +29,7 @@ from neuro_aws.protocol import Protocol
 
 SIZES = ("64-40-16", "64-200-40", "400-400-100", "800-600-200")
 TEXT = """
-schema_version: 2
+schema_version: 3
 name: benchmark
 backend: spiking
 stimulus: {{source: images, folder: ., side: {side}, held_out: 2}}

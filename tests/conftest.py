@@ -13,7 +13,8 @@ from neuro_aws.protocol import Protocol
 ROOT = Path(__file__).parents[1]
 
 TINY = """
-schema_version: 2
+schema_version: 3
+preset: without_homeostasis
 name: tiny
 seeds: 1
 stimulus: {source: digits, batch: 16}

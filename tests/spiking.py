@@ -11,7 +11,7 @@ from neuro_aws.backends.spiking.inputs import Inputs
 from neuro_aws.protocol import Protocol
 
 TEXT = """
-schema_version: 2
+schema_version: 3
 name: small
 backend: spiking
 stimulus: {source: digits, classes: [0, 1], held_out: 50}

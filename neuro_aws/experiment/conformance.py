@@ -18,7 +18,7 @@ from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
 
 PROTOCOL = """
-schema_version: 2
+schema_version: 3
 name: conformance
 stimulus: {source: digits, batch: 16}
 network: {layers: [64, 20, 6], precision: float64, discriminator: {hidden: 8}}

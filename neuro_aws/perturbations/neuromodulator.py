@@ -8,7 +8,7 @@ from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
 from neuro_aws.model.state import AcetylcholineSignal
-from neuro_aws.perturbations.plasticity import BlockHomeostasis
+from neuro_aws.perturbations.plasticity import HOMEOSTASIS
 from neuro_aws.perturbations.setting import Setting
 from neuro_aws.phase import DISCRIMINATOR
 from neuro_aws.protocol.perturb import Block, Clamp, Pair, Yoke
@@ -36,19 +36,24 @@ class ClampAch:
         return {DISCRIMINATOR: 0.0} if self.rule.discriminator == "held" else {}
 
 
-def block(rule: Block, setting: Setting) -> "BlockAch | BlockHomeostasis":
-    """Return what blocks the one or the other."""
-    return BlockAch() if rule.homeostasis is None else BlockHomeostasis()
+class Blocked:
+    """Of ACh: gate 0, released ACh is without effect; D and its teaching signal are intact.
 
+    Of homeostasis: running statistics and thresholds stay as they were when the block began.
+    """
 
-class BlockAch:
-    """Gate 0: released ACh is without effect; D and its teaching signal are intact."""
+    def __init__(self, rule: Block, setting: Setting) -> None:
+        self.rule = rule
 
     def neuromodulator(
         self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
     ) -> AcetylcholineSignal:
-        """Return the signal behind a closed gate."""
-        return replace(signal, gate=0.0)
+        """Return the signal, behind a closed gate if ACh is blocked."""
+        return signal if self.rule.neuromodulator is None else replace(signal, gate=0.0)
+
+    def plasticity(self) -> Mapping[str, float]:
+        """Return the factor 0 on homeostasis, if that is blocked."""
+        return {} if self.rule.homeostasis is None else {HOMEOSTASIS: 0.0}
 
 
 class PairWithAch:

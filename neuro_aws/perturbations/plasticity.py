@@ -9,14 +9,6 @@ HOMEOSTASIS = "homeostasis"
 """The factor on homeostasis, among those on the kinds of projections: 0 blocks it."""
 
 
-class BlockHomeostasis:
-    """Running statistics and thresholds stay as they were when the block began."""
-
-    def plasticity(self) -> Mapping[str, float]:
-        """Return the factor 0."""
-        return {HOMEOSTASIS: 0.0}
-
-
 class ScalePlasticity:
     """Multiply the changes of projections."""
 

@@ -22,7 +22,7 @@ from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.short import changes, shorten
 from neuro_aws.protocol.targets import Targets, followed, resolve
 from neuro_aws.protocol.theories import THEORIES
-from neuro_aws.protocol.upgrade import refusal, upgrade, version_of
+from neuro_aws.protocol.upgrade import is_older, refusal, upgrade, version_of
 
 MAX_BYTES = 1_000_000
 SETTABLE = ("network.", "algorithm.", "stimulus.", "schedule.", "spiking.")
@@ -106,10 +106,11 @@ class Protocol:
             override(document, assignment)
         notes: list[str] = []
         trunk = TRUNK
-        if version_of(document) == 1:
+        if is_older(document):
+            version = version_of(document)
             if not older:
-                raise ProtocolError([document.fault(("schema_version",), refusal(source))])
-            notes, trunk = upgrade(document), OLDER_TRUNK
+                raise ProtocolError([document.fault(("schema_version",), refusal(version, source))])
+            notes, trunk = upgrade(document), OLDER_TRUNK if version == 1 else TRUNK
         document.was_run = older
         spec = _validated(document)
         initials, variants = {}, {}

@@ -25,7 +25,7 @@ class Noise(Section):
 
     density: Literal["gaussian", "laplacian"] = "gaussian"
     """Its shape."""
-    scale: float = Field(0.2, ge=0, le=10)
+    scale: float = Field(0.3, ge=0, le=10)
     """Its standard deviation, in units of the potential."""
     bottom: bool = True
     """Whether the dreamt stimulus is noisy too."""
@@ -59,7 +59,7 @@ class Discriminator(Section):
 class Homeostasis(Section):
     """Hidden units hold mean and variance of their drive, by compartment and phase."""
 
-    over: Literal["none", "batch", "time"] = "none"
+    over: Literal["none", "batch", "time"] = "time"
     """batch: by the batch's own statistics; time: by running ones, the unit's own past."""
     steps: int = Field(100, ge=1, le=10_000_000)
     """Time constant of the running statistics, in steps of their phase."""
@@ -120,9 +120,9 @@ class NetworkSection(Section):
     spectral: bool = False
     """Spectral normalisation of the feedforward weights (dcgan)."""
     homeostasis: Homeostasis = Homeostasis()
-    prior: Literal["standard", "learnt"] = "standard"
+    prior: Literal["standard", "learnt"] = "learnt"
     """Dreams begin from N(0, I), or from a mixture of Gaussians learnt from the waking top."""
-    prior_components: int = Field(1, ge=1, le=512)
+    prior_components: int = Field(24, ge=1, le=512)
     """Gaussians of the learnt prior."""
     lateral: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Layers whose units have lateral weights, which carry their somata of the step before."""
@@ -200,10 +200,15 @@ class Learning(Section):
     """Of the rate; `every` counts this projection's own changes."""
 
 
+FALLING = Decay(factor=0.5, every=3000, least=0.125)
+"""How the default rates fall: to an eighth."""
+
+
 class FeedforwardLearning(Learning):
     """Learning of F."""
 
-    rate: float = Field(5e-5, gt=0, le=10)
+    rate: float = Field(1.5e-4, gt=0, le=10)
+    decay: Decay = FALLING
     threshold_rate: float | None = Field(None, ge=0, le=10)
     """eta of the thresholds (biases of F: intrinsic excitability); default: that of the weights."""
 
@@ -211,13 +216,15 @@ class FeedforwardLearning(Learning):
 class FeedbackLearning(Learning):
     """Learning of G."""
 
-    rate: float = Field(1e-3, gt=0, le=10)
+    rate: float = Field(3e-3, gt=0, le=10)
+    decay: Decay = FALLING
 
 
 class DiscriminatorLearning(Learning):
     """Learning of D."""
 
-    rate: float = Field(1.6e-3, gt=0, le=10)
+    rate: float = Field(4e-3, gt=0, le=10)
+    decay: Decay = FALLING
     apply: Literal["step", "cycle"] = "cycle"
 
 

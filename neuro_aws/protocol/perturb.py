@@ -335,7 +335,7 @@ PERTURBATIONS = table(
         Block,
         slot="neuromodulator",
         phases=(Phase.WAKE, Phase.REM),
-        code={RATE: f"{_ACH}:block", CORTEX: ""},
+        code={RATE: f"{_ACH}:Blocked", CORTEX: ""},
     ),
     PerturbationEntry(
         "pair",

@@ -5,6 +5,24 @@ from typing import Any
 from neuro_aws.protocol.model import Dcgan
 from neuro_aws.protocol.theories import THEORIES, OwnAlgorithm
 
+_CONSTANT = {"factor": 1.0, "every": 1, "least": 0.0}
+
+WITHOUT_HOMEOSTASIS: dict[str, Any] = {
+    "network": {
+        "homeostasis": {"over": "none"},
+        "prior": "standard",
+        "prior_components": 1,
+        "noise": {"scale": 0.2},
+    },
+    "algorithm": {
+        "name": "adversarial_wake_sleep",
+        "feedforward": {"rate": 5e-5, "decay": _CONSTANT},
+        "feedback": {"rate": 1e-3, "decay": _CONSTANT},
+        "discriminator": {"rate": 1.6e-3, "decay": _CONSTANT},
+    },
+}
+"""Drives as they are, a given prior, constant rates: the default up to schema version 2."""
+
 PUBLISHED: dict[str, Any] = {
     "network": {
         "order": "published",
@@ -100,13 +118,6 @@ BINARY: dict[str, Any] = {
 }
 """The published experiment of Wake-Sleep with stochastic binary units (Table 1)."""
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "dcgan": DCGAN,
-    "binary": BINARY,
-    "published": PUBLISHED,
-    "published_doubly": PUBLISHED_DOUBLY,
-}
-
 
 def under(preset: dict[str, Any], written: dict[str, Any]) -> dict[str, Any]:
     """Return the preset's settings with what is written over them, key by key."""
@@ -118,6 +129,16 @@ def under(preset: dict[str, Any], written: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "without_homeostasis": WITHOUT_HOMEOSTASIS,
+    "dcgan": under(WITHOUT_HOMEOSTASIS, DCGAN),
+    "binary": under(WITHOUT_HOMEOSTASIS, BINARY),
+    "published": under(WITHOUT_HOMEOSTASIS, PUBLISHED),
+    "published_doubly": under(WITHOUT_HOMEOSTASIS, PUBLISHED_DOUBLY),
+}
+"""Every preset by name; each says all that it needs, whatever the defaults are."""
 
 
 def _of_theory(preset: dict[str, Any], written: Any) -> dict[str, Any]:

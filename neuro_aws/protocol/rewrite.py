@@ -8,7 +8,15 @@ import yaml
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.document import parse
-from neuro_aws.protocol.upgrade import VERSION, Change, changes, upgrade, version_of
+from neuro_aws.protocol.upgrade import (
+    OLDER,
+    VERSION,
+    Change,
+    changes,
+    is_older,
+    upgrade,
+    version_of,
+)
 from neuro_aws.protocol.yaml_text import compose
 
 Edit = tuple[int, int, str]
@@ -21,8 +29,9 @@ def upgraded(text: str, source: str) -> tuple[str, list[str]]:
     version = version_of(document)
     if version == VERSION:
         raise NeuroAWSError(f"has schema_version {VERSION} already", where=source)
-    if version != 1:
-        raise NeuroAWSError("has no schema_version that can be upgraded (1)", where=source)
+    if not is_older(document):
+        known = ", ".join(map(str, OLDER))
+        raise NeuroAWSError(f"has no schema_version that can be upgraded ({known})", where=source)
     wanted = changes(document.data)
     for change in wanted:
         if change.loses:
@@ -52,6 +61,10 @@ def _edits(text: str, root: Any, wanted: list[Change]) -> Iterator[Edit]:
         if any(change.path[: len(p)] == p and change.path != p for p in replaced):
             continue
         holder = _node(root, change.path[:-1])
+        if change.added:
+            start = holder.value[0][0].start_mark.index
+            yield start, start, f"{change.path[-1]}: {change.value}" + _separator(holder)
+            continue
         index = _index(holder, change.path[-1])
         key, value = holder.value[index]
         if change.dropped:
@@ -64,6 +77,10 @@ def _edits(text: str, root: Any, wanted: list[Change]) -> Iterator[Edit]:
             yield value.start_mark.index, _end(value), new
     for path, indices in dropped.items():
         yield from _without(text, _node(root, path), indices)
+
+
+def _separator(mapping: Any) -> str:
+    return ", " if mapping.flow_style else "\n"
 
 
 def _node(node: Any, path: KeyPath) -> Any:

@@ -178,10 +178,12 @@ class Short(Section):
 class ProtocolSpec(Section):
     """A protocol file."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     name: Slug
     description: str = ""
-    preset: Literal["dcgan", "published", "published_doubly", "binary"] | None = None
+    preset: (
+        Literal["without_homeostasis", "dcgan", "published", "published_doubly", "binary"] | None
+    ) = None
     """Settings to start from; what the protocol writes itself goes over them."""
     backend: Literal["rate", "spiking"] = "rate"
     """spiking: two-compartment spiking neurons in Brian2, one stimulus a step."""

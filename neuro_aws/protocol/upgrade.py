@@ -1,4 +1,10 @@
-"""From schema version 1 to 2: what a document says is changed in place, and every change is said.
+"""From an older schema version to 3: a document is changed in place, and every change is said.
+
+Since version 2 (rate backend):
+
+no `preset`                 ``preset: without_homeostasis``: what the defaults were then
+
+Since version 1, too:
 
 an arm's `birth`            ``initial``
 settings of another theory  dropped: they had no effect
@@ -16,7 +22,11 @@ from neuro_aws.protocol.document import Document, dotted
 from neuro_aws.protocol.presets import PRESETS
 from neuro_aws.protocol.theories import THEORIES, OwnAlgorithm
 
-VERSION = 2
+VERSION = 3
+OLDER = (1, 2)
+DEFAULTS_OF_2 = "without_homeostasis"
+"""The preset that holds what version 2 took where nothing was written."""
+
 TRAINED_IN_1 = ("fresh_classifier", "linear_probe")
 
 
@@ -25,20 +35,29 @@ def version_of(document: Document) -> object:
     return document.data.get("schema_version")
 
 
-def refusal(source: str) -> str:
-    """Return what a protocol of version 1 is told."""
-    return f"1 is an older form; `neuro-aws upgrade {source}` rewrites it as version {VERSION}"
+def is_older(document: Document) -> bool:
+    """Say whether a document is of a version that can be upgraded."""
+    version = version_of(document)
+    return type(version) is int and version in OLDER
+
+
+def refusal(version: object, source: str) -> str:
+    """Return what a protocol of an older version is told."""
+    return (
+        f"{version} is an older form; `neuro-aws upgrade {source}` rewrites it as version {VERSION}"
+    )
 
 
 @dataclass(frozen=True)
 class Change:
-    """One change: a value put at a key path, a key renamed, or a key dropped."""
+    """One change: a value put at a key path, a key renamed, dropped, or added at the top."""
 
     path: KeyPath
     why: str
     value: Any = None
     renamed: str | None = None
     dropped: bool = False
+    added: bool = False
     loses: bool = False
     """Whether something that had an effect is lost."""
 
@@ -51,7 +70,7 @@ class Change:
 
 
 def upgrade(document: Document) -> list[str]:
-    """Make version 2 of a document of version 1; return what was changed, one line each."""
+    """Make this version of an older document; return what was changed, one line each."""
     notes = []
     for change in changes(document.data):
         _carry_out(document, change)
@@ -80,6 +99,14 @@ def _carry_out(document: Document, change: Change) -> None:
 def changes(data: Any) -> list[Change]:
     """Return every change, in an order in which they can be carried out."""
     found = [Change(("schema_version",), "the form of this protocol", VERSION)]
+    if data.get("preset") is None and data.get("backend", "rate") == "rate":
+        why = "the defaults of then"
+        found.append(Change(("preset",), why, DEFAULTS_OF_2, added="preset" not in data))
+    return found if data.get("schema_version") == 2 else found + _since_1(data)
+
+
+def _since_1(data: Any) -> list[Change]:
+    found: list[Change] = []
     written = data.get("algorithm")
     theory = _theory_of(data)
     if isinstance(written, dict):

@@ -15,7 +15,7 @@ from tests.reference.published import Experiment, recorded_draws
 GOLDEN = Path(__file__).parents[1] / "data" / "aws_step_gamma1.npz"
 
 TEXT = """
-schema_version: 2
+schema_version: 3
 name: golden
 preset: {preset}
 stimulus: {{source: mnist, side: 32, batch: 6}}

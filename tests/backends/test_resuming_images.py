@@ -15,7 +15,7 @@ from neuro_aws import Options, Protocol, open_run, resume, run
 from neuro_aws.experiment.compare import bits
 
 TEXT = """
-schema_version: 2
+schema_version: 3
 name: images
 preset: {preset}
 stimulus: {{source: digits, side: 16, batch: 16}}

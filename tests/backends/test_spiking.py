@@ -300,7 +300,7 @@ def test_a_fault_inside_brian2_is_one_line(monkeypatch, tmp_path):
 
 def test_an_inactivated_eye_is_silent(tmp_path):
     text = """
-schema_version: 2
+schema_version: 3
 name: eyes
 backend: spiking
 stimulus: {source: patches, size: 4, eyes: binocular, count: 200, held_out: 50}

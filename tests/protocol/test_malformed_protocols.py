@@ -10,7 +10,7 @@ from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.protocol import Protocol
 
 GOOD = """
-schema_version: 2
+schema_version: 3
 name: good
 seeds: 2
 stimulus: {source: digits, batch: 16}
@@ -37,9 +37,9 @@ MALFORMED = [
     ("cycles: 6", "cycles: true", "schedule[0].cycles", "valid integer"),
     ("cycles: 6", "cycles: 2.5", "schedule[0].cycles", "valid integer"),
     ("cycles: 6, ", "", "schedule[0].cycles", "missing"),
-    ("schema_version: 2", "schema_version: 3", "schema_version", "Allowed: 2"),
-    ("schema_version: 2", "schema_version: 1", "schema_version", "`neuro-aws upgrade bad.yaml`"),
-    ("schema_version: 2\n", "", "schema_version", "missing"),
+    ("schema_version: 3", "schema_version: 4", "schema_version", "Allowed: 3"),
+    ("schema_version: 3", "schema_version: 1", "schema_version", "`neuro-aws upgrade bad.yaml`"),
+    ("schema_version: 3\n", "", "schema_version", "missing"),
     ("name: good", "name: ../../etc", "name", "a letter, then letters"),
     ("seeds: 2", "seeds: -1", "seeds", "greater than or equal"),
     ("seeds: 2", "seeds: 2\nseeds: 3", "seeds", "stands twice"),

@@ -1,4 +1,4 @@
-"""neuro-aws upgrade: version 1 becomes 2 in place, what is not changed stays to the character."""
+"""neuro-aws upgrade: versions 1 and 2 become 3 in place, what is not changed stays to the character."""
 
 import subprocess
 import sys
@@ -40,7 +40,8 @@ measure:
 
 NEW = """\
 # What is asked here is in a comment.
-schema_version: 2   # of the form
+preset: without_homeostasis
+schema_version: 3   # of the form
 name: old
 stimulus: {source: digits, batch: 16}
 network: {layers: [64, 20, 6], noise: {scale: 0.1}}
@@ -68,7 +69,7 @@ measure:
 def test_layout_and_comments_stay_and_what_had_no_effect_goes():
     text, notes = upgraded(OLD, "old.yaml")
     assert text == NEW
-    assert len(notes) == 7
+    assert len(notes) == 8
     assert "algorithm.gamma dropped: adversarial_wake_sleep has no such setting" in notes
     tree = Protocol.from_text(text).tree
     ws = tree.arms["ws"].initial
@@ -98,7 +99,7 @@ def test_an_older_text_is_refused_in_a_line_and_read_where_a_run_is_looked_at():
         ("decay: {factor: 1.0}", "by_layer: [1, 2, 1]", "network.noise.by_layer"),
         ("decay: {factor: 1.0}", "decay: {factor: 0.9}", "network.noise.decay"),
         ("layers: [64", "birth: small, layers: [64", "no `small` any more"),
-        ("schema_version: 1", "schema_version: 2", "schema_version 2 already"),
+        ("schema_version: 1", "schema_version: 3", "schema_version 3 already"),
         ("schema_version: 1", "schema_version: 7", "no schema_version that can be upgraded"),
         ("birth: {algorithm.credit: scalar}", "birth: {algorithm.surprisal: 1.0}", "surprisal"),
     ],
@@ -131,3 +132,35 @@ def test_the_command_rewrites_the_file_or_leaves_it_as_it_was(tmp_path):
     assert done.returncode == 1
     assert "did you mean 'cycles'" in done.stderr
     assert bad.read_text() == wrong
+
+
+OF_2 = """\
+schema_version: 2
+name: second
+stimulus: {source: digits}
+schedule: [{name: all, cycles: 4, phases: [{wake: 1}, {rem: 1}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "preset"),
+    [
+        ("", "without_homeostasis"),
+        ("preset: dcgan\nnetwork: {dcgan: {side: 16}}\n", "dcgan"),
+        ("backend: spiking\nalgorithm: {credit: scalar}\nnetwork: {layers: [64, 30]}\n", None),
+    ],
+)
+def test_what_version_2_took_as_its_defaults_is_written_out(more, preset):
+    """Its numbers stay: whatever a protocol of then did not say is said by the preset."""
+    text = OF_2 + more
+    if "dcgan" in more:
+        text = text.replace("source: digits", "source: digits, side: 16")
+    spec = Protocol.from_text(upgraded(text, "second.yaml")[0]).spec
+    assert spec.preset == preset
+    if preset:
+        rates = [spec.algorithm.learning(kind).rate for kind in ("feedforward", "feedback")]
+        assert spec.network.homeostasis.over == "none"
+        assert rates == ([5e-5, 2e-3] if preset == "dcgan" else [5e-5, 1e-3])
+    with pytest.raises(ProtocolError, match="2 is an older form"):
+        Protocol.from_text(text, "second.yaml")
+    assert set(Protocol.from_text(text, older=True).tree.trunks) == {"common"}
