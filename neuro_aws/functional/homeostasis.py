@@ -23,7 +23,8 @@ def followed(kept: Statistics, raw: Tensor, axis: int, steps: int) -> Statistics
 
     < > is the mean over the batch (and positions). Symbols: m, s = ``kept``, v = ``raw`` with its
     units along ``axis``, T = ``steps``, counted in steps of one phase. With T = 1 they are those of
-    this step's batch, which the next step will be held by. Local to a unit: it reads its own drive and nothing else.
+    this step's batch, which the next step will be held by. Local to a unit: it reads its own drive
+    and nothing else.
     """
     others = [d for d in range(raw.dim()) if d != axis % raw.dim()]
     spread, found = torch.var_mean(raw.detach(), dim=others, correction=0)

@@ -122,8 +122,8 @@ class LearntPrior:
         """Let a component that stands idle take half of the heaviest one.
 
         That one is split along the axis u on which it varies most (variance l): means m -+ d and
-        covariances C - d d^T, with d = 0.8 sqrt(l) u, which leaves the mixture's mean and covariance as
-        they were. 0.8 is the mean of half a Gaussian.
+        covariances C - d d^T, with d = 0.8 sqrt(l) u, which leaves the mixture's mean and
+        covariance as they were. 0.8 is the mean of half a Gaussian.
         """
         idle, heavy = int(self.weight.argmin()), int(self.weight.argmax())
         fair = 1 / len(self.weight)
