@@ -10,7 +10,7 @@ from neuro_aws.functional.noise import Draws
 from neuro_aws.model.state import AcetylcholineSignal
 from neuro_aws.perturbations.setting import Setting
 from neuro_aws.phase import DISCRIMINATOR
-from neuro_aws.protocol.perturb import Block, Clamp, Pair, Yoke
+from neuro_aws.protocol.actions_on_learning import Block, Clamp, Pair, Yoke
 
 
 class ClampAch:

@@ -4,6 +4,9 @@ import math
 import re
 from collections.abc import Collection, Iterator
 
+from neuro_aws.protocol.actions_on_cells import Cells
+from neuro_aws.protocol.actions_on_learning import NO_LATERAL
+from neuro_aws.protocol.actions_on_stimuli import OfEye
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.branches import TRUNK, branch_index, deprivations, in_force
@@ -11,7 +14,7 @@ from neuro_aws.protocol.entry import NEURON, RATE
 from neuro_aws.protocol.faults import nearest
 from neuro_aws.protocol.measure import OwnMeasure
 from neuro_aws.protocol.measures import MEASURES, VALUES
-from neuro_aws.protocol.perturb import NO_LATERAL, PERTURBATIONS, Cells, OfEye, Perturbation
+from neuro_aws.protocol.perturb import PERTURBATIONS, Perturbation
 from neuro_aws.protocol.schedule import Schedule, length
 from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
 from neuro_aws.protocol.short import changes

@@ -3,7 +3,7 @@
 import zlib
 from typing import NamedTuple
 
-from neuro_aws.protocol.perturb import Cells
+from neuro_aws.protocol.actions_on_cells import Cells
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.rng import numpy_generator, target_stream
 

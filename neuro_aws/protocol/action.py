@@ -1,0 +1,17 @@
+"""What every perturbation's settings are: an action, which says whether it fits a protocol."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from neuro_aws.protocol.base import KeyPath, Section
+
+if TYPE_CHECKING:
+    from neuro_aws.protocol.schema import ProtocolSpec
+
+
+class Action(Section):
+    """What is done: the settings of one perturbation."""
+
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield what does not fit the protocol, as (key path within the settings, message)."""
+        yield from ()

@@ -1,0 +1,66 @@
+"""What is done to acetylcholine, to its teaching signal and to plasticity."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from neuro_aws.protocol.action import Action
+from neuro_aws.protocol.base import KeyPath
+
+if TYPE_CHECKING:
+    from neuro_aws.protocol.schema import ProtocolSpec
+
+NO_LATERAL = "this network has no lateral weights (network.lateral)"
+
+
+class Clamp(Action):
+    """Hold released ACh at a constant, so that there is no teaching signal."""
+
+    neuromodulator: Literal["ach"]
+    level: float = 0.0
+    """The constant, in units of D above its REM mean."""
+    discriminator: Literal["learns", "held"] = "learns"
+
+
+class Block(Action):
+    """Block the effect of ACh on feedforward plasticity."""
+
+    neuromodulator: Literal["ach"]
+
+
+class Pair(Action):
+    """Pair chosen stimuli with ACh: their gate is multiplied."""
+
+    labels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    gain: float = Field(gt=1, le=1000)
+
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield labels that the stimuli do not have."""
+        known = spec.stimulus.labels
+        if known == 0:
+            yield (), f"{spec.stimulus.source} has no labels to choose stimuli by"
+        for label in self.labels:
+            if known and label >= known:
+                yield ("labels",), f"labels are 0 to {known - 1}, not {label}"
+
+
+class Yoke(Action):
+    """Replace the teaching signal by one that knows nothing of this sample, or of anything."""
+
+    teaching: Literal["shuffled", "random"]
+    """shuffled: another sample's; random: random directions of each sample's own size."""
+
+
+class PlasticityScale(Action):
+    """Multiply the changes of projections, after the optimiser; 0 freezes."""
+
+    feedforward: float = Field(1.0, ge=0, le=100)
+    feedback: float = Field(1.0, ge=0, le=100)
+    lateral: float = Field(1.0, ge=0, le=100)
+    discriminator: float = Field(1.0, ge=0, le=100)
+
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield that a network has no lateral weights to scale."""
+        if self.lateral != 1 and not spec.network.lateral:
+            yield ("lateral",), NO_LATERAL
