@@ -15,3 +15,7 @@ class Action(Section):
     def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
         """Yield what does not fit the protocol, as (key path within the settings, message)."""
         yield from ()
+
+    def idle(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield settings that would do nothing; what was run is read with them all the same."""
+        yield from ()

@@ -19,8 +19,13 @@ class Clamp(Action):
 
     neuromodulator: Literal["ach"]
     level: float = 0.0
-    """The constant, in units of D above its REM mean."""
+    """No other constant is taken: whatever it is, its gradient is 0."""
     discriminator: Literal["learns", "held"] = "learns"
+
+    def idle(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield a level: nothing depends on it."""
+        if self.level != 0:
+            yield (("level",), "does nothing: a constant teaches nothing, whatever it is; drop it")
 
 
 class Block(Action):

@@ -51,6 +51,7 @@ def check(
     yield from _activity(spec)
     if not was_run:
         yield from _measures(spec)
+        yield from _idle(spec)
     yield from _kept(spec)
     if not changes(overridden):
         yield from _expectations(spec, any(path[0] == "measure" for path in overridden))
@@ -207,6 +208,13 @@ def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path:
         yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"
     for key, message in p.rule.misfits(spec):
         yield (*path, p.action, *key), message
+
+
+def _idle(spec: ProtocolSpec) -> Found:
+    for name, arm in spec.arms.items():
+        for i, p in enumerate(arm.perturb):
+            for key, message in p.rule.idle():
+                yield ("arms", name, "perturb", i, p.action, *key), message
 
 
 def _window(schedule: Schedule, p: Perturbation, name: str, path: KeyPath) -> Found:

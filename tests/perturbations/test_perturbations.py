@@ -122,21 +122,21 @@ def test_the_run_itself_checks_its_targets(tmp_path, tiny):
 @pytest.mark.parametrize("credit", ["layer", "scalar", "backprop", "layer_random"])
 def test_clamped_ach_teaches_nothing_and_d_goes_on(credit):
     lab = Lab(
-        "{clamp: {neuromodulator: ach, level: 3.0}, in: critical_period}",
+        "{clamp: {neuromodulator: ach}, in: critical_period}",
         f"algorithm.credit={credit}",
         "algorithm.kl=0",
     )
     moment = lab.step(WAKE)
     assert all(bool((t == 0).all()) for t in moment.deltas[FEEDFORWARD].tensors.values())
-    assert bool((moment.ach.release == 3.0).all())
-    assert bool((moment.ach.own.reading.level != 3.0).any())
+    assert bool((moment.ach.release == 0).all())
+    assert bool((moment.ach.own.reading.level != 0).any())
     assert any(bool((t != 0).any()) for t in moment.deltas[DISCRIMINATOR].tensors.values())
     assert float(moment.ach.gate) == 1.0
 
 
 def test_clamped_running_scalar_teaches_nothing_either():
     lab = Lab(
-        "{clamp: {neuromodulator: ach, level: 3.0}, in: critical_period}",
+        "{clamp: {neuromodulator: ach}, in: critical_period}",
         "algorithm.credit=scalar",
         "algorithm.baseline=running",
         "algorithm.kl=0",

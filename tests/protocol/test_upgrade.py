@@ -32,6 +32,7 @@ arms:
       algorithm.feedforward.rate: 2.0e-4
       network.derivative: surrogate
     set: {network.noise.scale: 0.3}
+  clamped: {perturb: [{clamp: {neuromodulator: ach, level: 0.5}, in: critical}]}
 measure:
   - {measure: ach_gap, every: 2, repeats: 3}
   - measure: linear_probe
@@ -58,6 +59,7 @@ arms:
     initial:
       {algorithm: {feedforward: {rate: 0.0002}, name: wake_sleep}, network.derivative: surrogate}
     set: {network.noise.scale: 0.3}
+  clamped: {perturb: [{clamp: {neuromodulator: ach}, in: critical}]}
 measure:
   - {measure: ach_gap, every: 2}
   - measure: linear_probe
@@ -68,7 +70,7 @@ measure:
 def test_layout_and_comments_stay_and_what_had_no_effect_goes():
     text, notes = upgraded(OLD, "old.yaml")
     assert text == NEW
-    assert len(notes) == 7
+    assert len(notes) == 8
     assert "algorithm.gamma dropped: adversarial_wake_sleep has no such setting" in notes
     tree = Protocol.from_text(text).tree
     ws = tree.arms["ws"].initial

@@ -110,7 +110,7 @@ class Inputs:
         In NREM no ACh is released, whatever the readout says.
         """
         if spec.phase is NREM or any(p.clamp is not None for p in acting):
-            drive.clamp[row] = 0.0  # a clamp at another level is refused
+            drive.clamp[row] = 0.0
         if spec.phase is NREM:
             return
         awake = float(spec.phase is WAKE)
