@@ -11,6 +11,7 @@ from neuro_aws.protocol.base import KeyPath
 if TYPE_CHECKING:
     from neuro_aws.protocol.schema import ProtocolSpec
 
+Labels = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 NO_LATERAL = "this network has no lateral weights (network.lateral)"
 
 
@@ -37,17 +38,46 @@ class Block(Action):
 class Pair(Action):
     """Pair chosen stimuli with ACh: their gate is multiplied."""
 
-    labels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    labels: Labels
     gain: float = Field(gt=1, le=1000)
+
+    @property
+    def factor(self) -> float:
+        """What the gate is multiplied by."""
+        return self.gain
 
     def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
         """Yield labels that the stimuli do not have."""
-        known = spec.stimulus.labels
-        if known == 0:
-            yield (), f"{spec.stimulus.source} has no labels to choose stimuli by"
-        for label in self.labels:
-            if known and label >= known:
-                yield ("labels",), f"labels are 0 to {known - 1}, not {label}"
+        yield from _strange(self.labels, spec)
+
+
+class Dose(Action):
+    """More or less ACh: its gate is multiplied, for all stimuli or for those of chosen labels."""
+
+    neuromodulator: Literal["ach"]
+    by: float = Field(gt=0, le=100)
+    """0.5 halves what feedforward synapses learn, 2 doubles it; 0 is `block`."""
+    labels: Labels | None = None
+    """Only stimuli of these labels; default all."""
+
+    @property
+    def factor(self) -> float:
+        """What the gate is multiplied by."""
+        return self.by
+
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield labels that the stimuli do not have."""
+        if self.labels is not None:
+            yield from _strange(self.labels, spec)
+
+
+def _strange(labels: Labels, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+    known = spec.stimulus.labels
+    if known == 0:
+        yield (), f"{spec.stimulus.source} has no labels to choose stimuli by"
+    for label in labels:
+        if known and label >= known:
+            yield ("labels",), f"labels are 0 to {known - 1}, not {label}"
 
 
 class Yoke(Action):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from neuro_aws.protocol.actions_on_cells import Cells
-from neuro_aws.protocol.actions_on_learning import NO_LATERAL
+from neuro_aws.protocol.actions_on_learning import NO_LATERAL, Dose, Pair
 from neuro_aws.protocol.actions_on_stimuli import OfEye
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.base import KeyPath
@@ -251,6 +251,9 @@ def _same_target(spec: ProtocolSpec, p: Perturbation, q: Perturbation) -> bool:
         return True
     if isinstance(p.rule, OfEye) and isinstance(q.rule, OfEye):
         return p.rule.eye == q.rule.eye
+    if isinstance(p.rule, Dose | Pair) and isinstance(q.rule, Dose | Pair):
+        apart = p.rule.labels and q.rule.labels and not set(p.rule.labels) & set(q.rule.labels)
+        return p.action == q.action and not apart
     if p.apply is not None and q.apply is not None:
         return p.apply.code == q.apply.code
     return p.action == q.action

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, JsonValue, model_validator
 from neuro_aws.phase import Phase
 from neuro_aws.protocol.action import Action
 from neuro_aws.protocol.actions_on_cells import Cells, Scale
-from neuro_aws.protocol.actions_on_learning import Block, Clamp, Pair, PlasticityScale, Yoke
+from neuro_aws.protocol.actions_on_learning import Block, Clamp, Dose, Pair, PlasticityScale, Yoke
 from neuro_aws.protocol.actions_on_stimuli import AttenuateEye, InactivateEye, LidSuture
 from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
@@ -91,6 +91,7 @@ class Perturbation(Section):
     scale: Scale | None = None
     clamp: Clamp | None = None
     block: Block | None = None
+    dose: Dose | None = None
     pair: Pair | None = None
     yoke: Yoke | None = None
     plasticity: PlasticityScale | None = None
@@ -187,12 +188,20 @@ PERTURBATIONS = table(
         code={RATE: f"{_ACH}:BlockAch", CORTEX: ""},
     ),
     PerturbationEntry(
+        "dose",
+        "multiply the gate of ACh (0.5 half, 2 double), for all stimuli or for chosen labels",
+        Dose,
+        slot="neuromodulator",
+        phases=_WAKE,
+        code={RATE: f"{_ACH}:ScaleGate", CORTEX: ""},
+    ),
+    PerturbationEntry(
         "pair",
         "multiply the gate for stimuli of chosen labels",
         Pair,
         slot="neuromodulator",
         phases=_WAKE,
-        code={RATE: f"{_ACH}:PairWithAch", CORTEX: ""},
+        code={RATE: f"{_ACH}:ScaleGate", CORTEX: ""},
     ),
     PerturbationEntry(
         "yoke",

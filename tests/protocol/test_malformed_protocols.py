@@ -142,6 +142,18 @@ MALFORMED = [
         "labels are 0 to 9",
     ),
     ("silence: {targets: cells}", "pair: {labels: [1], gain: 1}", "pair.gain", "greater than 1"),
+    (
+        "silence: {targets: cells}",
+        "dose: {neuromodulator: ach, by: 0}",
+        "dose.by",
+        "greater than 0",
+    ),
+    (
+        "silence: {targets: cells}",
+        "dose: {neuromodulator: ach, by: 2, labels: [10]}",
+        "dose.labels",
+        "labels are 0 to 9",
+    ),
     ("silence: {targets: cells}", "lid_suture: {eye: left}", "lid_suture", "two eyes"),
     ("silence: {targets: cells}", "yoke: {teaching: swapped}", "yoke.teaching", "shuffled"),
     ("silence: {targets: cells}, ", "", "arms.silenced.perturb[0]", "exactly one action"),
