@@ -19,7 +19,7 @@ class Clamp(Action):
     """Hold released ACh at a constant, so that there is no teaching signal."""
 
     neuromodulator: Literal["ach"]
-    level: float = 0.0
+    level: float = Field(0.0, json_schema_extra={"deprecated": True})
     """No other constant is taken: whatever it is, its gradient is 0."""
     discriminator: Literal["learns", "held"] = "learns"
 
