@@ -161,6 +161,22 @@ def test_blocked_ach_moves_no_feedforward_weight_and_leaves_d_and_teaching():
     assert float(blocked.ach.gate) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("perturb", "in_rem"),
+    [
+        ("{block: {neuromodulator: ach}, in: critical_period}", True),
+        ("{plasticity: {feedforward: 0}, in: critical_period}", False),
+    ],
+)
+def test_in_the_doubly_adversarial_form_the_gate_holds_f_in_wake_alone(perturb, in_rem):
+    """F learns from R in REM, where ACh is low: only a factor on plasticity stops that."""
+    lab = Lab(perturb, "algorithm={name: doubly_adversarial, feedforward: {apply: step}}")
+    assert FEEDFORWARD not in lab.step(WAKE).changes
+    moment = lab.step(REM)
+    assert (FEEDFORWARD in moment.changes) == in_rem
+    assert float(moment.deltas[FEEDFORWARD].tensors["feedforward_into1"].norm()) > 0
+
+
 def test_pairing_multiplies_the_gate_of_the_chosen_stimuli_only():
     lab = Lab("{pair: {labels: [3], gain: 5}, in: critical_period}")
     moment = lab.step(WAKE)
