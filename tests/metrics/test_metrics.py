@@ -51,6 +51,30 @@ def test_sliced_distance_of_shifted_and_of_equal_samples():
     assert sliced(x + shift, x) == pytest.approx(0.5, abs=0.05)
 
 
+def test_sliced_distance_sorts_each_projection():
+    draws = torch.Generator().manual_seed(1)
+    a, b = (torch.randn(50, 3, generator=draws, dtype=torch.float64) for _ in range(2))
+    axes = torch.randn(3, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    axes = axes / axes.norm(dim=0)
+    wanted = ((a @ axes).sort(0)[0] - (b @ axes).sort(0)[0]).abs().mean()
+    assert sliced(a, b) == float(wanted)
+
+
+def test_activity_with_noise_is_that_of_noisy_waking_over_its_own_onset(animal):
+    one = subject(animal, "network.noise.scale=0.5")
+    keys = (("target_activity_relative", 1), ("target_activity_relative_noisy", 1))
+    assert [values("target_cells", one)[key] for key in keys] == [1.0, 1.0]
+    stimuli, draws = one.dataset.held_out, one.draws
+    before = one.network.recognise(stimuli, draws("waking/held_out")).somas[1][:, :5].mean()
+    one.network.layers[0].feedforward[1][:5] = -0.6
+    after = one.network.recognise(stimuli, draws("waking/held_out")).somas[1][:, :5].mean()
+    quiet, noisy = (values("target_cells", one)[key] for key in keys)
+    assert noisy == pytest.approx(float(after / before))
+    assert noisy != pytest.approx(quiet, rel=0.01)
+    del one.memory["onset/cells/noisy"]  # as a run of an older version left it
+    assert keys[1] not in values("target_cells", one)
+
+
 def test_target_cells_are_relative_to_the_onset(animal):
     one = subject(animal)
     start = values("target_cells", one)
