@@ -293,8 +293,11 @@ def _measures(spec: ProtocolSpec) -> Found:
     for i, name in enumerate(names):
         if name in names[:i]:
             yield ("measure", i), f"{name} is listed twice"
-        for message in measure_faults(spec, name):
+        found = list(measure_faults(spec, name))
+        for message in found:
             yield ("measure", i), message
+        for key, message in () if found else spec.measure[i].misfits(spec):
+            yield ("measure", i, *key), message
 
 
 def _values(spec: ProtocolSpec) -> dict[str, str]:
