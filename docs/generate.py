@@ -19,8 +19,12 @@ MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def settings(model: type[Section], beside: Iterable[str] = ()) -> str:
-    """Return the names of the settings of a model, but for some."""
-    names = [f.alias or k for k, f in model.model_fields.items() if k not in set(beside)]
+    """Return the names of the settings of a model, but for some and those that are deprecated."""
+    names = [
+        field.alias or key
+        for key, field in model.model_fields.items()
+        if key not in set(beside) and not dict(field.json_schema_extra or {}).get("deprecated")
+    ]
     return ", ".join(f"`{name}`" for name in names) or "none"
 
 

@@ -64,8 +64,9 @@ class DoublyAdversarial:
     R's credit runs back through all of F, and its penalty is differentiated twice: autograd does
     both; no locality is claimed. ``draws: each`` gives the passes for R, its penalty and G noise of
     their own (in wake: the step, then the penalty's; in REM: the dream, R's, the penalty's, G's);
-    ``shared`` passes once. The gate of ACh acts on what F learns in wake (its mean over the batch
-    where it differs by sample); what F learns from R in REM is not gated.
+    ``shared`` passes once. Passes for R stop at h_{N-1}. The gate of ACh acts on what F learns in
+    wake (its mean over the batch where it differs by sample); what F learns from R in REM is not
+    gated, since ACh is low there and Algorithm 2 learns: ``plasticity: {feedforward: 0}`` stops it.
     """
 
     changes: ClassVar[Declared] = {
@@ -98,7 +99,7 @@ class DoublyAdversarial:
         with leaves_of(network, FEEDFORWARD, READOUT) as leaves:
             x = network.admit(stimulus).detach().clone().requires_grad_()
             first = network.recognise(x, noise, gains)
-            again = network.recognise(x, noise, gains) if self.each_draws else first
+            again = _to_readout(network, x, noise, gains) if self.each_draws else first
         with torch.no_grad():
             state = network.with_dendrites(detached(first))
         passes = (again,) if self.each_draws else ()
@@ -110,9 +111,9 @@ class DoublyAdversarial:
             dreamt = network.dream(top, noise, gains)
             x = dreamt.layers[0].soma
             seen = x.detach().requires_grad_()
-            first = network.recognise(seen, noise, gains)
-            again = network.recognise(seen, noise, gains) if self.each_draws else first
-            sent = network.recognise(x, noise, gains) if self.each_draws else None
+            first = _to_readout(network, seen, noise, gains)
+            again = _to_readout(network, seen, noise, gains) if self.each_draws else first
+            sent = _to_readout(network, x, noise, gains) if self.each_draws else None
         passes = [first, again, sent] if sent is not None else [first]
         graph = Graph(leaves, first, again, seen, sent, dreamt)
         return NetworkState(REM, detached(dreamt).layers, tuple(map(detached, passes)), graph)
@@ -198,6 +199,13 @@ def leaves_of(network: Network, *kinds: str) -> Iterator[dict[str, Tensors]]:
     finally:
         for kind, tensors in kept.items():
             network.put(kind, tensors)
+
+
+def _to_readout(
+    network: Network, stimulus: Tensor, noise: NoiseSource, gains: Gains
+) -> NetworkState:
+    """Pass a stimulus up for R, which reads h_{N-1}: nothing above it is fired or tracked."""
+    return network.recognise(stimulus, noise, gains, until=network.depth - 1)
 
 
 def detached(state: NetworkState) -> NetworkState:

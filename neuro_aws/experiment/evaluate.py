@@ -136,11 +136,11 @@ def _one(
             )
     period = plan.schedule.stretches[-1]
     at = Moment(int(facts["step"]), period.name, period.cycles)
-    own = {m.measure: m for m in run.protocol.spec.measure if m.measure not in MEASURES}
+    written = {m.measure: m for m in run.protocol.spec.measure}
     values: list[Value] = []
     for measure in measures:
         try:
-            values += simulator.measure(own.get(measure, measure), at, settings)
+            values += simulator.measure(written.get(measure, measure), at, settings)
         except (ValueError, LookupError) as error:  # what it kept since onset may not fit
             said = f"{measure} cannot be measured ({in_a_line(error)})"
             raise NeuroAWSError(said, where=str(path), next_step=NEXT) from error

@@ -27,7 +27,7 @@ from neuro_aws.phase import Phase
 from neuro_aws.protocol import ArmPlan, Protocol, TrunkPlan
 from neuro_aws.protocol.agenda import Agenda, Moment
 from neuro_aws.protocol.data import using_data
-from neuro_aws.protocol.interactive import perturbation
+from neuro_aws.protocol.interactive import measure, perturbation
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
@@ -246,10 +246,14 @@ class Session:
         return labelled("soma", _one(layers, layer))
 
     def measure(self, name: str, **settings: Any) -> pd.DataFrame:
-        """Take a measure now: one row a value (name, value, layer, group)."""
+        """Take a measure now: one row a value (name, value, layer, group).
+
+        ``settings`` are those that it has in a protocol.
+        """
         at = self._moment()
+        what, rest = measure(self.protocol, name, settings)
         with one_thread():
-            values = list(self._simulator.measure(name, at, settings))
+            values = list(self._simulator.measure(what, at, rest))
         return pd.DataFrame(values, columns=["name", "value", "layer", "group"])
 
     def _moment(self) -> Moment:

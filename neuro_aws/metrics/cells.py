@@ -12,15 +12,16 @@ from neuro_aws.protocol.targets import Targets
 def target_cells(subject: Subject) -> Iterator[Value]:
     """Follow every set of target cells; noise off, no perturbation in force, held-out stimuli.
 
-    target_activity            mean |soma| of the targets
-    target_activity_relative   the same over its value at the onset of the arm
-    spared_activity_relative   mean |soma| of the layer's other cells over its value at onset
-    target_spared_ratio        target over non-target, each relative to onset
-    target_potential           mean potential of the compartment that drives them (F h + b)
-    target_never_active        share of targets silent for every stimulus
-    spared_never_active        share of the layer's other cells silent for every stimulus
-    target_dendrite            mean |d|, what feedback predicts them to fire
-    target_feedforward         length of the feedforward weights into the targets over onset
+    target_activity                  mean |soma| of the targets
+    target_activity_relative         the same over its value at the onset of the arm
+    target_activity_relative_noisy   the same with the waking noise, one draw a stimulus
+    spared_activity_relative         mean |soma| of the layer's other cells over that at onset
+    target_spared_ratio              target over non-target, each relative to onset
+    target_potential                 mean potential of the compartment that drives them (F h + b)
+    target_never_active              share of targets silent for every stimulus
+    spared_never_active              share of the layer's other cells silent for every stimulus
+    target_dendrite                  mean |d|, what feedback predicts them to fire
+    target_feedforward               length of the feedforward weights into the targets over onset
 
     A cell of a convolutional network is a channel: at each stimulus the mean over its positions
     (500 stimuli), which is 0 only if all of them are silent.
@@ -28,17 +29,23 @@ def target_cells(subject: Subject) -> Iterator[Value]:
     stimuli = subject.dataset.held_out[: 500 if subject.network.maps else 2000]
     state = subject.network.with_dendrites(subject.network.recognise(stimuli, None, running=True))
     state = state.map(by_channel)
+    noisy = subject.network.recognise(stimuli, subject.draws("waking/held_out"), running=True)
     for name, cells in subject.targets.items():
         layer = state.layers[cells.layer]
         mask = torch.zeros(layer.soma.shape[-1], dtype=torch.bool, device=layer.soma.device)
         mask[list(cells.ids)] = True
         target = _mean(layer.soma, mask)
         others = _mean(layer.soma, ~mask)
+        by_older = f"onset/{name}/target" in subject.memory  # which had no value with noise
         relative = ratio(target, _onset(subject, f"{name}/target", target))
         others_relative = ratio(others, _onset(subject, f"{name}/others", others))
         silent = (layer.soma == 0).all(0)
         yield Value("target_activity", target, cells.layer, name)
         yield Value("target_activity_relative", relative, cells.layer, name)
+        if not by_older or f"onset/{name}/noisy" in subject.memory:
+            fired = _mean(by_channel(noisy.layers[cells.layer].soma), mask)
+            with_noise = ratio(fired, _onset(subject, f"{name}/noisy", fired))
+            yield Value("target_activity_relative_noisy", with_noise, cells.layer, name)
         yield Value("spared_activity_relative", others_relative, cells.layer, name)
         yield Value("target_spared_ratio", ratio(relative, others_relative), cells.layer, name)
         yield Value("target_never_active", _share(silent, mask), cells.layer, name)

@@ -1,6 +1,8 @@
 """What can be read of the stimulus from waking activity, and of each layer from the one above."""
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -9,10 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.metrics.subject import MOST_STIMULI, Subject, Value, array, ratio
 from neuro_aws.protocol.measures_of_activity import LEAST_PER_LABEL
+from neuro_aws.protocol.measures_with_settings import Decoder
 
 FIT_SHARE = 0.9
 """Share of the training stimuli that each repeat of the probe is fitted on."""
@@ -31,12 +35,15 @@ def refuse_few_labels(labels: NDArray[np.int64], measure: str, which: str, each:
 
 
 def linear_probe(subject: Subject) -> Iterator[Value]:
-    """Accuracy of a logistic regression of the labels on one layer's standardised somata.
+    """Accuracy of a logistic regression of the labels on one layer's standardised rates.
 
     Fitted on training stimuli, tested on held-out ones; mean over ``repeats`` random,
-    stratified nine tenths of the former. ``linear_probe``: noise off;
-    ``linear_probe_noisy``: with the waking noise, one draw a stimulus.
+    stratified nine tenths of the former. ``linear_probe``: somata, noise off;
+    ``linear_probe_noisy``: with the waking noise, one draw a stimulus;
+    ``linear_probe_dendrite`` and ``linear_probe_dendrite_noisy``: what feedback predicts of them.
     """
+    given = subject.settings
+    asked = given if isinstance(given, Decoder) else Decoder(measure="linear_probe")
     labels, held_out = subject.dataset.train_labels, subject.dataset.held_out_labels
     assert labels is not None
     assert held_out is not None
@@ -46,15 +53,24 @@ def linear_probe(subject: Subject) -> Iterator[Value]:
         subject.repeats, train_size=FIT_SHARE, random_state=subject.seed("probe")
     )
     chosen = [rows for rows, _ in splits.split(np.zeros(len(y)), y)]
-    for noisy, name in ((False, "linear_probe"), (True, "linear_probe_noisy")):
-        train, test = subject.waking_train(noisy), subject.waking(noisy)
-        for layer in range(1, len(train)):
+    each = groupby(asked.each(subject.network.depth), itemgetter(0, 1))
+    for (noisy, compartment), parts in each:
+        train, test = _rates(subject, compartment, noisy)
+        name = f"linear_probe{'_dendrite' * (compartment == 'dendrite')}{'_noisy' * noisy}"
+        for _, _, layer in parts:
             x, x_test = array(train[layer]), array(test[layer])
             scores = []
             for rows in chosen:
                 probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
                 scores.append(probe.fit(x[rows], y[rows]).score(x_test, y_test))
             yield Value(name, float(np.mean(scores)), layer)
+
+
+def _rates(subject: Subject, compartment: str, noisy: bool) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the rates of a compartment by layer, on training and on held-out stimuli."""
+    if compartment == "soma":
+        return subject.waking_train(noisy), subject.waking(noisy)
+    return subject.predicted(noisy, train=True), subject.predicted(noisy)
 
 
 def reconstruction(subject: Subject) -> Iterator[Value]:

@@ -18,6 +18,7 @@ from neuro_aws.stimuli.dataset import Dataset
 
 if TYPE_CHECKING:
     from neuro_aws.metrics.extractor import Extractor
+    from neuro_aws.protocol.measure import Measure as Settings
 
 PORTION = 500
 """Stimuli that a convolutional network is shown at a time."""
@@ -58,6 +59,8 @@ class Subject:
     targets: dict[str, Targets]
     dream_gains: dict[str, Gains]
     memory: Memory
+    settings: "Settings | None" = None
+    """Those of the measure that is taken; None: its defaults."""
     repeats: int = 3
     samples: int | None = None
     """Dreams that distances of images are taken from; None: as many as held-out stimuli."""

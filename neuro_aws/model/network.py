@@ -97,7 +97,7 @@ class Network(Passes):
 
     def readout_level(self, state: NetworkState, weights: Tensors) -> Tensor:
         """Return R of each sample, read from h_{N-1} with the given weights."""
-        soma = state.layers[-2].soma
+        soma = state.layers[self.depth - 1].soma
         return readout_level(soma, weights["readout"], weights["readout_bias"])
 
     @contextmanager
@@ -115,15 +115,15 @@ class Network(Passes):
     def track(self, state: NetworkState) -> None:
         """Bring up to date what a step leaves behind, beside its changes of weights.
 
-        Running statistics follow all passes up through F, the prior the waking top, and lateral
-        weights carry the somata into the next step.
+        Running statistics follow all passes up through F, each as far as it went, the prior the
+        waking top, and lateral weights carry the somata into the next step.
         """
         self.lateral.remember(state)
         waking = state.phase is Phase.WAKE
         if waking:
             self.prior.track(rows(state.layers[-1].soma.detach()))
         for passed in (state, *state.passes) if waking else state.passes:
-            for layer, above in zip(self.layers, passed.layers[1:], strict=True):
+            for layer, above in zip(self.layers, passed.layers[1:], strict=False):
                 if above.drive is not None:
                     layer.track_soma(above.drive)
         for layer, below in zip(self.layers, state.layers[:-1], strict=True):

@@ -81,22 +81,28 @@ class Passes:
         noise: NoiseSource | None,
         gains: Gains = NO_GAINS,
         running: bool = False,
+        until: int | None = None,
     ) -> NetworkState:
         """Wake: h_0 = x, h_{i+1} = psi(F_i h_i + sigma xi); ``noise`` None leaves xi out.
 
         ``running``: normalise by running statistics instead of the batch's, where the layers do.
+        ``until``: the layer to stop at, default the top; what is drawn after such a pass is what it
+        would be after a whole one.
         """
         stimulus = self.admit(stimulus)
         gain = gains.get(0)
         if gain is not None:
             stimulus = stimulus * gain
         states = [LayerState(stimulus, stimulus, gain=gain)]
-        for i, layer in enumerate(self.layers):
+        reached = self.depth if until is None else until
+        for i, layer in enumerate(self.layers[:reached]):
             potential, normed = layer.feedforward_potential(states[-1].transmitted, running)
             state = self._fire(i + 1, layer.psi_above, potential, noise, gains.get(i + 1), normed)
             if self.noise.inverse_relu and noise is not None and i + 1 < self.depth:
                 state = self._transmitted(state, noise, gains.get(i + 1))
             states.append(state)
+        for i in range(reached, self.depth):
+            self._draw_for(i + 1, len(stimulus), noise)
         return NetworkState(Phase.WAKE, tuple(states))
 
     def dream(
@@ -124,6 +130,18 @@ class Passes:
                 s.soma, s.transmitted, s.drive, s.xi, s.gain, dendrite, s.previous
             )
         return NetworkState(state.phase, tuple(layers))
+
+    def _draw_for(self, index: int, batch: int, noise: NoiseSource | None) -> None:
+        """Draw what a layer would take that a pass does not reach."""
+        if noise is None:
+            return
+        shape = torch.Size((batch, *self.shapes[index]))
+        if self.noise.sigma > 0:
+            unit_noise(noise, shape, self.noise.density)
+        if self.binary:
+            noise.uniform(shape)
+        if self.noise.inverse_relu and index < self.depth:
+            noise.uniform(shape)
 
     def _transmitted(
         self, state: LayerState, noise: NoiseSource, gain: Tensor | None

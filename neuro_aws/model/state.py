@@ -39,8 +39,8 @@ class LayerState:
 class NetworkState:
     """All layers h_0 ... h_N in one step of one phase.
 
-    ``passes`` are further passes up through F that an algorithm made in the step, ``graph`` what it
-    keeps between propagation and learning.
+    ``passes`` are further passes up through F that an algorithm made in the step (they may stop
+    below the top), ``graph`` what it keeps between propagation and learning.
     """
 
     phase: Phase

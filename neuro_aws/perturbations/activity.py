@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from neuro_aws.perturbations.setting import PerturbsActivity, Setting
-from neuro_aws.protocol.perturb import Cells, Perturbation, Scale
+from neuro_aws.protocol.actions_on_cells import Cells, Scale
+from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.targets import resolve
 

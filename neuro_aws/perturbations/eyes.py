@@ -4,7 +4,7 @@ from torch import Tensor
 
 from neuro_aws.functional.noise import Draws
 from neuro_aws.perturbations.setting import Setting
-from neuro_aws.protocol.perturb import AttenuateEye, InactivateEye, LidSuture
+from neuro_aws.protocol.actions_on_stimuli import AttenuateEye, InactivateEye, LidSuture
 from neuro_aws.stimuli.dataset import Dataset
 
 

@@ -11,7 +11,7 @@ from neuro_aws.model.state import AcetylcholineSignal
 from neuro_aws.perturbations.plasticity import HOMEOSTASIS
 from neuro_aws.perturbations.setting import Setting
 from neuro_aws.phase import DISCRIMINATOR
-from neuro_aws.protocol.perturb import Block, Clamp, Pair, Yoke
+from neuro_aws.protocol.actions_on_learning import Block, Clamp, Dose, Pair, Yoke
 
 
 class ClampAch:
@@ -56,21 +56,29 @@ class Blocked:
         return {} if self.rule.homeostasis is None else {HOMEOSTASIS: 0.0}
 
 
-class PairWithAch:
-    """Multiply the gate by the gain for the stimuli of the chosen labels."""
+class ScaleGate:
+    """gate = factor * gate, for all stimuli or those of chosen labels: ``dose`` and ``pair``.
 
-    def __init__(self, rule: Pair, setting: Setting) -> None:
-        self.rule = rule
+    The gate acts on the weight change after the optimiser: a factor of 0.5 halves what is applied.
+    """
+
+    def __init__(self, rule: Dose | Pair, setting: Setting) -> None:
+        self.factor, self.labels = rule.factor, rule.labels
 
     def neuromodulator(
         self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
     ) -> AcetylcholineSignal:
-        """Return the signal with a gate for each sample."""
-        if labels is None or (isinstance(signal.gate, float) and signal.gate == 0.0):
+        """Return the signal with its gate multiplied: one for each sample if by label."""
+        closed = isinstance(signal.gate, float) and signal.gate == 0.0
+        if closed or self.factor == 1:
             return signal
-        chosen = torch.isin(labels, torch.tensor(self.rule.labels, device=labels.device))
-        gain = 1 + (self.rule.gain - 1) * chosen.to(signal.level.dtype)
-        return replace(signal, gate=signal.gate * gain)
+        if self.labels is None:
+            return replace(signal, gate=self.factor * signal.gate)
+        if labels is None:
+            return signal
+        chosen = torch.isin(labels, torch.tensor(self.labels, device=labels.device))
+        factor = 1 + (self.factor - 1) * chosen.to(signal.level.dtype)
+        return replace(signal, gate=signal.gate * factor)
 
 
 class YokeTeaching:

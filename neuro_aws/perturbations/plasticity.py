@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from neuro_aws.perturbations.setting import Setting
-from neuro_aws.protocol.perturb import PlasticityScale
+from neuro_aws.protocol.actions_on_learning import PlasticityScale
 
 HOMEOSTASIS = "homeostasis"
 """The factor on homeostasis, among those on the kinds of projections: 0 blocks it."""

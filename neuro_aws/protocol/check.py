@@ -4,6 +4,9 @@ import math
 import re
 from collections.abc import Collection, Iterator
 
+from neuro_aws.protocol.actions_on_cells import Cells
+from neuro_aws.protocol.actions_on_learning import NO_LATERAL, Dose, Pair
+from neuro_aws.protocol.actions_on_stimuli import OfEye
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.branches import TRUNK, branch_index, deprivations, in_force
@@ -11,7 +14,7 @@ from neuro_aws.protocol.entry import NEURON, RATE
 from neuro_aws.protocol.faults import nearest
 from neuro_aws.protocol.measure import OwnMeasure
 from neuro_aws.protocol.measures import MEASURES, VALUES
-from neuro_aws.protocol.perturb import NO_LATERAL, PERTURBATIONS, Cells, OfEye, Perturbation
+from neuro_aws.protocol.perturb import PERTURBATIONS, Perturbation
 from neuro_aws.protocol.schedule import Schedule, length
 from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
 from neuro_aws.protocol.short import changes
@@ -48,6 +51,7 @@ def check(
     yield from _activity(spec)
     if not was_run:
         yield from _measures(spec)
+        yield from _idle(spec)
     yield from _kept(spec)
     if not changes(overridden):
         yield from _expectations(spec, any(path[0] == "measure" for path in overridden))
@@ -213,6 +217,13 @@ def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path:
         yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"
 
 
+def _idle(spec: ProtocolSpec) -> Found:
+    for name, arm in spec.arms.items():
+        for i, p in enumerate(arm.perturb):
+            for key, message in p.rule.idle():
+                yield ("arms", name, "perturb", i, p.action, *key), message
+
+
 def _window(schedule: Schedule, p: Perturbation, name: str, path: KeyPath) -> Found:
     stretch = schedule.stretches[schedule.index(name)]
     stop = p.cycles.until if p.cycles.until is not None else stretch.cycles
@@ -247,6 +258,9 @@ def _same_target(spec: ProtocolSpec, p: Perturbation, q: Perturbation) -> bool:
         return True
     if isinstance(p.rule, OfEye) and isinstance(q.rule, OfEye):
         return p.rule.eye == q.rule.eye
+    if isinstance(p.rule, Dose | Pair) and isinstance(q.rule, Dose | Pair):
+        apart = p.rule.labels and q.rule.labels and not set(p.rule.labels) & set(q.rule.labels)
+        return p.action == q.action and not apart
     if p.apply is not None and q.apply is not None:
         return p.apply.code == q.apply.code
     return p.action == q.action
@@ -286,8 +300,11 @@ def _measures(spec: ProtocolSpec) -> Found:
     for i, name in enumerate(names):
         if name in names[:i]:
             yield ("measure", i), f"{name} is listed twice"
-        for message in measure_faults(spec, name):
+        found = list(measure_faults(spec, name))
+        for message in found:
             yield ("measure", i), message
+        for key, message in () if found else spec.measure[i].misfits(spec):
+            yield ("measure", i, *key), message
 
 
 def _values(spec: ProtocolSpec) -> dict[str, str]:

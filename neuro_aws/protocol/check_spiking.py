@@ -35,9 +35,6 @@ def check_cortex(spec: ProtocolSpec) -> Found:
     for name, arm in spec.arms.items():
         for i, p in enumerate(arm.perturb):
             path: KeyPath = ("arms", name, "perturb", i)
-            if p.clamp is not None and p.clamp.level:
-                message = "spikes learn from ACh above its fast baseline: a constant is 0; drop it"
-                yield (*path, "clamp", "level"), message
             if p.yoke is not None:
                 yield (*path, "yoke"), "spikes see one stimulus at a time: nothing to shuffle over"
             elif CORTEX not in PERTURBATIONS[p.action].code:

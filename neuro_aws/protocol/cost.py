@@ -66,7 +66,7 @@ def _measuring(protocol: Protocol, arms: list, trunks: list) -> float:  # type: 
     total = 0.0
     for m in protocol.spec.measure:
         entry = MEASURES.get(m.measure)
-        once = (entry.seconds if entry is not None else 0.01) * getattr(m, "repeats", 1)
+        once = (entry.seconds if entry is not None else 0.01) * m.times(protocol.spec)
         moments = sum(len(protocol.spec.schedule) for t in trunks if t.stop) * 0.5
         for arm in arms:
             for stretch in arm.schedule.stretches:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, JsonValue, create_model
 
 from neuro_aws.phase import Phase
-from neuro_aws.protocol.base import Section
+from neuro_aws.protocol.base import KeyPath, Section
 from neuro_aws.protocol.entry import OWN, Entry
 from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, takes
 from neuro_aws.protocol.stimulus_counts import distinct_labels
@@ -24,12 +24,24 @@ class Measure(Section):
     every: int = Field(0, ge=0)
     """Also every so many cycles after the branch; 0: not."""
 
+    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
+        """Yield what does not fit the protocol, as (key path within the settings, message)."""
+        yield from ()
+
+    def times(self, spec: "ProtocolSpec") -> float:
+        """Return how many times the ``seconds`` of its entry it takes."""
+        return 1.0
+
 
 class TrainedMeasure(Measure):
     """A measure that trains something."""
 
     repeats: int = Field(3, ge=1, le=100)
     """Splits or starts that it is averaged over."""
+
+    def times(self, spec: "ProtocolSpec") -> float:
+        """Return how many times the ``seconds`` of its entry it takes."""
+        return float(self.repeats)
 
 
 class OwnMeasure(Measure, OwnCode):

@@ -13,6 +13,7 @@ from neuro_aws.protocol.measure import (
     two_eyes,
     two_labels,
 )
+from neuro_aws.protocol.measures_with_settings import Decoder, ReceptiveField
 from neuro_aws.protocol.stimulus_counts import distinct_labels, trained_on
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def enough_to_fit(spec: "ProtocolSpec") -> str | None:
 V = ValueInfo
 _CELLS = "neuro_aws.metrics.cells"
 _DISTANCES = "neuro_aws.metrics.distances"
+_FIELDS = "neuro_aws.metrics.receptive_fields"
 _REPRESENTATION = "neuro_aws.metrics.representation"
 _SPIKES = "neuro_aws.metrics.spikes"
 
@@ -46,6 +48,13 @@ OF_ACTIVITY = table(
         "waking activity of the target cells and of the non-target ones, against onset",
         V("target_activity", "mean soma of the targets", "rate", 0, main=False),
         V("target_activity_relative", "over the arm's own onset", "onset = 1", 0),
+        V(
+            "target_activity_relative_noisy",
+            "the same with waking noise",
+            "onset = 1",
+            0,
+            main=False,
+        ),
         V("spared_activity_relative", "the same of the layer's other cells", "onset = 1", 0),
         V("target_spared_ratio", "one over the other", "ratio", 0, main=False),
         V("target_potential", "mean F h + b", "drive", main=False),
@@ -67,9 +76,27 @@ OF_ACTIVITY = table(
             main=False,
         ),
         needs=(cells,),
-        noise="off",
+        noise="off / on",
         against_onset=True,
         code={RATE: f"{_CELLS}:target_cells"},
+    ),
+    measure(
+        "receptive_field",
+        "how the feedforward weights of chosen cells turned and grew; draws them before and after",
+        V(
+            "receptive_field_cosine",
+            "cosine of a cell's feedforward weights with those at the arm's own onset, mean over "
+            "the cells, and over the layer's other cells (group `NAME_others`)",
+            "cosine",
+            -1,
+            1,
+        ),
+        V("receptive_field_length", "their length over that at the onset", "onset = 1", 0),
+        base=ReceptiveField,
+        against_onset=True,
+        of_weights=True,
+        seconds=0.001,
+        code={RATE: f"{_FIELDS}:receptive_field"},
     ),
     measure(
         "dream_match",
@@ -132,7 +159,7 @@ OF_ACTIVITY = table(
     ),
     measure(
         "linear_probe",
-        "logistic regression of the labels on each layer's waking activity",
+        "logistic regression of the labels on waking activity, by layer and compartment",
         V(
             "linear_probe",
             "accuracy of a logistic regression on each layer's standardised soma, fitted on nine "
@@ -142,7 +169,15 @@ OF_ACTIVITY = table(
             1,
         ),
         V("linear_probe_noisy", "the same with waking noise", "accuracy", 0, 1),
-        base=TrainedMeasure,
+        V(
+            "linear_probe_dendrite",
+            "on what feedback predicts of it (`compartments: [soma, dendrite]`)",
+            "accuracy",
+            0,
+            1,
+        ),
+        V("linear_probe_dendrite_noisy", "the same with waking noise", "accuracy", 0, 1),
+        base=Decoder,
         needs=(two_labels, enough_to_fit),
         noise="off / on",
         seconds=0.2,

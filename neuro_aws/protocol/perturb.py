@@ -1,175 +1,24 @@
-"""The perturbations: what the experimenter does, when, to whom; each one's settings and entry.
+"""The perturbations: what the experimenter does, when, to whom; each one's entry.
 
-To add one: its class under ``neuro_aws/perturbations``, and here its settings, its key in
-``Perturbation`` and its entry.
+The settings of an action stand in ``actions_on_cells.py``, ``actions_on_learning.py`` and
+``actions_on_stimuli.py``. To add one: its class under ``neuro_aws/perturbations``, its settings
+there, its key in ``Perturbation`` and its entry here.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
 from neuro_aws.phase import Phase
-from neuro_aws.protocol.base import KeyPath, Section
+from neuro_aws.protocol.action import Action
+from neuro_aws.protocol.actions_on_cells import Cells, Scale
+from neuro_aws.protocol.actions_on_learning import Block, Clamp, Dose, Pair, PlasticityScale, Yoke
+from neuro_aws.protocol.actions_on_stimuli import AttenuateEye, InactivateEye, LidSuture
+from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
 from neuro_aws.protocol.own_code import OwnCode, called, lacks
-
-if TYPE_CHECKING:
-    from neuro_aws.protocol.schema import ProtocolSpec
-
-Eye = Literal["left", "right"]
-NO_LATERAL = "this network has no lateral weights (network.lateral)"
-
-
-class Action(Section):
-    """What is done: the settings of one perturbation."""
-
-    @property
-    def acts_in(self) -> tuple[Phase, ...] | None:
-        """Phases in which these settings can have an effect; None: as the entry says."""
-        return None
-
-    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
-        """Yield what does not fit the protocol, as (key path within the settings, message)."""
-        yield from ()
-
-
-class Cells(Action):
-    """Which cells: a named set of `targets`, or a layer with a fraction, ids or all of it.
-
-    Layers and ids count from 0; layer 0 is the stimulus.
-    """
-
-    targets: str | None = None
-    """A name from the protocol's `targets`."""
-    layer: int | None = Field(None, ge=0)
-    fraction: float | None = Field(None, gt=0, le=1)
-    """Share of the layer, drawn anew for every animal."""
-    ids: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
-    all: Literal[True] | None = None
-    draw: int = Field(0, ge=0)
-    """Another number draws another sample of the same fraction."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        ways = [self.fraction is not None, self.ids is not None, self.all is not None]
-        if self.targets is not None:
-            if self.layer is not None or any(ways) or self.draw:
-                raise ValueError("`targets: NAME` stands alone; drop layer, fraction, ids, draw")
-            return self
-        if self.layer is None:
-            raise ValueError("say which cells: `targets: NAME`, or `layer:` with fraction or ids")
-        if sum(ways) != 1:
-            raise ValueError("give exactly one of fraction, ids, all")
-        if self.ids is not None and len(set(self.ids)) != len(self.ids):
-            raise ValueError("ids are named twice")
-        return self
-
-
-class Scale(Cells):
-    """Multiply somatic rates."""
-
-    by: float = Field(ge=0, le=100)
-    """0 silences, 0.5 weakens, 2 activates."""
-
-
-class Clamp(Action):
-    """Hold released ACh at a constant, so that there is no teaching signal."""
-
-    neuromodulator: Literal["ach"]
-    level: float = 0.0
-    """The constant, in units of D above its REM mean."""
-    discriminator: Literal["learns", "held"] = "learns"
-
-
-class Block(Action):
-    """Block the effect of ACh on feedforward plasticity, or homeostasis."""
-
-    neuromodulator: Literal["ach"] | None = None
-    homeostasis: Literal[True] | None = None
-    """Statistics and thresholds stay as they were when the block began."""
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.neuromodulator is None) == (self.homeostasis is None):
-            raise ValueError("give neuromodulator: ach, or homeostasis: true")
-        return self
-
-    @property
-    def acts_in(self) -> tuple[Phase, ...]:
-        """Phases in which it can have an effect."""
-        return (Phase.WAKE,) if self.homeostasis is None else (Phase.WAKE, Phase.REM)
-
-    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
-        """Yield that there is no homeostasis to block."""
-        if self.homeostasis and spec.backend == "rate" and spec.network.homeostasis.over == "none":
-            yield ("homeostasis",), "this network has none (network.homeostasis.over)"
-
-
-class Pair(Action):
-    """Pair chosen stimuli with ACh: their gate is multiplied."""
-
-    labels: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
-    gain: float = Field(gt=1, le=1000)
-
-    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
-        """Yield labels that the stimuli do not have."""
-        known = spec.stimulus.labels
-        if known == 0:
-            yield (), f"{spec.stimulus.source} has no labels to choose stimuli by"
-        for label in self.labels:
-            if known and label >= known:
-                yield ("labels",), f"labels are 0 to {known - 1}, not {label}"
-
-
-class Yoke(Action):
-    """Replace the teaching signal by one that knows nothing of this sample, or of anything."""
-
-    teaching: Literal["shuffled", "random"]
-    """shuffled: another sample's; random: random directions of each sample's own size."""
-
-
-class PlasticityScale(Action):
-    """Multiply the changes of projections, after the optimiser; 0 freezes."""
-
-    feedforward: float = Field(1.0, ge=0, le=100)
-    feedback: float = Field(1.0, ge=0, le=100)
-    lateral: float = Field(1.0, ge=0, le=100)
-    discriminator: float = Field(1.0, ge=0, le=100)
-
-    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
-        """Yield that a network has no lateral weights to scale."""
-        if self.lateral != 1 and not spec.network.lateral:
-            yield ("lateral",), NO_LATERAL
-
-
-class OfEye(Action):
-    """What is done to one eye."""
-
-    eye: Eye
-
-    def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
-        """Yield that the stimuli have no two eyes."""
-        if getattr(spec.stimulus, "eyes", "monocular") != "binocular":
-            yield (), "needs a stimulus with two eyes (patches, `eyes: binocular`)"
-
-
-class LidSuture(OfEye):
-    """The eye sees noise of its own, decorrelated from the scene."""
-
-    strength: float = Field(1.0, ge=0, le=10)
-    """Standard deviation of the noise over that of the eye's normal input."""
-
-
-class InactivateEye(OfEye):
-    """The eye is silent."""
-
-
-class AttenuateEye(OfEye):
-    """The eye's input is scaled down."""
-
-    to: float = Field(ge=0, lt=1)
 
 
 class DepriveSleep(Action):
@@ -242,6 +91,7 @@ class Perturbation(Section):
     scale: Scale | None = None
     clamp: Clamp | None = None
     block: Block | None = None
+    dose: Dose | None = None
     pair: Pair | None = None
     yoke: Yoke | None = None
     plasticity: PlasticityScale | None = None
@@ -338,12 +188,20 @@ PERTURBATIONS = table(
         code={RATE: f"{_ACH}:Blocked", CORTEX: ""},
     ),
     PerturbationEntry(
+        "dose",
+        "multiply the gate of ACh (0.5 half, 2 double), for all stimuli or for chosen labels",
+        Dose,
+        slot="neuromodulator",
+        phases=_WAKE,
+        code={RATE: f"{_ACH}:ScaleGate", CORTEX: ""},
+    ),
+    PerturbationEntry(
         "pair",
         "multiply the gate for stimuli of chosen labels",
         Pair,
         slot="neuromodulator",
         phases=_WAKE,
-        code={RATE: f"{_ACH}:PairWithAch", CORTEX: ""},
+        code={RATE: f"{_ACH}:ScaleGate", CORTEX: ""},
     ),
     PerturbationEntry(
         "yoke",

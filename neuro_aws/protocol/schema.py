@@ -5,10 +5,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from neuro_aws.protocol.actions_on_cells import Cells
 from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.measures import AnyMeasure
 from neuro_aws.protocol.model import NetworkSection
-from neuro_aws.protocol.perturb import Cells, Perturbation
+from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.spiking import SpikingSection
 from neuro_aws.protocol.stimulus import Stimulus
 from neuro_aws.protocol.theories import AdversarialWakeSleep, Algorithm

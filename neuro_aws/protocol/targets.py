@@ -1,9 +1,11 @@
 """Which cells a selection means, in one animal. numpy only: `validate` prints what `run` uses."""
 
 import zlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from neuro_aws.protocol.perturb import Cells
+from neuro_aws.protocol.actions_on_cells import Cells
+from neuro_aws.protocol.measures_with_settings import ReceptiveField
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.rng import numpy_generator, target_stream
 
@@ -68,3 +70,12 @@ def followed(spec: ProtocolSpec) -> dict[str, Cells]:
                 cells = perturbation.cells
                 sets.setdefault(name_of(cells, spec), named(cells, spec))
     return sets
+
+
+def fields(asked: ReceptiveField, known: Mapping[str, Targets]) -> dict[str, Targets]:
+    """Return the cells whose receptive fields are asked for, by name; ``known`` are followed."""
+    if asked.layer is not None and asked.first is not None:
+        name = f"layer{asked.layer}_first{asked.first}"
+        return {name: Targets(asked.layer, tuple(range(asked.first)))}
+    names = list(known) if asked.targets is None else [asked.targets]
+    return {name: known[name] for name in names if known[name].layer > 0}

@@ -12,6 +12,7 @@ an arm's `algorithm.name`   a whole `algorithm`, where the protocol's has settin
 `repeats` of a measure      dropped where nothing is trained: it had no effect
 noise.by_layer, noise.decay, algorithm.surprisal, network.birth: small
                             gone; refused where they had an effect
+`level` of a clamp          dropped: it had no effect
 """
 
 from dataclasses import dataclass
@@ -181,6 +182,12 @@ def _arm(name: str, arm: dict[str, Any], written: dict[str, Any], theory: str) -
             continue
         theory = settings.get("algorithm.name", theory)
         found += _settings(settings, written, theory, ("arms", name, kind))
+    perturbations = arm.get("perturb")
+    for i, entry in enumerate(perturbations if isinstance(perturbations, list) else []):
+        clamp = entry.get("clamp") if isinstance(entry, dict) else None
+        if isinstance(clamp, dict) and "level" in clamp:
+            path = ("arms", name, "perturb", i, "clamp", "level")
+            found.append(_drop(path, "a clamp teaches nothing, whatever its level"))
     if "birth" in arm:
         found.append(Change(("arms", name, "birth"), "", renamed="initial"))
     return found

@@ -1,5 +1,6 @@
 """The published step, number by number: golden vectors, and autograd of its equations for gamma < 1."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from neuro_aws.algorithms import doubly_adversarial
+from neuro_aws.backends.rate.build import build_animal
 from neuro_aws.backends.rate.one_step import Step, one_cycle
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.model.network import Network
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.schema import Block
+from tests.engines import engine_of
 from tests.reference.published import Experiment, recorded_draws
 
 GOLDEN = Path(__file__).parents[1] / "data" / "aws_step_gamma1.npz"
@@ -146,13 +152,14 @@ UP = ("readout_penalty_wake", "readout", "readout_penalty_sleep", "readout_for_g
 
 
 def doubly_noise(tensors: dict[str, Tensor], seed: int) -> dict:
+    """Return the noise of all five passes; those for R stop at h_4 and take no more than that."""
     generator = torch.Generator().manual_seed(seed)
     noise = noise_of(tensors)
     for name in UP:
-        normals = [torch.randn(6, *s, generator=generator, dtype=torch.float64) for s in SHAPES]
+        normals = [torch.randn(6, *s, generator=generator, dtype=torch.float64) for s in SHAPES[:4]]
         uniforms = [
             torch.rand(6, *s, generator=generator, dtype=torch.float64).clamp(min=1e-8)
-            for s in SHAPES[:-1]
+            for s in SHAPES[:3]
         ]
         noise[name] = (normals, uniforms)
     return noise
@@ -191,3 +198,41 @@ def test_doubly_adversarial_step_is_autograd_of_its_equations(gamma):
     oracle.step(tensors["x"], tensors["z"], recorded_draws(noise))
     for name, tensor in oracle.p.items():
         assert error(step.after[name], tensor.detach()) < 1e-7, name
+
+
+def test_noise_of_a_whole_pass_may_be_given_to_one_for_r():
+    """As a recording may hold it that passed all layers: what R does not read is left out."""
+    tensors, text = golden("float64"), TEXT.format(preset="published_doubly", precision="float64")
+    short, whole = doubly_noise(tensors, 0), doubly_noise(tensors, 0)
+    for name in UP:
+        top = [torch.ones(6, *shape, dtype=torch.float64) for shape in (SHAPES[4], SHAPES[3])]
+        whole[name] = ([*whole[name][0], top[0]], [*whole[name][1], 0.3 * top[1]])
+    a, b = (
+        one_cycle(
+            Protocol.from_text(text), under(tensors, "before/"), tensors["x"], tensors["z"], noise
+        )
+        for noise in (short, whole)
+    )
+    assert a.after.keys() == b.after.keys()
+    assert all(torch.equal(tensor, b.after[name]) for name, tensor in a.after.items())
+
+
+@pytest.mark.parametrize("draws", ["each", "shared"])
+def test_passes_for_r_stop_below_the_top_and_shift_no_stream(monkeypatch, draws):
+    """Against whole passes: the same weights to the bit; only what the top tracked differs."""
+    text = TEXT.format(preset="published_doubly", precision="float64").replace(
+        "{source: mnist, side: 32, batch: 6}", "{source: digits, side: 32, batch: 16}"
+    )
+    spec = Protocol.from_text(text, "", [f"network.discriminator.draws={draws}"]).spec
+
+    def state_after_two_cycles() -> dict[str, Tensor]:
+        animal = build_animal(spec, 0, torch.device("cpu"))
+        engine_of(animal, (Block(wake=1), Block(rem=1)), 2).run(4)
+        return animal.network.state_dict()
+
+    found = state_after_two_cycles()
+    whole = partial(Network.recognise, until=None)
+    monkeypatch.setattr(doubly_adversarial, "_to_readout", whole)
+    wanted = state_after_two_cycles()
+    differing = {name for name in found if not torch.equal(found[name], wanted[name])}
+    assert differing == {"layer4.running_mean", "layer4.running_variance"}

@@ -321,6 +321,22 @@ def test_pairing_multiplies_the_gate_of_its_label_alone():
     assert np.array_equal(d.gates["feedback"], d.wake)
 
 
+@pytest.mark.parametrize(
+    ("dose", "wanted"),
+    [("by: 0.5", {0: 0.5, 1: 0.5}), ("by: 0.5, labels: [1]", {0: 1.0, 1: 0.5})],
+)
+def test_a_dose_multiplies_the_gate_of_feedforward_plasticity_alone(dose, wanted):
+    dosed = f"{{dose: {{neuromodulator: ach, {dose}}}, in: later}}"
+    plain, _ = timeline("arms.control={}").drive(33, 63, None)
+    d, labels = timeline(f"arms.control={{perturb: [{dosed}]}}").drive(33, 63, None)
+    wake = d.wake > 0
+    assert set(labels[wake]) == {0, 1}
+    assert d.gates["feedforward"][wake].tolist() == [wanted[label] for label in labels[wake]]
+    assert not d.gates["feedforward"][~wake].any()
+    for gate in ("feedback", "ach", "homeostasis"):
+        assert np.array_equal(d.gates[gate], plain.gates[gate])
+
+
 def test_frozen_learns_nothing_and_homeostasis_needs_no_feedforward_plasticity():
     for algorithm, off, wanted in (("frozen", 1, 0.0), ("adversarial_wake_sleep", 0, 1.0)):
         plasticity = f"{{plasticity: {{feedforward: {off}}}, in: later}}"

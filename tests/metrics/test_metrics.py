@@ -1,5 +1,7 @@
 """Measures against closed forms; taking one changes nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from neuro_aws.metrics.statistics import estimate, interaction, paired
 from neuro_aws.plots.traces import correlation
 from neuro_aws.protocol import registry
 from neuro_aws.protocol.entry import RATE
+from neuro_aws.protocol.measures_with_settings import Decoder, ReceptiveField
 from neuro_aws.protocol.targets import Targets
 from tests.conftest import ROOT
 
@@ -51,6 +54,30 @@ def test_sliced_distance_of_shifted_and_of_equal_samples():
     assert sliced(x + shift, x) == pytest.approx(0.5, abs=0.05)
 
 
+def test_sliced_distance_sorts_each_projection():
+    draws = torch.Generator().manual_seed(1)
+    a, b = (torch.randn(50, 3, generator=draws, dtype=torch.float64) for _ in range(2))
+    axes = torch.randn(3, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    axes = axes / axes.norm(dim=0)
+    wanted = ((a @ axes).sort(0)[0] - (b @ axes).sort(0)[0]).abs().mean()
+    assert sliced(a, b) == float(wanted)
+
+
+def test_activity_with_noise_is_that_of_noisy_waking_over_its_own_onset(animal):
+    one = subject(animal, "network.noise.scale=0.5")
+    keys = (("target_activity_relative", 1), ("target_activity_relative_noisy", 1))
+    assert [values("target_cells", one)[key] for key in keys] == [1.0, 1.0]
+    stimuli, draws = one.dataset.held_out, one.draws
+    before = one.network.recognise(stimuli, draws("waking/held_out")).somas[1][:, :5].mean()
+    one.network.layers[0].feedforward[1][:5] = -0.6
+    after = one.network.recognise(stimuli, draws("waking/held_out")).somas[1][:, :5].mean()
+    quiet, noisy = (values("target_cells", one)[key] for key in keys)
+    assert noisy == pytest.approx(float(after / before))
+    assert noisy != pytest.approx(quiet, rel=0.01)
+    del one.memory["onset/cells/noisy"]  # as a run of an older version left it
+    assert keys[1] not in values("target_cells", one)
+
+
 def test_target_cells_are_relative_to_the_onset(animal):
     one = subject(animal)
     start = values("target_cells", one)
@@ -67,6 +94,37 @@ def test_target_cells_are_relative_to_the_onset(animal):
     assert gone["target_never_active", 1] == 1.0
     assert gone["target_potential", 1] == pytest.approx(-1.0)
     assert gone["target_spared_ratio", 1] == 0.0
+
+
+def fields_of(one: Subject, **settings) -> dict[tuple[str, str], float]:
+    asked = ReceptiveField(measure="receptive_field", **settings)
+    found = function("receptive_field")(replace(one, settings=asked))
+    return {(v.name.removeprefix("receptive_field_"), v.group): v.value for v in found}
+
+
+def test_receptive_fields_are_compared_with_those_at_the_onset_by_cell(animal):
+    one = subject(animal)
+    start = fields_of(one)
+    assert start == {
+        (name, group): pytest.approx(1.0)
+        for name in ("cosine", "length")
+        for group in ("cells", "cells_others")
+    }
+    weight = one.network.layers[0].feedforward[0]
+    weight[0] *= -3.0  # one of the five targets turns round and grows, the others stay
+    weight[7:9] *= 2.0
+    later = fields_of(one)
+    assert later["cosine", "cells"] == pytest.approx((4 - 1) / 5)
+    assert later["length", "cells"] == pytest.approx((4 + 3) / 5)
+    assert later["cosine", "cells_others"] == pytest.approx(1.0)
+    assert later["length", "cells_others"] == pytest.approx((13 + 2 * 2) / 15)
+    weight[0] = 0.0
+    assert fields_of(one)["cosine", "cells"] == pytest.approx(1.0)  # of those that have any
+    few = fields_of(one, layer=1, first=1)
+    assert few["length", "layer1_first1"] == 0.0
+    assert fields_of(one, layer=2, first=6).keys() == {
+        ("cosine", "layer2_first6"), ("length", "layer2_first6")
+    }  # fmt: skip
 
 
 def test_reconstruction_is_0_for_a_perfect_and_1_for_a_constant_prediction(animal):
@@ -98,6 +156,31 @@ def test_probe_is_chance_without_and_perfect_with_the_label(animal):
     found = values("linear_probe", one)
     assert found["linear_probe", 1] == 1.0
     assert found["linear_probe", 2] < 0.2
+
+
+def decoded(one: Subject, **settings) -> dict[tuple[str, int], float]:
+    return values(
+        "linear_probe", replace(one, settings=Decoder(measure="linear_probe", **settings))
+    )
+
+
+def test_any_layer_and_compartment_can_be_decoded_with_noise_or_without(animal, monkeypatch):
+    one = subject(animal)
+    usual = values("linear_probe", one)
+    assert set(usual) == {(f"linear_probe{n}", i) for n in ("", "_noisy") for i in (1, 2)}
+    assert decoded(one) == usual
+    some = decoded(one, layers=(0, 2), compartments=("soma", "dendrite"), noise="without")
+    assert set(some) == {("linear_probe", 0), ("linear_probe", 2), ("linear_probe_dendrite", 0)}
+    assert some["linear_probe", 2] == usual["linear_probe", 2]
+    assert some["linear_probe", 0] > 0.85  # pixels
+    both = ("linear_probe_dendrite", "linear_probe_dendrite_noisy")
+    assert set(decoded(one, compartments=("dendrite",))) == {(n, i) for n in both for i in (0, 1)}
+    assert set(decoded(one, layers=(1,), noise="with")) == {("linear_probe_noisy", 1)}
+    for layer in one.network.layers:  # what is predicted no longer depends on what was seen
+        layer.feedback[0].zero_()
+    blind = decoded(one, compartments=("dendrite",), noise="without")
+    assert max(blind.values()) < 0.2
+    assert decoded(one, layers=(2,), noise="without")["linear_probe", 2] > 0.5
 
 
 def test_fresh_classifier_is_half_where_dreams_are_waking_and_one_where_not(animal, monkeypatch):

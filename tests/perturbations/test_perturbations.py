@@ -6,7 +6,7 @@ import torch
 from neuro_aws import Options, run
 from neuro_aws.backends.rate.build import build_animal
 from neuro_aws.backends.rate.engine import Engine, Streams
-from neuro_aws.errors import NeuroAWSError
+from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.perturbations import slots
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, NREM, REM, WAKE
 from neuro_aws.protocol import Protocol
@@ -122,21 +122,21 @@ def test_the_run_itself_checks_its_targets(tmp_path, tiny):
 @pytest.mark.parametrize("credit", ["layer", "scalar", "backprop", "layer_random"])
 def test_clamped_ach_teaches_nothing_and_d_goes_on(credit):
     lab = Lab(
-        "{clamp: {neuromodulator: ach, level: 3.0}, in: critical_period}",
+        "{clamp: {neuromodulator: ach}, in: critical_period}",
         f"algorithm.credit={credit}",
         "algorithm.kl=0",
     )
     moment = lab.step(WAKE)
     assert all(bool((t == 0).all()) for t in moment.deltas[FEEDFORWARD].tensors.values())
-    assert bool((moment.ach.release == 3.0).all())
-    assert bool((moment.ach.own.reading.level != 3.0).any())
+    assert bool((moment.ach.release == 0).all())
+    assert bool((moment.ach.own.reading.level != 0).any())
     assert any(bool((t != 0).any()) for t in moment.deltas[DISCRIMINATOR].tensors.values())
     assert float(moment.ach.gate) == 1.0
 
 
 def test_clamped_running_scalar_teaches_nothing_either():
     lab = Lab(
-        "{clamp: {neuromodulator: ach, level: 3.0}, in: critical_period}",
+        "{clamp: {neuromodulator: ach}, in: critical_period}",
         "algorithm.credit=scalar",
         "algorithm.baseline=running",
         "algorithm.kl=0",
@@ -161,6 +161,22 @@ def test_blocked_ach_moves_no_feedforward_weight_and_leaves_d_and_teaching():
     assert float(blocked.ach.gate) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("perturb", "in_rem"),
+    [
+        ("{block: {neuromodulator: ach}, in: critical_period}", True),
+        ("{plasticity: {feedforward: 0}, in: critical_period}", False),
+    ],
+)
+def test_in_the_doubly_adversarial_form_the_gate_holds_f_in_wake_alone(perturb, in_rem):
+    """F learns from R in REM, where ACh is low: only a factor on plasticity stops that."""
+    lab = Lab(perturb, "algorithm={name: doubly_adversarial, feedforward: {apply: step}}")
+    assert FEEDFORWARD not in lab.step(WAKE).changes
+    moment = lab.step(REM)
+    assert (FEEDFORWARD in moment.changes) == in_rem
+    assert float(moment.deltas[FEEDFORWARD].tensors["feedforward_into1"].norm()) > 0
+
+
 def test_pairing_multiplies_the_gate_of_the_chosen_stimuli_only():
     lab = Lab("{pair: {labels: [3], gain: 5}, in: critical_period}")
     moment = lab.step(WAKE)
@@ -183,6 +199,93 @@ def test_blocking_beats_pairing(order):
     lab = Lab(", ".join(both[::order]))
     assert FEEDFORWARD not in lab.step(WAKE).changes
     assert lab.built.updates.plasticity[FEEDFORWARD].moments.count == 0
+
+
+LEARNING = {
+    "sgd": "{optimiser: sgd, rate: 1.0e-3}",
+    "adam": "{optimiser: adam, rate: 1.0e-3}",
+    "adam once a cycle": "{optimiser: adam, rate: 1.0e-3, apply: cycle}",
+}
+
+
+def under(*perturb: str, learning: str = "adam") -> Lab:
+    """Return a lab that has taken two steps, so that moments are those of a run."""
+    lab = Lab(", ".join(perturb), f"algorithm.feedforward={LEARNING[learning]}")
+    lab.moments = [lab.engine.step(lab.arm.branch + k) for k in range(2)]
+    return lab
+
+
+def applied(lab: Lab) -> torch.Tensor:
+    return sum(m.changes[FEEDFORWARD] for m in lab.moments if FEEDFORWARD in m.changes)
+
+
+PLAIN = "{plasticity: {feedforward: 1}, in: critical_period}"
+
+
+@pytest.mark.parametrize("learning", LEARNING)
+@pytest.mark.parametrize("by", [0.25, 0.5, 2, 64])
+def test_a_dose_multiplies_the_applied_change_exactly(learning, by):
+    """After the optimiser: Adam would undo a factor before it. Powers of 2 leave no rounding."""
+    dose = f"{{dose: {{neuromodulator: ach, by: {by}}}, in: critical_period}}"
+    plain, dosed = under(PLAIN, learning=learning), under(dose, learning=learning)
+    assert torch.equal(applied(dosed), by * applied(plain))
+    assert float(applied(plain).norm()) > 0
+    a, b = (lab.moments[0] for lab in (plain, dosed))
+    assert (float(a.ach.gate), float(b.ach.gate)) == (1.0, by)
+    for name, tensor in a.deltas[FEEDFORWARD].tensors.items():
+        assert torch.equal(tensor, b.deltas[FEEDFORWARD].tensors[name])
+    for kind in (FEEDBACK, DISCRIMINATOR):
+        for one, other in zip(plain.moments, dosed.moments, strict=True):
+            assert torch.equal(one.changes.get(kind, NONE), other.changes.get(kind, NONE))
+
+
+NONE = torch.zeros(0)
+EVERY = "labels: [0,1,2,3,4,5,6,7,8,9]"
+
+
+@pytest.mark.parametrize("labels", ["", ", labels: [3]", f", {EVERY}"])
+def test_a_dose_of_one_changes_nothing_to_the_bit(labels):
+    dose = f"{{dose: {{neuromodulator: ach, by: 1{labels}}}, in: critical_period}}"
+    plain, dosed = under(PLAIN), under(dose)
+    wanted = plain.built.network.state_dict()
+    for name, tensor in dosed.built.network.state_dict().items():
+        assert torch.equal(tensor, wanted[name]), name
+
+
+def test_a_dose_by_label_is_a_pairing_that_may_be_less():
+    lab = under("{dose: {neuromodulator: ach, by: 0.25, labels: [3, 5]}, in: critical_period}")
+    draws = lab.engine.streams.stimulus.at(lab.arm.branch)
+    _, labels = lab.built.dataset.sample(draws, 16)
+    chosen = (labels == 3) | (labels == 5)
+    assert torch.equal(lab.moments[0].ach.gate, 1 - 0.75 * chosen.double())
+    dosed = under("{dose: {neuromodulator: ach, by: 5, labels: [3]}, in: critical_period}")
+    paired = under("{pair: {labels: [3], gain: 5}, in: critical_period}")
+    assert torch.equal(applied(dosed), applied(paired))
+    every = under(f"{{dose: {{neuromodulator: ach, by: 0.5, {EVERY}}}, in: critical_period}}")
+    assert torch.allclose(applied(every), 0.5 * applied(under(PLAIN)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_dose_composes_with_pairing_and_with_blocking(order):
+    dose = "{dose: {neuromodulator: ach, by: 0.5}, in: critical_period}"
+    pair = "{pair: {labels: [3], gain: 5}, in: critical_period}"
+    block = "{block: {neuromodulator: ach}, in: critical_period}"
+    both, paired = under(*[dose, pair][::order]), under(pair)
+    assert torch.equal(both.moments[0].ach.gate, 0.5 * paired.moments[0].ach.gate)
+    assert torch.allclose(applied(both), 0.5 * applied(paired), rtol=1e-12)
+    blocked = under(*[dose, block][::order])
+    assert float(blocked.moments[0].ach.gate) == 0
+    assert not any(FEEDFORWARD in moment.changes for moment in blocked.moments)
+    assert blocked.built.updates.plasticity[FEEDFORWARD].moments.count == 0
+
+
+def test_doses_of_different_labels_act_together_and_of_one_label_do_not():
+    few = "{dose: {neuromodulator: ach, by: 0.5, labels: [0, 1, 2, 3, 4]}, in: critical_period}"
+    many = "{dose: {neuromodulator: ach, by: 2, labels: [5, 6, 7, 8, 9]}, in: critical_period}"
+    gate = under(few, many).moments[0].ach.gate
+    assert set(gate.tolist()) == {0.5, 2.0}
+    with pytest.raises(ProtocolError, match="overlaps another dose"):
+        under(few, many.replace("[5,", "[4, 5,"))
 
 
 def test_the_stimulus_can_be_scaled_in_wake_too():

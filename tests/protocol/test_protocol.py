@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import jsonschema
+import pytest
 import yaml
 
+from neuro_aws.errors import ProtocolError
 from neuro_aws.protocol import Protocol, json_schema
 from neuro_aws.protocol.describe import describe, in_words
 from neuro_aws.protocol.perturb import Perturbation
@@ -65,10 +67,26 @@ def test_a_perturbation_is_worded_in_one_way(tiny):
     (silenced,) = tiny.tree.arms["rem_silenced"].perturb
     assert in_words(silenced) == "silence targets=cells in rem"
     clamp = Perturbation.model_validate(
-        {"clamp": {"neuromodulator": "ach", "level": 0.5}, "in": "critical_period"}
+        {"clamp": {"neuromodulator": "ach", "discriminator": "held"}, "in": "critical_period"}
     )
-    assert in_words(clamp) == "clamp ach level=0.5"
+    assert in_words(clamp) == "clamp ach discriminator=held"
     assert in_words(silenced) in "\n".join(describe(tiny, [0]))
+
+
+def test_a_level_of_a_clamp_is_refused_and_read_where_it_was_run():
+    """Its gradient is 0 whatever it is; a run that wrote one down stays readable."""
+    leveled = TINY.replace(
+        "{silence: {targets: cells}, during: rem, in: critical_period}",
+        "{clamp: {neuromodulator: ach, level: 0.5}, in: critical_period}",
+    )
+    with pytest.raises(ProtocolError) as refused:
+        Protocol.from_text(leveled)
+    (fault,) = refused.value.faults
+    assert "perturb[0].clamp.level" in fault
+    assert "a constant teaches nothing" in fault
+    clamp = Protocol.from_text(leveled, older=True).spec.arms["rem_silenced"].perturb[0].clamp
+    assert clamp.level == 0.5
+    Protocol.from_text(leveled.replace("level: 0.5", "level: 0.0"))
 
 
 def test_arms_share_a_trunk_unless_they_differ_initially():

@@ -32,6 +32,7 @@ arms:
       algorithm.feedforward.rate: 2.0e-4
       network.derivative: surrogate
     set: {network.noise.scale: 0.3}
+  clamped: {perturb: [{clamp: {neuromodulator: ach, level: 0.5}, in: critical}]}
 measure:
   - {measure: ach_gap, every: 2, repeats: 3}
   - measure: linear_probe
@@ -59,6 +60,7 @@ arms:
     initial:
       {algorithm: {feedforward: {rate: 0.0002}, name: wake_sleep}, network.derivative: surrogate}
     set: {network.noise.scale: 0.3}
+  clamped: {perturb: [{clamp: {neuromodulator: ach}, in: critical}]}
 measure:
   - {measure: ach_gap, every: 2}
   - measure: linear_probe

@@ -69,10 +69,10 @@ class Experiment:
             if self.groups[n]
         ]
 
-    def up(self, x: Tensor, draw: Draw, name: str) -> list[Tensor]:
-        """h_0 ... h_5 from the stimulus."""
+    def up(self, x: Tensor, draw: Draw, name: str, top: int = LAYERS) -> list[Tensor]:
+        """h_0 ... h_top from the stimulus; passes for R stop at h_4."""
         states = [x]
-        for i in range(LAYERS):
+        for i in range(top):
             u = states[-1]
             if i:
                 uniform = draw(name, "uniform", tuple(u.shape))
@@ -146,7 +146,7 @@ class Experiment:
     def readout_gradient_penalty(self, x: Tensor, draw: Draw, name: str) -> Tensor:
         """lambda_R mean (||grad_x R||_2 - 1)^2."""
         x = x.detach().requires_grad_()
-        level = self.readout(self.up(x, draw, name)[4])
+        level = self.readout(self.up(x, draw, name, 4)[4])
         (gradient,) = torch.autograd.grad(level.sum(), x, create_graph=True)
         norm = torch.sqrt(gradient.flatten(1).square().sum(1) + 1e-12)
         return self.readout_penalty * (norm - 1).square().mean()
@@ -183,9 +183,9 @@ class Experiment:
         out["inference_total"] = gamma * taught.mean() + 1e-4 * kl
         out["generator_total"] = gamma * torch.stack(errors).sum()
         if doubly:
-            again = self.up(dreamt[0], draw, "readout")
+            again = self.up(dreamt[0], draw, "readout", 4)
             penalty_dream = self.readout_gradient_penalty(dreamt[0], draw, "readout_penalty_sleep")
-            sent = self.up(asleep[0], draw, "readout_for_generator")
+            sent = self.up(asleep[0], draw, "readout_for_generator", 4)
             out["readout_penalty_wake"] = torch.as_tensor(penalty_x)
             out["readout_penalty_sleep"] = penalty_dream
             loss = -self.readout(wake[4]).mean() + self.readout(again[4]).mean()

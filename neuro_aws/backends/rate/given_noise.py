@@ -9,8 +9,9 @@
     gp_wake, gp_sleep           D as its penalty reads it                      (draws: each)
     disc_wake_for_inference     D as F learns from it                          (draws: each)
 
-The passes of R are those of the doubly adversarial form. With ``draws: shared`` one pass serves
-what has a pass of its own here.
+The passes of R are those of the doubly adversarial form; they stop at h_{N-1}, and what the layer
+above would take may be left out of theirs. With ``draws: shared`` one pass serves what has a pass
+of its own here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,16 +52,20 @@ def played_back(names: Sequence[str], noise: Mapping[str, Draws]) -> RecordedNoi
     return RecordedNoise(normals, [tensor for draws in given for tensor in draws[1]])
 
 
-def check(network: Network, x: Tensor, z: Tensor, noise: Mapping[str, Draws]) -> None:
-    """Refuse noise that is not, pass by pass, what a cycle draws."""
+def checked(network: Network, x: Tensor, z: Tensor, noise: Mapping[str, Draws]) -> dict[str, Draws]:
+    """Return noise that is, pass by pass, what a cycle draws; refuse any other."""
     for name in noise:
         if name not in _NAMES:
             near = get_close_matches(name, _NAMES, 1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise _error(f"no pass is called {name!r}", f"{hint}Passes: {', '.join(_NAMES)}")
     wanted = _wanted(network, x, z)
+    found = {}
     for name in _NAMES:
         given: Draws = noise.get(name, ((), ()))
+        if name in _ONLY_DOUBLY:
+            given = _with_top(given, wanted[name], x)
+        found[name] = given
         for kind, shapes, draws in zip(("normal", "uniform"), wanted[name], given, strict=True):
             if len(draws) != len(shapes):
                 raise _error(
@@ -74,6 +79,16 @@ def check(network: Network, x: Tensor, z: Tensor, noise: Mapping[str, Draws]) ->
                         f"not {tuple(shape)}",
                         "Draws come in the order the layers fire",
                     )
+    return found
+
+
+def _with_top(given: Draws, wanted: "Shapes", x: Tensor) -> Draws:
+    """Fill in the last draw of each kind where it is left out: R reads nothing of it."""
+    normals, uniforms = (
+        [*draws, x.new_full(shapes[-1], 0.5)] if len(draws) == len(shapes) - 1 else draws
+        for shapes, draws in zip(wanted, given, strict=True)
+    )
+    return normals, uniforms
 
 
 class _Asked:

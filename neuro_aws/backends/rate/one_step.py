@@ -24,7 +24,7 @@ from neuro_aws.backends.rate.given_noise import (
     WAKE_PASSES,
     WAKE_READINGS,
     Draws,
-    check,
+    checked,
     played_back,
 )
 from neuro_aws.backends.rate.published_names import load_published, running_statistics, to_published
@@ -48,7 +48,7 @@ Named = Mapping[str, Tensor]
 class Step:
     """What one cycle did.
 
-    states     h_0 ... h_N by pass: wake, sleep, and the passes up through F of gamma < 1
+    states     h_0 ... h_N by pass: wake, sleep; h_0 ... h_{N-1} of the passes for R (gamma < 1)
     losses     per-sample D and R, the penalties of both, per-layer generative losses, KL, totals
     gradients  of every parameter: the direction of descent of the loss that it follows
     after      every parameter and running statistic afterwards
@@ -86,7 +86,7 @@ def one_cycle(
             where="network.prior",
             next_step="Use prior: standard and rate units",
         )
-    check(network, x, z.flatten(1), noise)
+    noise = checked(network, x, z.flatten(1), noise)
     load_published(network, {name: t.to(dtype_of(spec.network)) for name, t in parameters.items()})
     moments: list[Moment] = []
     block = (Block(wake=1), Block(rem=1))

@@ -155,8 +155,10 @@ class RateSimulator:
         self, what: Measure | str, at: agenda.Moment, settings: Mapping[str, Any] | None = None
     ) -> Iterator[Value]:
         """Yield the values of one measure at the present moment."""
-        repeats = {"repeats": what.repeats} if isinstance(what, TrainedMeasure) else {}
-        subject = replace(self.subject(at.step), **{**repeats, **(settings or {})})
+        own: dict[str, Any] = {} if isinstance(what, str) else {"settings": what}
+        if isinstance(what, TrainedMeasure):
+            own["repeats"] = what.repeats
+        subject = replace(self.subject(at.step), **{**own, **(settings or {})})
         with torch.no_grad():
             yield from list(function(what)(subject))
 

@@ -17,6 +17,7 @@ from neuro_aws.perturbations import Slots, slots
 from neuro_aws.perturbations.eyes import eye_columns
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, WAKE, Phase
 from neuro_aws.protocol import ArmPlan, TrunkPlan
+from neuro_aws.protocol.actions_on_learning import Dose, Pair
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import StepSpec
 from neuro_aws.rng import EYES, SPIKING_PRIOR, STIMULUS, numpy_generator
@@ -110,7 +111,7 @@ class Inputs:
         In NREM no ACh is released, whatever the readout says.
         """
         if spec.phase is NREM or any(p.clamp is not None for p in acting):
-            drive.clamp[row] = 0.0  # a clamp at another level is refused
+            drive.clamp[row] = 0.0
         if spec.phase is NREM:
             return
         awake = float(spec.phase is WAKE)
@@ -119,8 +120,8 @@ class Inputs:
         for p in acting:
             if p.block is not None and p.block.neuromodulator is not None:
                 gate = 0.0
-            elif p.pair is not None and label in p.pair.labels:
-                gate *= p.pair.gain
+            elif isinstance(p.rule, Dose | Pair) and label in (p.rule.labels or [label]):
+                gate *= p.rule.factor
         drive.gates["feedforward"][row] = gate * done.scales[FEEDFORWARD]
         drive.gates["feedback"][row] = awake * done.scales[FEEDBACK]
         drive.gates["ach"][row] = done.scales[DISCRIMINATOR]
