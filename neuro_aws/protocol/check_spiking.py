@@ -57,7 +57,7 @@ def check_neuron(spec: ProtocolSpec) -> Found:
         yield ("network", "layers"), message
     if spec.stimulus.period != spec.spiking.step:
         yield ("stimulus", "period"), "is one step: give spiking.step the same duration"
-    read = {"target", "dt", "step", "tick", "segment", "window", "learning"}
+    read = {"target", "dt", "step", "tick", "segment", "window", "refractory_error", "learning"}
     for key in _changed(spec.spiking, read):
         yield ("spiking", key), "has no meaning for a single neuron"
     for name, arm in spec.arms.items():

@@ -70,6 +70,8 @@ class SpikingSection(Section):
     """Waking rate that homeostasis holds every cell above the stimulus to, Hz.
 
     With a refractory period of 3 ms no cell fires above 104 Hz."""
+    refractory_error: Literal["masked", "nest"] = "masked"
+    """A dendrite's prediction error while its cell is refractory: none, or -p* as in NEST."""
     eligibility: float = Field(20.0, gt=0, le=1000)
     """Time constant of the eligibility, ms."""
     ach_units: int = Field(128, ge=1, le=4096)

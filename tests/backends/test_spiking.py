@@ -25,7 +25,7 @@ from neuro_aws.protocol import Protocol
 from neuro_aws.recording import checkpoint, room
 from neuro_aws.recording.parts import gather
 from tests.branches import branch, finish
-from tests.calls import command
+from tests.calls import command, script
 from tests.conftest import ROOT
 from tests.spiking import TEXT, drive, protocol
 
@@ -75,6 +75,22 @@ def test_the_commands_serve_a_spiking_run(finished, tmp_path, monkeypatch):
     assert np.array_equal(both["value"], both["value_again"].astype(float), equal_nan=True)
     assert command("inspect", folder).returncode == 0
     assert command("compare", folder, folder).returncode == 0
+
+
+def test_the_benchmark_of_refractory_errors_reads_the_window_that_measures_read(finished):
+    path = ROOT / "benchmarks" / "refractory_error.py"
+    done = script(path, str(finished.folder))
+    assert done.returncode == 0, done.stderr
+    title, *lines = done.stdout.splitlines()
+    assert "masked" in title
+    found = {name: float(text.split()[0]) for _, name, text in (row.split(" | ") for row in lines)}
+    last = finished.metrics.query("arm == 'control' and layer == 1 and step == step.max()")
+    last = last.groupby("name")["value"].mean()
+    assert found["rate in wake, Hz"] == pytest.approx(last["wake_rate"], rel=1e-3)
+    assert found["rate in REM, Hz"] == pytest.approx(last["rem_rate"], rel=1e-3)
+    assert found["mean of V* - U"] < found["rms of V* - U"] > 0
+    assert found["count error, p* in free steps"] != found["count error, p* in all steps"] > 0
+    assert script(path, "nowhere").returncode
 
 
 def test_arms_are_one_run_up_to_the_branch_and_nrem_learns_nothing(finished):

@@ -78,6 +78,32 @@ def test_the_dendrite_learns_toward_the_soma_and_rests_where_it_is_right(offset,
         assert abs(moved.mean()) < 3.5 * error
 
 
+def test_the_error_of_refractory_cells_is_masked_or_as_in_nest():
+    """`nest` takes p* phi' h / p* from the dendrite in every refractory step; no F sees a difference."""
+    bias, ended = {}, {}
+    for error in ("masked", "nest"):
+        c = cortex("network.layers=[64, 12]", "spiking.segment=5", "spiking.learning.feedback=0",
+                   "spiking.learning.dendrite_bias=1.0e-9", f"spiking.refractory_error={error}")  # fmt: skip
+        c.objects["feedback"].w = 0.0
+        d = drive(c, 10, feedback=1.0, feedforward=1.0)
+        d.clamp[:] = 1.0
+        first = np.array(c.objects["cortex"].bias_dendrite[:])
+        result = c.simulate(d, 5)
+        bias[error] = np.array(c.objects["cortex"].bias_dendrite[:])
+        ended[error] = c.state()
+    n, h = c.neuron, 1.0
+    left = np.minimum(n.refractory - h, 1000 - h - result.time)  # refractory steps after a spike
+    refractory = np.bincount(result.neuron, weights=left, minlength=c.count)
+    assert (refractory[c.layer(0)] > 0).all()
+    taken = n.prediction * kernels.slope(n, n.prediction * first) * h * refractory
+    assert np.allclose((bias["nest"] - bias["masked"]) / 1e-9, -taken, rtol=1e-5)
+    for name in ("feedforward.w", "feedforward.eligibility", "cortex.bias", "cortex.U"):
+        assert np.array_equal(ended["masked"][name], ended["nest"][name]), name
+    assert not np.array_equal(
+        ended["nest"]["feedforward.w"], cortex("network.layers=[64, 12]").state()["feedforward.w"]
+    )
+
+
 def test_feedforward_synapses_lower_ach_and_homeostasis_raises_silent_cells():
     """dF = - eta delta eligibility (Eq. 3 by spikes), and a bias that rises where spikes are missing."""
     c = cortex()

@@ -17,7 +17,7 @@ from neuro_aws.backends.spiking.brian2_compat import (
     state_of,
     writes_programs,
 )
-from neuro_aws.backends.spiking.kernels import Neuron, potential_at
+from neuro_aws.backends.spiking.kernels import UNMASKED, Neuron, potential_at
 from neuro_aws.backends.spiking.monitors import Monitors
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.rng import SPIKING_INITIAL, numpy_generator
@@ -206,6 +206,7 @@ class Cortex:
             "coupling": n.coupling, "coupling_awake": s.coupling_awake, "teacher": n.teacher,
             "rate_most": n.rate_most, "k": n.k, "beta": n.beta, "theta": n.theta,
             "prediction": n.prediction, "refractory": n.refractory,
+            "unmasked": UNMASKED[s.refractory_error],
             "decay_eligibility": np.exp(-s.tick / s.eligibility),
             "rate_slow": 1 - np.exp(-s.tick / (1000 * s.ach_centre)),
             "rate_fast": 1 - np.exp(-s.tick / s.ach_baseline),

@@ -13,6 +13,11 @@ Everything is in discrete time, exact for the linear part: potentials dimensionl
     scores              S - p of this draw, times phi' h / p and the share of the drive: for V*
                         g_D / (g_L + g_D) (feedback), for U g_t / g and q (feedforward)
 
+p of U, the probability that was drawn from, is 0 while refractory. p* of V* is
+(1 - exp(-phi(V*) h)) m, m = 1 where the cell is free; while it is refractory m = 0
+(`refractory_error: masked`): no prediction error where no spike could be; or m = 1 (`nest`), as in
+NEST's urbanczik_synapse, whose dendrite predicts the mean rate, refractory period included.
+
 A presynaptic spike adds w to A and B of its targets. Scores and spikes are summed by neuron over an
 update interval T (5 ms); intervals end where phases do. At the end of each, in order:
 
@@ -88,7 +93,8 @@ raw_d = 1 - exp(-r_d * h)
 s_d = prediction * beta * (1 - r_d / rate_most) * r_d * h / (raw_d + tiny)
 s_f = (g_t / g) * beta * (1 - r / rate_most) * q * r * h / (raw + tiny)
 expected = expected + raw_d * free
-score_d = score_d - raw_d * free * s_d
+m = free + (1 - free) * unmasked
+score_d = score_d - raw_d * m * s_d
 score_f = score_f - p * s_f
 """
 

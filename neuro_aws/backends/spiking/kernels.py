@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+UNMASKED = {"masked": 0.0, "nest": 1.0}
+"""``spiking.refractory_error``: the share of p* that counts while a cell is refractory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Neuron:

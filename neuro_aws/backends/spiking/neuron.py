@@ -7,8 +7,8 @@ on, in REM it is off and the dendrite drives the soma. Every time step h (ms), i
     U     <- U_inf + (U - U_inf) e^{-g h}     g = g_L + g_D + g_E + g_I,
              U_inf = (g_D V + g_E E_E + g_I E_I) / g
     spike    with probability 1 - exp(-phi(U) h), unless refractory; no reset of U or V*
-    PI_j   = (S - p*) k phi'(V*) h / p* PSP_j,  p* = 1 - exp(-phi(V*) h), 0 while refractory,
-             k = g_D / (g_L + g_D)
+    PI_j   = (S - p* m) k phi'(V*) h / p* PSP_j,  p* = 1 - exp(-phi(V*) h), k = g_D / (g_L + g_D),
+             m = 1; while refractory 0 (`refractory_error: masked`) or 1 (`nest`)
     D_j   <- D_j e^{-h / 100 ms} + (1 - e^{-h / 100 ms}) PI_j
     w_j   <- w_j + eta D_j, held in [0, 0.3], in wake; PSP_j as it is at the end of the step
 
@@ -29,7 +29,7 @@ from neuro_aws.backends.spiking.brian2_compat import (
     put_back,
     state_of,
 )
-from neuro_aws.backends.spiking.kernels import Neuron
+from neuro_aws.backends.spiking.kernels import UNMASKED, Neuron
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.stimulus import SpikePattern
 from neuro_aws.rng import SPIKING_PATTERN, numpy_generator
@@ -73,7 +73,8 @@ p = free * (1 - exp(-rate_most * h / (1 + k * exp(beta * (theta - U)))))
 r_d = rate_most / (1 + k * exp(beta * (theta - V_star)))
 p_d = 1 - exp(-r_d * h)
 slope_d = prediction * beta * (1 - r_d / rate_most) * r_d * h / p_d
-score = -p_d * free * slope_d
+m = free + (1 - free) * unmasked
+score = -p_d * m * slope_d
 """
 SOMA_RESET = "rest = refractory\nscore += slope_d"
 SYNAPSE = "w : 1\nchange : 1\nA_p : 1\nB_p : 1"
@@ -89,6 +90,16 @@ KEPT = {
     "soma": ["A_d", "B_d", "U", "V_star", "rest", "score"],
     "synapses": ["w", "change", "A_p", "B_p"],
 }
+
+
+def frozen_pattern(stimulus: SpikePattern, animal: int, h: float) -> tuple[Array, Array]:
+    """Return the spikes of an animal's pattern, in order: which afferent, in which time step."""
+    draws = numpy_generator(animal, SPIKING_PATTERN)
+    steps = round(stimulus.period / h)
+    fires = draws.random((stimulus.afferents, steps)) < stimulus.rate * h / 1000
+    cell, when = np.nonzero(fires)
+    order = np.argsort(when, kind="stable")
+    return cell[order], when[order]
 
 
 @dataclass(frozen=True)
@@ -110,15 +121,10 @@ class SingleNeuron:
         self.b2, self.section, self.stimulus = brian2(), spec.spiking, spec.stimulus
         self.neuron = Neuron()
         b2, clock = self.b2, {"dt": self.section.dt * self.b2.ms}
-        pattern = self.stimulus
-        draws = numpy_generator(animal, SPIKING_PATTERN)
-        h, steps = self.section.dt, round(pattern.period / self.section.dt)
-        fires = draws.random((pattern.afferents, steps)) < pattern.rate * h / 1000
-        cell, when = np.nonzero(fires)
-        order = np.argsort(when, kind="stable")
+        cell, when = frozen_pattern(self.stimulus, animal, self.section.dt)
         afferents = b2.SpikeGeneratorGroup(
-            pattern.afferents, cell[order], when[order] * h * b2.ms,
-            period=pattern.period * b2.ms, name="afferents", **clock,
+            self.stimulus.afferents, cell, when * self.section.dt * b2.ms,
+            period=self.stimulus.period * b2.ms, name="afferents", **clock,
         )  # fmt: skip
         soma = b2.NeuronGroup(
             1, SOMA, threshold="rand() < p", reset=SOMA_RESET, name="soma", **clock
@@ -185,7 +191,8 @@ class SingleNeuron:
             "psp_scale": n.psp_scale, "prediction": n.prediction, "leak": n.leak,
             "coupling": n.coupling, "excitatory": n.excitatory, "inhibitory": n.inhibitory,
             "rate_most": n.rate_most, "k": n.k, "beta": n.beta, "theta": n.theta,
-            "refractory": n.refractory, "most": LARGEST_WEIGHT,
+            "refractory": n.refractory, "unmasked": UNMASKED[self.section.refractory_error],
+            "most": LARGEST_WEIGHT,
             "excitation_t": b2.TimedArray(
                 self.teacher(rows) * on, dt=h * b2.ms, name="excitation_t"
             ),
