@@ -26,8 +26,8 @@ def target_cells(subject: Subject) -> Iterator[Value]:
     (500 stimuli), which is 0 only if all of them are silent.
     """
     stimuli = subject.dataset.held_out[: 500 if subject.network.maps else 2000]
-    state = subject.network.with_dendrites(subject.network.recognise(stimuli, None, running=True))
-    state = state.map(by_channel)
+    state = subject.network.recognise(stimuli, None, running=subject.running)
+    state = subject.network.with_dendrites(state).map(by_channel)
     for name, cells in subject.targets.items():
         layer = state.layers[cells.layer]
         mask = torch.zeros(layer.soma.shape[-1], dtype=torch.bool, device=layer.soma.device)
