@@ -78,7 +78,8 @@ def evaluate(
             for name in [arm] if arm else run.arms:
                 rows += _one(run, animal, name, chosen, options, dict(settings))
             if initially:
-                rows += _initially(run, animal, [arm] if arm else run.arms, chosen, options)
+                found = _initially(run, animal, [arm] if arm else run.arms, chosen, options)
+                rows += [(*row, rows[-1][-1]) for row in found]
     columns = ["animal", "arm", "period", "cycle", "step", "name", "layer", "group", "value"]
     table = pd.DataFrame(rows, columns=[*columns, "extractor_hash"])
     return table if table["extractor_hash"].any() else table[columns]
@@ -136,7 +137,7 @@ def _initially(
         for measure in wanted:
             for v in simulator.measure(measure, at, {"repeats": options.repeats}):
                 where = (animal, name, at.period, at.cycle, at.step)
-                rows.append((*where, v.name, v.layer, v.group, v.value, ""))
+                rows.append((*where, v.name, v.layer, v.group, v.value))
     return rows
 
 
