@@ -77,7 +77,8 @@ def mark_initially_by_arm(
     """Draw a diamond at the mean over animals that each arm began with, a row an arm."""
     found = _means(initial, name, ["arm"])
     rows = [i for i, arm in enumerate(arms) if arm in found.index]
-    axes.plot([found[arms[i]] for i in rows], rows, **{**INITIAL, "linestyle": ""})
+    if rows:
+        axes.plot([found[arms[i]] for i in rows], rows, **{**INITIAL, "linestyle": ""})
 
 
 def mark_initially_by_layer(axes: Axes, initial: pd.DataFrame, name: str) -> None:

@@ -160,8 +160,8 @@ class Schedule:
 
     @property
     def learns_from(self) -> int:
-        """First step at which weights that carry activity may change; those of ACh do not."""
-        kinds = (FEEDFORWARD, FEEDBACK, LATERAL)
+        """First step at which feedforward or feedback weights may change."""
+        kinds = (FEEDFORWARD, FEEDBACK)
         learnt = (s.start for s in self.stretches if any(s.scales[kind] for kind in kinds))
         return next(learnt, self.steps)
 
