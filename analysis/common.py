@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.metrics.initial import initial_values
 from neuro_aws.metrics.statistics import PairedTest, caption, estimate, holm, paired
 from neuro_aws.recording.reader import Run, open_run
 
@@ -114,6 +115,14 @@ def values(
         return pd.Series(dtype=float)
     last = rows[rows["step"] == rows["step"].max()]
     found: pd.Series = last.groupby("animal")["value"].mean()
+    return found
+
+
+def initially(run: Run, metrics: pd.DataFrame, arm: str, name: str, layer: int) -> pd.Series:
+    """Return one value an animal: what an arm began with, before anything was learnt."""
+    table = initial_values(metrics, run.protocol.tree, [arm])
+    rows = table[(table["name"] == name) & (table["layer"] == layer)]
+    found: pd.Series = rows.groupby("animal")["value"].mean()
     return found
 
 

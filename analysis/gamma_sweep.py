@@ -5,9 +5,10 @@ python analysis/gamma_sweep.py RUN [--out figure.png]
 
 import numpy as np
 import pandas as pd
-from common import animals, arguments, opened, refusal, script, values
+from common import animals, arguments, initially, opened, refusal, script, values
 
 from neuro_aws.plots.style import WIDTH, Figure, figure, save, styled
+from neuro_aws.protocol import registry
 from neuro_aws.protocol.theories import DoublyAdversarial
 from neuro_aws.recording.reader import Run
 
@@ -31,6 +32,8 @@ def table_of(run: Run) -> pd.DataFrame:
         below_top = len(spec.network.layers) - 2
         for name in ("svm_10fold", "svm_10fold_spread", "linear_probe"):
             row[name] = values(metrics, arm, name, layer=below_top).mean()
+            if registry.value(name).gained:
+                row[f"{name} initially"] = initially(run, metrics, arm, name, below_top).mean()
         rows.append(row)
     return pd.DataFrame(rows).sort_values("gamma", ignore_index=True)
 
@@ -52,6 +55,9 @@ def draw(table: pd.DataFrame, run: Run) -> Figure:
     bars = table["svm_10fold_spread"]
     right.errorbar(at, table["svm_10fold"], bars, marker=".", capsize=2, label="SVM, 10 folds (sd)")
     right.plot(at, table["linear_probe"], marker=".", label="probe, training to held-out")
+    for name, colour in (("svm_10fold", "C0"), ("linear_probe", "C1")):
+        right.plot(at, table[f"{name} initially"], ":", color=colour)
+    right.plot([], [], ":", color="0.5", label="before anything was learnt")
     right.set_ylabel("accuracy (share correct) on the\nlayer below the top")
     right.legend()
     for axes in (left, middle, right):

@@ -3,16 +3,19 @@
     python analysis/what_ach_adds.py RUN [--out figure.png]
 
 RUN is a run of protocols/what_ach_adds.yaml. Tests are paired differences to KL only (`none`).
+`gain`: minus the same animal's value before anything was learnt.
 """
 
 from textwrap import fill
 
 import pandas as pd
-from common import Report, arguments, described, opened, script, values
+from common import Report, arguments, described, initially, opened, script, values
 
+from neuro_aws.metrics.initial import initial_values, only_gained
 from neuro_aws.metrics.statistics import estimate, paired
 from neuro_aws.plots import outcomes
 from neuro_aws.plots.style import WIDTH, Figure, figure, save, styled
+from neuro_aws.protocol import registry
 from neuro_aws.recording.reader import Run
 
 VALUES = [
@@ -38,11 +41,14 @@ def tables(run: Run, metrics: pd.DataFrame) -> Report:
         report.say(f"\nafter {stretch.stop // 2:,} pairs")
         rows = []
         for name, layer in VALUES:
-            cells = [f"{name}{f' {layer}' if layer >= 0 else ''}"]
-            for arm in run.arms:
-                found = values(metrics, arm, name, stretch.name, layer=layer)
-                cells.append(str(estimate(found, name)))
-            rows.append(cells)
+            rows.append([f"{name}{f' {layer}' if layer >= 0 else ''}"])
+            found = [values(metrics, arm, name, stretch.name, layer=layer) for arm in run.arms]
+            rows[-1] += [str(estimate(of, name)) for of in found]
+            if registry.value(name).gained:
+                began = [initially(run, metrics, arm, name, layer) for arm in run.arms]
+                rows.append(["  initially", *(str(estimate(of, name)) for of in began)])
+                gains = [estimate(a - b) for a, b in zip(found, began, strict=True)]
+                rows.append(["  gain", *map(str, gains)])
         report.say(pd.DataFrame(rows, columns=["value", *run.arms]).to_string(index=False))
         report.say(
             f"fresh classifier, paired difference to {NULL} (KL only); below 0: closer to a match"
@@ -61,18 +67,21 @@ def draw(run: Run, metrics: pd.DataFrame) -> Figure:
     stretches = run.protocol.tree.arms[run.arms[0]].schedule.stretches
     drawn = figure(WIDTH, (0.9 + 0.2 * len(run.arms)) * len(stretches) + 0.4)
     grid = drawn.subplots(len(stretches), len(chosen), squeeze=False)
+    began = only_gained(initial_values(metrics, run.protocol.tree, run.arms))
     for row, stretch in zip(grid, stretches, strict=True):
         for axes, (name, layer) in zip(row, chosen, strict=True):
             part = metrics[(metrics["period"] == stretch.name) & (metrics["layer"] == layer)]
             part = part[part["step"] == stretch.stop]
             outcomes.at_end(axes, part, name, run.arms)
+            outcomes.mark_initially_by_arm(axes, began[began["layer"] == layer], name, run.arms)
             where = f", layer {layer}" if layer >= 0 else ""
             axes.set_title(f"{stretch.stop // 2:,} pairs{where}", loc="left")
             if axes is not row[0]:
                 axes.set_yticklabels([])
     names = [name for name, _ in chosen]
     about = described(run, names, differences=False)
-    drawn.suptitle(fill(f"What ACh adds: {about}; points: animals", 100))
+    points = "points: animals; diamonds: before anything was learnt, mean"
+    drawn.suptitle(fill(f"What ACh adds: {about}; {points}", 100))
     return drawn
 
 

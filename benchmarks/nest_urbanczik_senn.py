@@ -49,7 +49,7 @@ from neuro_aws.protocol.stimulus import SpikePattern
 
 Array = NDArray[Any]
 TEXT = """
-schema_version: 2
+schema_version: 3
 name: nest
 backend: spiking
 stimulus: {{source: spike_pattern, afferents: 200, rate: 10, period: 200}}

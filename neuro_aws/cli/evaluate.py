@@ -41,7 +41,8 @@ def command(
 ) -> None:
     """Measure the final states of RUN (plasticity off, held-out stimuli).
 
-    Rows go to evaluation.csv and evaluation.json in the run folder.
+    Probes are taken of the initial network too: random weights already give much of them. Rows go
+    to evaluation.csv and evaluation.json in the run folder.
 
     \b
     neuro-aws evaluate RUN
@@ -59,11 +60,13 @@ def command(
         opened = open_run(run, allow_code=True)
     names = [m.strip() for m in measures.split(",")] if measures else None
     options = evaluation.Options(repeats, samples, extractor, device, state, data)
-    rows = evaluation.evaluate(opened, names, arm, options)
+    rows = evaluation.evaluate(opened, names, arm, options, initially=True)
     path = opened.folder / "evaluation.csv"
     rows.to_csv(path, index=False)
     rows.to_json(path.with_suffix(".json"), orient="records", indent=1)
     console = tables.console()
     arms = [a for a in opened.arms if a in set(rows["arm"])]
-    console.print(tables.results(results.summary(rows), arms, len(opened.animals)))
+    gains = results.since_initialisation(opened, rows)
+    table = results.at_end(results.summary(rows))
+    console.print(tables.results(table, arms, len(opened.animals), gains=gains))
     show(console, f"rows        {path}")

@@ -19,7 +19,8 @@ MOST_ANIMALS, MOST_DAMAGED = 20, 20
 @click.argument("run")
 @click.option("--datasets", is_flag=True, help="List every dataset of one branch.")
 @click.option("--verify", is_flag=True, help="Read every file of it; name those that are damaged.")
-def command(run: str, datasets: bool, verify: bool) -> None:
+@click.option("--results", "table", is_flag=True, help="The table of results, as `run` printed it.")
+def command(run: str, datasets: bool, verify: bool, table: bool) -> None:
     """Show what RUN holds: how it was made, how it ended, what was recorded.
 
     Works on a finished run and on one that was killed.
@@ -27,6 +28,7 @@ def command(run: str, datasets: bool, verify: bool) -> None:
     \b
     neuro-aws inspect runs/quickstart/20260101-120000-s0
     neuro-aws inspect RUN --datasets
+    neuro-aws inspect RUN --results
     neuro-aws inspect RUN --verify
     """
     from neuro_aws.recording.reader import open_run
@@ -37,6 +39,11 @@ def command(run: str, datasets: bool, verify: bool) -> None:
         return
     for line in _lines(opened, datasets):
         say(line)
+    if table:
+        from neuro_aws.cli.report import show_results
+        from neuro_aws.cli.tables import console
+
+        show_results(console(), opened)
 
 
 def _lines(opened: "Run", datasets: bool) -> list[str]:

@@ -66,7 +66,7 @@ def command(
     from neuro_aws.cli import tables
     from neuro_aws.cli.consent import consented, with_code
     from neuro_aws.cli.progress import Bar
-    from neuro_aws.experiment import results
+    from neuro_aws.cli.report import show_results
     from neuro_aws.experiment import run as runner
     from neuro_aws.protocol import Protocol
     from neuro_aws.recording.reader import open_run
@@ -103,15 +103,7 @@ def command(
         finished = runner.run(loaded, options=options, progress=bar)
     if int(os.environ.get("RANK", "0")):
         return  # process 0 of a team reports
-    metrics = finished.metrics
-    table = results.at_end(results.summary(metrics))
-    apart = results.against_reference(finished, metrics)
-    console.print(tables.results(table, finished.arms, len(finished.animals), apart))
-    for line in results.alarms(metrics):
-        show(console, line, "bold red")
-    judged = results.verdicts(finished, metrics)
-    if judged:
-        console.print(tables.expectations(judged))
+    show_results(console, finished)
     for figure in sorted(Path(finished.folder / "figures").glob("*.png")):
         show(console, f"figure      {figure}")
     show(console, f"run folder  {finished.folder}")

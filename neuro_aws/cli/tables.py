@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import nan
 from textwrap import wrap
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neuro_aws.experiment.results import Verdict
+from neuro_aws.metrics.initial import INITIALLY, only_gained
 from neuro_aws.metrics.statistics import VALUE_KEYS, Estimate, caption
 from neuro_aws.protocol import registry
 from neuro_aws.protocol.measures import VALUES
@@ -42,7 +44,10 @@ def words(name: str) -> str:
 
 @dataclass(frozen=True)
 class Grid:
-    """The cells of a table of results: an arm's value and, with Δ, its paired difference."""
+    """The cells of a table of results: an arm's value and, with Δ, its paired difference.
+
+    Where random weights give much of a value: also the initial value, and what was gained.
+    """
 
     arms: list[str]
     keys: list[Key]
@@ -63,10 +68,12 @@ def results(
     arms: Sequence[str],
     animals: int,
     differences: pd.DataFrame | None = None,
+    gains: pd.DataFrame | None = None,
 ) -> Group:
     """Return the main values at the end of every arm, with paired differences to its reference.
 
-    Arms are columns where they fit beside each other, rows where they do not.
+    ``gains`` are those since initialisation. Arms are columns where they fit beside each other,
+    rows where they do not.
     """
     shown = table[table["arm"].isin(arms)]
     if shown.empty:
@@ -76,6 +83,11 @@ def results(
     against = set() if differences is None else set(differences["reference"])
     for row in differences.itertuples() if differences is not None else ():
         cells[str(row.arm), _key(row)] += f"{between}Δ {_estimate(row)}"
+    since = [] if gains is None else list(only_gained(gains).itertuples())
+    for row in since:
+        first = Estimate(getattr(row, INITIALLY), nan, nan, 1)
+        joint = "\n" if animals > 1 else ", "
+        cells[str(row.arm), _key(row)] += f"\ninitially {first}{joint}gain {_estimate(row)}"
     every = [_key(r) for r in shown[VALUE_KEYS].drop_duplicates().itertuples()]
     keys = [k for k in every if registry.value(k[0]).main] or every
     grid = Grid(list(arms), sorted(keys, key=lambda k: _place(every, k)), cells)
@@ -83,6 +95,8 @@ def results(
     if against:
         reference = words(against.pop()) if len(against) == 1 else "its reference"
         head += f"; Δ: paired difference, arm minus {reference}"
+    if since:
+        head += "; gain: paired difference, the end minus initially, before anything was learnt"
     left = len(every) - len(keys)
     rest = f"{left} more values and earlier moments" if left else "earlier moments"
     parts: list[RenderableType] = [Text(f"end of each arm: {head}", style="italic")]
@@ -216,22 +230,35 @@ def _compared_caption(table: pd.DataFrame) -> str:
 
 
 def expectations(verdicts: Sequence[Verdict]) -> Table:
-    """Return what the protocol expected and what was found."""
+    """Return what the protocol expected, what was found, and what there was initially."""
     drawn = _table("expected numbers, and the mean over animals that was found")
-    for heading in ("arm", "value", "when", "expected", "found", ""):
-        drawn.add_column(heading, no_wrap=heading in ("expected", "found", ""))
-    for e, found, met, why in verdicts:
+    initially = any(v.initially.n for v in verdicts)
+    headings = ["arm", "value", "when", "expected", "found", "", "initially"]
+    for heading in headings[: len(headings) - (not initially)]:
+        drawn.add_column(heading, no_wrap=heading in ("expected", "found", "", "initially"))
+    for v in verdicts:
+        e = v.expectation
         when = f"end of {e.period}" if e.cycle is None else f"{e.period}, cycle {e.cycle}"
         against = f" minus {e.relative_to}" if e.relative_to else ""
         where = f" (layer {e.layer})" if e.layer is not None else ""
-        verdict = {True: "met", False: "NOT MET", None: why.partition(":")[0]}[met]
+        gain = "gain in " if e.since else ""
+        verdict = {True: "met", False: "NOT MET", None: v.why.partition(":")[0]}[v.met]
         drawn.add_row(
             words(e.arm + against),
-            words(e.value + where),
+            gain + words(e.value + where),
             words(when),
             f"{e.between[0]:g} to {e.between[1]:g}",
-            str(found),
+            str(v.found),
             verdict,
+            *([_initially(v)] if initially else []),
         )
-    drawn.caption = next((why for *_, why in verdicts if ":" in why), None)
+    drawn.caption = next((v.why for v in verdicts if ":" in v.why), None)
     return drawn
+
+
+def _initially(verdict: Verdict) -> str:
+    """Return the initial mean, and whether a network that has learnt nothing meets it too."""
+    if not verdict.initially.n:
+        return "-"
+    mean = str(Estimate(verdict.initially.mean, nan, nan, 1))
+    return mean + (", met" if verdict.met_initially else "")

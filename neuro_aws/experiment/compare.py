@@ -8,6 +8,7 @@ import yaml
 from numpy.typing import NDArray
 
 from neuro_aws.experiment.results import references
+from neuro_aws.metrics.initial import gained, initial_values, only_gained
 from neuro_aws.metrics.statistics import (
     VALUE_KEYS,
     Estimate,
@@ -88,10 +89,11 @@ def measures(a: Run, b: Run) -> pd.DataFrame:
     """Return the last values of the arms both runs have, and every arm minus its reference.
 
     One row a value: ``reference`` is empty for an arm's own value, else the row is about the paired
-    difference to it. Mean and interval of the first run, of the second, and of the second minus
-    the first over the animals that both hold.
+    difference to it, or to the initial value where random weights give much of it. Mean and
+    interval of the first run, of the second, and of the second minus the first over the animals
+    that both hold.
     """
-    one, two = (_own_and_against_reference(run).groupby(ROW_KEYS, sort=False) for run in (a, b))
+    one, two = (_own_and_compared(run).groupby(ROW_KEYS, sort=False) for run in (a, b))
     rows = []
     for key, first in one:
         if key not in two.groups:
@@ -107,8 +109,14 @@ def measures(a: Run, b: Run) -> pd.DataFrame:
 ROW_KEYS = ["arm", "reference", *VALUE_KEYS]
 
 
-def _own_and_against_reference(run: Run) -> pd.DataFrame:
-    last = last_values(run.metrics)
+def _own_and_compared(run: Run) -> pd.DataFrame:
+    metrics = run.metrics
+    last = last_values(metrics)
     last = last[last["arm"].isin(run.arms)]
-    parts = [last.assign(reference=""), paired_values(last, references(run))]
+    since = gained(only_gained(last), initial_values(metrics, run.protocol.tree, run.arms))
+    parts = [
+        last.assign(reference=""),
+        since.assign(reference="initial value"),  # no arm has a blank in its name
+        paired_values(last, references(run)),
+    ]
     return pd.concat([part for part in parts if len(part)] or parts)

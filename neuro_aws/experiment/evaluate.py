@@ -14,7 +14,8 @@ from neuro_aws.experiment.states import NEXT, refuse_step, state_file, take_up
 from neuro_aws.metrics.classifier import default_extractor
 from neuro_aws.metrics.extractor import Extractor, load_extractor
 from neuro_aws.metrics.subject import Value
-from neuro_aws.protocol.agenda import Moment
+from neuro_aws.protocol.agenda import Agenda, Moment
+from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.check import measure_faults
 from neuro_aws.protocol.columns import picture_shape
 from neuro_aws.protocol.data import required_root, using_data
@@ -50,10 +51,14 @@ def evaluate(
     measures: list[str] | None = None,
     arm: str | None = None,
     options: Options | None = None,
+    *,
+    initially: bool = False,
 ) -> pd.DataFrame:
     """Return one row a value: animal, arm, period, cycle, step, name, layer, group, value.
 
-    Where features were taken, the column ``extractor_hash`` names the weights of their network.
+    ``initially``: measures of which random weights give much are also taken, at step 0, of the
+    network of rates that the arm began with. Where features were taken, the column
+    ``extractor_hash`` names the weights of their network.
     """
     options = options or Options()
     run.protocol.refuse_unloaded()
@@ -72,6 +77,9 @@ def evaluate(
         for animal in run.animals:
             for name in [arm] if arm else run.arms:
                 rows += _one(run, animal, name, chosen, options, dict(settings))
+            if initially:
+                found = _initially(run, animal, [arm] if arm else run.arms, chosen, options)
+                rows += [(*row, rows[-1][-1]) for row in found]
     columns = ["animal", "arm", "period", "cycle", "step", "name", "layer", "group", "value"]
     table = pd.DataFrame(rows, columns=[*columns, "extractor_hash"])
     return table if table["extractor_hash"].any() else table[columns]
@@ -112,6 +120,25 @@ def _chosen(run: Run, measures: list[str] | None, options: Options) -> list[str]
                 next_step=f"Put {name} into the protocol's `measure` and run it again",
             )
     return measures
+
+
+def _initially(
+    run: Run, animal: int, arms: list[str], measures: list[str], options: Options
+) -> list[tuple[object, ...]]:
+    """Return the initial values of arms, under the name of the run that they share, if they do."""
+    wanted = [m for m in measures if m in MEASURES and any(v.gained for v in MEASURES[m].values)]
+    if not wanted or not backend_of(run.protocol.spec).batches:
+        return []
+    plans = [run.protocol.tree.arms[arm] for arm in arms]
+    rows: list[tuple[object, ...]] = []
+    for name in dict.fromkeys(plan.trunk if plan.branch else plan.name for plan in plans):
+        simulator = make(run.protocol, name, animal, device=options.device)
+        at = Agenda(run.protocol.tree.plan(name), ()).onset().moment
+        for measure in wanted:
+            for v in simulator.measure(measure, at, {"repeats": options.repeats}):
+                where = (animal, name, at.period, at.cycle, at.step)
+                rows.append((*where, v.name, v.layer, v.group, v.value))
+    return rows
 
 
 def _one(

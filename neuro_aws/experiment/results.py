@@ -1,11 +1,14 @@
 """From measures to the table of results, and whether a protocol's expectations are met."""
 
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from neuro_aws.metrics.initial import gains, initial_values
 from neuro_aws.metrics.statistics import (
     STUDENT,
     Estimate,
@@ -27,6 +30,10 @@ class Verdict(NamedTuple):
     """None: it was not judged."""
     why: str = ""
     """Why it was not."""
+    initially: Estimate = Estimate(math.nan, math.nan, math.nan, 0)
+    """The value at initialisation, or the difference of two arms then."""
+    met_initially: bool | None = None
+    """Whether a network that has learnt nothing meets it too; None: not known."""
 
 
 COLLAPSED = 0.3
@@ -59,25 +66,72 @@ def against_reference(run: Run, metrics: pd.DataFrame) -> pd.DataFrame:
     return differences(last_values(metrics), references(run))
 
 
+def since_initialisation(run: Run, metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return every arm's mean value at initialisation, and the paired difference at the end."""
+    return gains(last_values(metrics), initial_values(metrics, run.protocol.tree, run.arms))
+
+
+def _about(table: pd.DataFrame, e: Expectation, arm: str) -> pd.DataFrame:
+    """Return the rows of an arm that an expectation is about, at any moment."""
+    chosen = (table["arm"] == arm) & (table["name"] == e.value)
+    if e.layer is not None:
+        chosen &= table["layer"] == e.layer
+    if e.targets is not None:
+        chosen &= table["group"] == e.targets
+    return table[chosen]
+
+
+def _by_animal(table: pd.DataFrame) -> pd.Series:
+    found: pd.Series = table.groupby("animal")["value"].mean()
+    return found
+
+
 def select(metrics: pd.DataFrame, expectation: Expectation, arm: str | None = None) -> pd.Series:
     """Return the value of each animal that an expectation is about, indexed by animal."""
     e = expectation
-    table = metrics[
-        (metrics["arm"] == (arm or e.arm))
-        & (metrics["name"] == e.value)
-        & (metrics["period"] == e.period)
-    ]
-    if e.layer is not None:
-        table = table[table["layer"] == e.layer]
-    if e.targets is not None:
-        table = table[table["group"] == e.targets]
+    table = _about(metrics, e, arm or e.arm)
+    table = table[table["period"] == e.period]
     if e.cycle is not None:
         table = table[table["cycle"] <= e.cycle]
-    if table.empty:
-        return pd.Series(dtype=float)
-    table = table[table["step"] == table["step"].max()]
-    values: pd.Series = table.groupby("animal")["value"].mean()
-    return values
+    return _by_animal(table[table["step"] == table["step"].max()])
+
+
+def _against_arm(
+    values: Callable[[str], pd.Series], e: Expectation, name: str | None = None
+) -> Estimate:
+    """Return the mean over animals of an arm's values, or of their difference to another's.
+
+    ``name`` where the values are no differences: it says what interval suits them.
+    """
+    if e.relative_to is None:
+        return estimate(values(e.arm).to_numpy(), name)
+    return estimate((values(e.arm) - values(e.relative_to)).to_numpy())
+
+
+def judge(metrics: pd.DataFrame, initial: pd.DataFrame, e: Expectation, refused: str) -> Verdict:
+    """Hold one expectation against what was found, and against what there was initially."""
+
+    def before(arm: str) -> pd.Series:
+        return _by_animal(_about(initial, e, arm))
+
+    def after(arm: str) -> pd.Series:
+        return select(metrics, e, arm) - (before(arm) if e.since else 0.0)
+
+    def within(mean: float) -> bool:
+        return e.between[0] <= mean <= e.between[1]
+
+    found = _against_arm(after, e, None if e.since else e.value)
+    initially = _against_arm(before, e, e.value)
+    why = refused or ("" if found.n else "not measured")
+    untrained = 0.0 if e.since else initially.mean
+    return Verdict(
+        e,
+        found,
+        None if why else within(found.mean),
+        why,
+        initially,
+        within(untrained) if initially.n else None,
+    )
 
 
 def verdicts(run: Run, metrics: pd.DataFrame) -> list[Verdict]:
@@ -85,20 +139,12 @@ def verdicts(run: Run, metrics: pd.DataFrame) -> list[Verdict]:
 
     None is judged where --set changed what is run: they belong to the protocol as it is written.
     """
-    found, changed = [], run.protocol.changes
+    changed = run.protocol.changes
     refused = f"not judged: --set changed {', '.join(changed)}" if changed else ""
-    for e in run.protocol.spec.expect:
-        if e.arm not in run.arms:
-            continue
-        values = select(metrics, e)
-        if e.relative_to is None:
-            result = estimate(values.to_numpy(), e.value)
-        else:
-            result = estimate((values - select(metrics, e, e.relative_to)).to_numpy())
-        low, high = e.between
-        why = refused or ("" if result.n else "not measured")
-        found.append(Verdict(e, result, None if why else low <= result.mean <= high, why))
-    return found
+    initial = initial_values(metrics, run.protocol.tree, run.arms)
+    return [
+        judge(metrics, initial, e, refused) for e in run.protocol.spec.expect if e.arm in run.arms
+    ]
 
 
 def alarms(metrics: pd.DataFrame) -> list[str]:
@@ -127,6 +173,10 @@ def write(run: Run) -> tuple[pd.DataFrame, list[Verdict]]:
             "interval": f"{STUDENT}, of the paired difference to the reference arm, at the end",
             "rows": json.loads(against_reference(run, metrics).to_json(orient="records")),
         },
+        "since_initialisation": {
+            "interval": f"{STUDENT}, of the paired difference to the initial value, at the end",
+            "rows": json.loads(since_initialisation(run, metrics).to_json(orient="records")),
+        },
         "expectations": [
             {
                 **v.expectation.model_dump(mode="json", exclude_none=True),
@@ -134,6 +184,8 @@ def write(run: Run) -> tuple[pd.DataFrame, list[Verdict]]:
                 "animals": v.found.n,
                 "met": v.met,
                 **({"why": v.why} if v.why else {}),
+                "initially": v.initially.mean if v.initially.n else None,
+                "met_initially": v.met_initially,
             }
             for v in judged
         ],

@@ -27,9 +27,10 @@ def target_cells(subject: Subject) -> Iterator[Value]:
     (500 stimuli), which is 0 only if all of them are silent.
     """
     stimuli = subject.dataset.held_out[: 500 if subject.network.maps else 2000]
-    state = subject.network.with_dendrites(subject.network.recognise(stimuli, None, running=True))
+    network, running = subject.network, subject.running
+    state = network.with_dendrites(network.recognise(stimuli, None, running=running))
     state = state.map(by_channel)
-    noisy = subject.network.recognise(stimuli, subject.draws("waking/held_out"), running=True)
+    noisy = network.recognise(stimuli, subject.draws("waking/held_out"), running=running)
     for name, cells in subject.targets.items():
         layer = state.layers[cells.layer]
         mask = torch.zeros(layer.soma.shape[-1], dtype=torch.bool, device=layer.soma.device)

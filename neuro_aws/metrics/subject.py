@@ -68,6 +68,14 @@ class Subject:
     """The features that distances of images are taken in; None: a classifier trained here."""
     _cache: dict[str, list[Tensor]] = field(default_factory=dict)
 
+    @property
+    def running(self) -> bool:
+        """Say whether running statistics normalise waking, where the layers are normalised.
+
+        Before the first step there are none, and what is shown is normalised by its own.
+        """
+        return self.step > 0
+
     def draws(self, stream: str) -> Draws:
         """Return random numbers of this moment for one purpose."""
         dtype, device = self.dataset.train.dtype, self.dataset.train.device
@@ -115,7 +123,7 @@ class Subject:
 
     def _waking_parts(self, stimuli: Tensor, noise: Draws | None) -> Iterator[list[Tensor]]:
         for part in torch.split(stimuli, self._portions(len(stimuli))):
-            yield self.network.recognise(part, noise, running=True).somas
+            yield self.network.recognise(part, noise, running=self.running).somas
 
     def _portions(self, count: int) -> list[int]:
         """Return how many stimuli to take at a time: maps are large, rows are not."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from matplotlib.lines import Line2D
 
+from neuro_aws.metrics.initial import initial_values, only_gained
 from neuro_aws.metrics.statistics import caption
 from neuro_aws.plots import outcomes, traces
 from neuro_aws.plots.images import show, tiled
@@ -28,6 +29,7 @@ def outcome_figure(run: Run) -> Figure | None:
     if run.protocol.spec.network.dcgan is not None:
         return image_figure(run)
     metrics = run.metrics
+    initial = only_gained(initial_values(metrics, run.protocol.tree, run.arms))
     panels = outcomes.panels(metrics[metrics["arm"].isin(run.arms)])
     main = [panel for panel in panels if registry.value(panel[0]).main]
     wanted = sorted(main, key=lambda p: (registry.rank(p[0]), p[2], p[1]))[:MOST_PANELS]
@@ -45,14 +47,17 @@ def outcome_figure(run: Run) -> Figure | None:
         place = grid[k // columns, k % columns]
         data = outcomes.chosen(metrics, name, layer, group)
         data = data[data["arm"].isin(run.arms)]
+        began = outcomes.chosen(initial, name, layer, group)
         within = place.subgridspec(1, 2, width_ratios=[1.5, 1]) if compared else None
         axes = drawn.add_subplot(place if within is None else within[0])
         over_time = data["step"].nunique() > 2
         if over_time:
             outcomes.over_time(axes, data, name, run.arms, start)
             outcomes.mark_periods(axes, run, start)
+            outcomes.mark_initially(axes, began, name)
         else:
             outcomes.at_end(axes, data, name, run.arms)
+            outcomes.mark_initially_by_arm(axes, began, name, run.arms)
         where = ", ".join(filter(None, [f"layer {layer}" if layer >= 0 else "", readable(group)]))
         axes.set_title(where, loc="left")
         if within is not None:
@@ -60,21 +65,22 @@ def outcome_figure(run: Run) -> Figure | None:
             outcomes.against_reference(right, data, name, run.arms, references, run.arms)
             right.set_title("at the end", loc="left")
             right.set_yticks([])
-    _arm_legend(drawn, run.arms)
-    return _titled(drawn, run, [name for name, _, _ in wanted], compared, len(main) - len(wanted))
+    names = [name for name, _, _ in wanted]
+    _arm_legend(drawn, run.arms, bool(set(initial["name"]) & set(names)))
+    return _titled(drawn, run, names, compared, len(main) - len(wanted))
 
 
-def _arm_legend(drawn: Figure, arms: list[str]) -> None:
-    """Draw the legend of the arms below the panels."""
+def _arm_legend(drawn: Figure, arms: list[str], initially: bool) -> None:
+    """Draw the legend of the arms, and of the values they began with, below the panels."""
     styles = arm_styles(arms)
-    handles = [Line2D([], [], color=styles[a][0], ls=cast(Any, styles[a][1])) for a in arms]
-    if len(arms) > 1:
-        drawn.legend(
-            handles,
-            [readable(a) for a in arms],
-            loc="outside lower center",
-            ncols=min(4, len(arms)),
-        )
+    shown = arms if len(arms) > 1 or initially else []
+    handles = [Line2D([], [], color=styles[a][0], ls=cast(Any, styles[a][1])) for a in shown]
+    labels = [readable(arm) for arm in shown]
+    if initially:
+        handles.append(Line2D([], [], **outcomes.INITIAL))
+        labels.append("before anything was learnt, mean")
+    if labels:
+        drawn.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
 
 
 IMAGE_LAYERS = ("linear_probe", "reconstruction", "diversity", "log_likelihood", "svm_10fold")
@@ -98,6 +104,7 @@ def image_figure(run: Run) -> Figure | None:
     drawn = figure(WIDTH, 2.1 * -(-count // columns) + 0.6)
     grid = list(drawn.subplots(-(-count // columns), columns, squeeze=False).flat)
     start = outcomes.onset_step(run)
+    initial = only_gained(initial_values(metrics, run.protocol.tree, run.arms))
     for axes, name in zip(grid, times, strict=False):
         mine = metrics[(metrics["name"] == name) & metrics["arm"].isin(run.arms)]
         if mine["step"].nunique() > 2:
@@ -106,11 +113,12 @@ def image_figure(run: Run) -> Figure | None:
             outcomes.at_end(axes, metrics, name, run.arms)
     for axes, name in zip(grid[len(times) :], layers, strict=False):
         outcomes.by_layer(axes, metrics, name, run.arms)
+        outcomes.mark_initially_by_layer(axes, initial, name)
     pictures = run.pictures(run.animals[0], run.arms[0]).isel(step=-1)
     show(grid[count - 1], tiled(pictures.dreams.to_numpy(), 8), f"dreams, {readable(run.arms[0])}")
     for axes in grid[count:]:
         axes.set_visible(False)
-    _arm_legend(drawn, run.arms)
+    _arm_legend(drawn, run.arms, bool(set(initial["name"]) & set(layers)))
     return _titled(drawn, run, [*times, *layers], compared=False)
 
 

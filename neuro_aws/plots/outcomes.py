@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from textwrap import fill
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +17,17 @@ from neuro_aws.protocol import registry
 from neuro_aws.recording.reader import Run
 
 QUIET = "#BBBBBB"
+
+INITIAL: dict[str, Any] = {
+    "color": "0.5",
+    "linestyle": ":",
+    "linewidth": 0.9,
+    "marker": "D",
+    "markersize": 3,
+    "markerfacecolor": "none",
+    "zorder": 0,
+}
+"""How values are drawn that were measured before anything was learnt."""
 
 
 def over_time(
@@ -51,6 +63,37 @@ def over_time(
     axes.set_ylabel(value_label(name))
     axes.set_xlabel(time_label(start))
     return axes
+
+
+def mark_initially(axes: Axes, initial: pd.DataFrame, name: str) -> None:
+    """Draw a dotted line at each mean over animals that arms began with, over time."""
+    for value in _means(initial, name, ["arm"]).round(6).unique():
+        axes.axhline(value, **{**INITIAL, "marker": ""})
+
+
+def mark_initially_by_arm(
+    axes: Axes, initial: pd.DataFrame, name: str, arms: Sequence[str]
+) -> None:
+    """Draw a diamond at the mean over animals that each arm began with, a row an arm."""
+    found = _means(initial, name, ["arm"])
+    rows = [i for i, arm in enumerate(arms) if arm in found.index]
+    if rows:
+        axes.plot([found[arms[i]] for i in rows], rows, **{**INITIAL, "linestyle": ""})
+
+
+def mark_initially_by_layer(axes: Axes, initial: pd.DataFrame, name: str) -> None:
+    """Draw a diamond at each layer for the means over animals that arms began with."""
+    drawn: list[pd.Series] = []
+    for _, part in _means(initial, name, ["arm", "layer"]).groupby("arm"):
+        found = part.droplevel("arm").round(6)
+        if not any(found.equals(one) for one in drawn):
+            axes.plot(found.index, found, **INITIAL)
+            drawn.append(found)
+
+
+def _means(initial: pd.DataFrame, name: str, by: list[str]) -> pd.Series:
+    found: pd.Series = initial[initial["name"] == name].groupby(by, sort=False)["value"].mean()
+    return found
 
 
 def mark_periods(axes: Axes, run: Run, start: int) -> None:

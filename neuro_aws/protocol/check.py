@@ -10,10 +10,10 @@ from neuro_aws.protocol.actions_on_stimuli import OfEye
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.branches import TRUNK, branch_index, deprivations, in_force
+from neuro_aws.protocol.check_expectations import check_expectations, values_of
 from neuro_aws.protocol.entry import NEURON, RATE
 from neuro_aws.protocol.faults import nearest
-from neuro_aws.protocol.measure import OwnMeasure
-from neuro_aws.protocol.measures import MEASURES, VALUES
+from neuro_aws.protocol.measures import MEASURES
 from neuro_aws.protocol.perturb import PERTURBATIONS, Perturbation
 from neuro_aws.protocol.schedule import Schedule, length
 from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
@@ -54,7 +54,8 @@ def check(
         yield from _idle(spec)
     yield from _kept(spec)
     if not changes(overridden):
-        yield from _expectations(spec, any(path[0] == "measure" for path in overridden))
+        measures_changed = any(path[0] == "measure" for path in overridden)
+        yield from check_expectations(spec, schedule, measures_changed=measures_changed)
 
 
 def _activity(spec: ProtocolSpec) -> Found:
@@ -307,34 +308,9 @@ def _measures(spec: ProtocolSpec) -> Found:
             yield ("measure", i, *key), message
 
 
-def _values(spec: ProtocolSpec) -> dict[str, str]:
-    """Return the values of the table of results, and the measure that gives each."""
-    own = {v: m.measure for m in spec.measure if isinstance(m, OwnMeasure) for v in m.values}
-    return {**{name: entry.name for name, entry in VALUES.items()}, **own}
-
-
 def _kept(spec: ProtocolSpec) -> Found:
-    best, values = spec.keep.best, _values(spec)
+    best, values = spec.keep.best, values_of(spec)
     if best is not None and best not in values:
         yield ("keep", "best"), f"no value {best!r}{nearest(best, list(values))}"
     elif best is not None and values[best] not in {m.measure for m in spec.measure}:
         yield ("keep", "best"), f"needs the measure {values[best]!r}"
-
-
-def _expectations(spec: ProtocolSpec, measures_changed: bool) -> Found:
-    periods = {period.name: period for period in spec.schedule}
-    taken, values = {m.measure for m in spec.measure}, _values(spec)
-    for i, expectation in enumerate(spec.expect):
-        path = ("expect", i)
-        if expectation.value not in values:
-            hint = nearest(expectation.value, list(values))
-            yield (*path, "value"), f"no value {expectation.value!r}{hint}"
-        elif values[expectation.value] not in taken and not measures_changed:
-            yield (*path, "value"), f"needs the measure {values[expectation.value]!r}"
-        for key in ("arm", "relative_to"):
-            arm = getattr(expectation, key)
-            if arm is not None and arm not in spec.arms:
-                yield (*path, key), f"no arm {arm!r}{nearest(arm, list(spec.arms))}"
-        if expectation.period not in periods:
-            hint = nearest(expectation.period, list(periods))
-            yield (*path, "period"), f"no period {expectation.period!r}{hint}"

@@ -63,12 +63,18 @@ def _images_per_step(protocol: Protocol) -> float:
 
 
 def _measuring(protocol: Protocol, arms: list, trunks: list) -> float:  # type: ignore[type-arg]
+    shared = sum(
+        1 + sum(stretch.stop <= trunk.stop for stretch in trunk.schedule.stretches)
+        for trunk in trunks
+        if trunk.stop
+    )
     total = 0.0
     for m in protocol.spec.measure:
         entry = MEASURES.get(m.measure)
         once = (entry.seconds if entry is not None else 0.01) * m.times(protocol.spec)
-        moments = sum(len(protocol.spec.schedule) for t in trunks if t.stop) * 0.5
+        moments = shared
         for arm in arms:
+            moments += arm.branch == 0
             for stretch in arm.schedule.stretches:
                 if stretch.start >= arm.branch:
                     moments += 1 + (stretch.cycles // m.every if m.every else 0)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Measure(Section):
-    """One measure and when it is taken: at the branch, at the ends of periods, and `every`."""
+    """One measure and when: at initialisation, at the branch, at ends of periods, and `every`."""
 
     measure: str
     every: int = Field(0, ge=0)
@@ -72,7 +72,11 @@ Need = Callable[["ProtocolSpec"], str | None]
 
 @dataclass(frozen=True)
 class ValueInfo:
-    """One column of the table of results; ``low`` and ``high`` where nothing lies beyond them."""
+    """One column of the table of results; ``low`` and ``high`` where nothing lies beyond them.
+
+    ``gained``: random weights already give much of it, so that what learning gained is the
+    difference to the same network at initialisation; tables show both.
+    """
 
     name: str
     help: str
@@ -80,6 +84,7 @@ class ValueInfo:
     low: float = -math.inf
     high: float = math.inf
     main: bool = True
+    gained: bool = False
 
     @property
     def range(self) -> str:

@@ -167,8 +167,9 @@ OF_ACTIVITY = table(
             "accuracy",
             0,
             1,
+            gained=True,
         ),
-        V("linear_probe_noisy", "the same with waking noise", "accuracy", 0, 1),
+        V("linear_probe_noisy", "the same with waking noise", "accuracy", 0, 1, gained=True),
         V(
             "linear_probe_dendrite",
             "on what feedback predicts of it (`compartments: [soma, dendrite]`)",

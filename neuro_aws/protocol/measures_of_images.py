@@ -111,6 +111,7 @@ OF_IMAGES = table(
             "accuracy",
             0,
             1,
+            gained=True,
         ),
         V("svm_10fold_spread", "standard deviation over folds", "accuracy", 0, main=False),
         needs=(two_labels, ten_folds),

@@ -95,6 +95,7 @@ OF_SPIKES = table(
             "accuracy",
             0,
             1,
+            gained=True,
         ),
         needs=(two_labels,),
         code={CORTEX: f"{_SPIKES}:spike_probe"},

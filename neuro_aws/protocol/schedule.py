@@ -158,6 +158,13 @@ class Schedule:
         nth = stretch.before[phase] + cycle * stretch.counts[phase] + stretch.order[position]
         return StepSpec(step, index, cycle, phase, ends, position == len(stretch.cycle) - 1, nth)
 
+    @property
+    def learns_from(self) -> int:
+        """First step at which feedforward or feedback weights may change."""
+        kinds = (FEEDFORWARD, FEEDBACK)
+        learnt = (s.start for s in self.stretches if any(s.scales[kind] for kind in kinds))
+        return next(learnt, self.steps)
+
     def index(self, name: str) -> int:
         """Return the number of a period."""
         return self._indices[name]

@@ -157,6 +157,8 @@ class Expectation(Section):
     """The cells, perturbation or stimuli it is about: the column `group` of the table."""
     relative_to: str | None = None
     """Another arm: the difference to it, animal by animal, is meant."""
+    since: Literal["initial"] | None = None
+    """initial: the difference to the value at initialisation, animal by animal, is meant."""
     between: tuple[float, float]
     note: str = ""
 

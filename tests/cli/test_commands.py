@@ -10,9 +10,10 @@ import h5py
 import pandas as pd
 import pytest
 
-from neuro_aws import open_run
+from neuro_aws import Session, open_run
 from neuro_aws.cli.main import COMMANDS
 from neuro_aws.plots.figures import outcome_figure
+from neuro_aws.protocol import Protocol
 from tests.calls import command
 from tests.conftest import ROOT, TINY
 
@@ -102,6 +103,31 @@ def test_evaluate_measures_again_what_the_run_measured(place):
     assert not {"ocular_dominance", "move_to_perturbed"} & names
 
 
+def test_evaluate_probes_the_network_that_an_arm_began_with(place):
+    folder, run, _ = place
+    options = ("--arm", "control", "--repeats", "1", "--measure", "linear_probe,diversity")
+    done = command("evaluate", str(run), *options, cwd=folder)
+    table = pd.read_csv(run / "evaluation.csv")
+    began = table[table.step == 0]
+    assert set(began.name) == {"linear_probe", "linear_probe_noisy"}
+    assert set(began.arm) == {"common"}
+    protocol = Protocol.load(run / "protocol.yaml")
+    known = Session(protocol, animal=1).measure("linear_probe", repeats=1)
+    assert began[began.animal == 1].value.tolist() == pytest.approx(known.value.tolist())
+    assert done.stdout.count("initially") == 4 + 1  # two layers, noise off and on; the caption
+
+
+def test_compare_sets_gains_since_initialisation_side_by_side(place, monkeypatch, tmp_path):
+    monkeypatch.setattr("neuro_aws.plots.figures.draw_run", lambda run: [])
+    text = TINY + "  - {measure: linear_probe, repeats: 1}\n"
+    (tmp_path / "probed.yaml").write_text(text)
+    short = ("--jobs", "1", "--arms", "control", "--set", "schedule.0.cycles=1")
+    assert command("run", "probed.yaml", *short, cwd=tmp_path).returncode == 0
+    run = next((tmp_path / "runs" / "tiny").iterdir())
+    told = command("compare", str(run), str(run)).stdout
+    assert told.count("initial value") == 4  # two layers, noise off and on
+
+
 def test_compare_knows_the_trunk_by_its_older_name(place, tmp_path):
     _, run, _ = place
     older = tmp_path / "older"
@@ -146,6 +172,13 @@ def test_inspect_shows_how_a_run_was_made(place):
     assert "tiny: finished" in done.stdout
     assert "s1/rem_silenced: 28 steps recorded" in done.stdout
     assert "neuromodulators/ach (42,) float32 [D]" in done.stdout
+
+
+def test_inspect_prints_the_results_that_run_printed(place):
+    _, run, printed = place
+    done = command("inspect", str(run), "--results")
+    table = printed[printed.index("end of each arm") : printed.index("figure ")]
+    assert table.split() == done.stdout[done.stdout.index("end of each arm") :].split()
 
 
 def test_new_writes_a_protocol_that_is_valid(tmp_path):

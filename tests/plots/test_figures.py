@@ -112,6 +112,24 @@ def test_outcomes_show_each_value_beside_its_paired_difference(animals):
     assert [t.get_text() for t in legend.get_texts()] == [a.replace("_", " ") for a in ARMS]
 
 
+def test_outcomes_mark_what_random_weights_give():
+    one = fake(2)
+    rows = [(a, "common", "infancy", 0, 0, "linear_probe", 1, "", 0.8 + 0.1 * a) for a in (0, 1)]
+    rows += [(a, "common", "infancy", 0, 0, "ach_gap", -1, "", 0.3) for a in (0, 1)]
+    rows += [(a, arm, "x", 4, 70, "linear_probe", 1, "", 0.9) for a in (0, 1) for arm in ARMS]
+    columns = ["animal", *KEYS, "value"]
+    one.metrics = pd.concat([one.metrics, pd.DataFrame(rows, columns=columns)])
+    with styled():
+        drawn = figures.outcome_figure(one)
+    marked = {
+        a.get_xlabel(): [line.get_xdata().tolist() for line in a.lines if line.get_marker() == "D"]
+        for a in drawn.axes
+    }
+    assert marked.pop(value_label("linear_probe")) == [pytest.approx([0.85] * len(ARMS))]
+    assert not any(marked.values())
+    assert "before anything" in drawn.legends[0].get_texts()[-1].get_text()
+
+
 def overlapping(drawn) -> list[str]:
     """Return the titles that a legend covers."""
     drawn.canvas.draw()

@@ -11,10 +11,13 @@ from rich.console import Console
 
 from neuro_aws.cli import tables
 from neuro_aws.experiment import compare, results
-from neuro_aws.metrics.statistics import differences, last_values
+from neuro_aws.metrics.initial import INITIALLY
+from neuro_aws.metrics.statistics import Estimate, differences, last_values
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.schema import Expectation
 from tests.conftest import TINY
 
+NONE = Estimate(np.nan, np.nan, np.nan, 0)
 VALUES = [
     ("target_activity_relative", 1, "cells"),
     ("spared_activity_relative", 1, "cells"),
@@ -39,7 +42,7 @@ def printed(drawn) -> str:
     return out.getvalue()
 
 
-def made(arms: list[str], animals: int) -> str:
+def made(arms: list[str], animals: int, gains: pd.DataFrame | None = None) -> str:
     rng = np.random.default_rng(0)
     rows = [
         (animal, arm, "end", 9, 90, *key, -rng.beta(1, 30))
@@ -51,7 +54,7 @@ def made(arms: list[str], animals: int) -> str:
     metrics["value"] += np.where(metrics["name"] == "linear_probe_noisy", 1.0, 0.0)
     table = results.at_end(results.summary(metrics))
     apart = differences(last_values(metrics), dict.fromkeys(arms, arms[0]))
-    return printed(tables.results(table, arms, animals, apart))
+    return printed(tables.results(table, arms, animals, apart, gains))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 9, 15])
@@ -83,6 +86,50 @@ def test_only_the_main_values_are_shown_by_measure_and_the_table_says_where_the_
     assert "1 more values" in text
     probe, gap = text.rindex("linear probe"), text.index("ach gap")
     assert probe < gap  # measured before and after it, shown in one piece
+
+
+GAINS = pd.DataFrame(
+    [
+        ("control", name, layer, "", 0.9, -0.03, low, high, n)
+        for name, layer in [("linear_probe_noisy", 1), ("linear_probe_noisy", 2), ("ach_gap", -1)]
+        for low, high, n in [(-0.04, -0.02, 8)]
+    ],
+    columns=["arm", "name", "layer", "group", INITIALLY, *Estimate._fields],
+)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_values_that_random_weights_give_stand_beside_those_at_initialisation(count):
+    text = made(ARMS[:count], 8, GAINS)
+    assert text.count("initially 0.9") == text.count("gain -0.030 [-0.040, -0.020]") == 2
+    assert "gain: paired difference" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 100
+    gap = text[text.index("ach gap") :]
+    assert "initially" not in gap.split("linear probe")[0]
+    assert "gain" not in made(ARMS[:count], 8)
+
+
+def test_expectations_are_shown_with_the_initial_value_and_whether_it_would_do():
+    asked = {"arm": "control", "period": "late", "layer": 1, "value": "linear_probe"}
+    began, found = (Estimate(x, np.nan, np.nan, 1) for x in (0.96, 0.95))
+    verdicts = [
+        results.Verdict(Expectation(**asked, between=(0.9, 1)), found, True, "", began, True),
+        results.Verdict(
+            Expectation(**asked, between=(-0.1, -0.001), since="initial"),
+            Estimate(-0.01, np.nan, np.nan, 1),
+            True,
+            "",
+            began,
+            False,
+        ),
+    ]
+    lines = [line.split() for line in printed(tables.expectations(verdicts)).splitlines()]
+    rows = [line for line in lines if line[:1] == ["control"]]
+    assert rows[0][-2:] == ["0.96,", "met"]
+    assert rows[1][-2:] == ["met", "0.96"]
+    assert rows[1][1:3] == ["gain", "in"]
+    nothing = printed(tables.expectations([v._replace(initially=NONE) for v in verdicts]))
+    assert "initially" not in nothing
 
 
 def test_one_animal_has_no_interval_in_the_table():

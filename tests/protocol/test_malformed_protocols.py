@@ -251,6 +251,13 @@ MALFORMED = [
     ("value: ach_gap", "value: gap", "expect[0].value", "no value 'gap'"),
     ("value: ach_gap", "value: diversity", "expect[0].value", "needs the measure"),
     ("between: [0, 9]", "between: [9, 0]", "expect[0]", "[low, high]"),
+    ("between: [0, 9]", "since: birth, between: [0, 9]", "expect[0].since", "Allowed: 'initial'"),
+    (
+        "ach_gap, period: critical, between: [0, 9]",
+        "target_activity, period: critical, since: initial, between: [0, 9]",
+        "expect[0].since",
+        "from the onset of the arm on",
+    ),
     ("arm: control, value", "arm: contrl, value", "expect[0].arm", "did you mean 'control'"),
     ("period: critical,", "period: late,", "expect[0].period", "no period 'late'"),
     (
