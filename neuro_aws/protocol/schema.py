@@ -101,6 +101,13 @@ class ActivityRecord(Section):
         return self
 
 
+class SampleRecord(Section):
+    """Single stimuli in wake: ACh of each, length of its teaching signal by layer, label."""
+
+    every: int = Field(0, ge=0)
+    """Every so many wake steps; 0: not."""
+
+
 class Record(Section):
     """What goes into recording.h5."""
 
@@ -109,6 +116,7 @@ class Record(Section):
     plasticity: Every = Every()
     """Teaching signal, raw and applied changes by layer."""
     activity: tuple[ActivityRecord, ...] = ()
+    samples: SampleRecord = SampleRecord()
     weights: int = Field(0, ge=0)
     """All weights every so many cycles; 0: at the ends of periods only."""
     images: int = Field(0, ge=0)
