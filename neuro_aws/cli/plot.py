@@ -27,14 +27,16 @@ def command(
 ) -> None:
     """Draw the figures of RUN: measures by arm, and ACh against plasticity.
 
-    With --traces: time courses under a hypnogram, and the scatter of ACh and of the teaching
-    signal against applied |dF| by layer, with its correlation and the shuffled null.
+    With --arm, --animal or --traces: one arm of one animal. Time courses under a hypnogram, the
+    scatter of ACh and of the teaching signal against raw and applied |dF| by layer with its
+    correlation and null and, where single stimuli were recorded, each one's teaching against its
+    ACh. --csv writes animal, arm, period, phase, step, and the traces.
 
     \b
     neuro-aws plot runs/quickstart/20260101-120000-s0
     neuro-aws plot RUN --traces ach,gate,plasticity --arm rem_silenced --csv traces.csv
     """
-    from neuro_aws.plots import figures
+    from neuro_aws.plots import figures, scatters
     from neuro_aws.plots import traces as drawing
     from neuro_aws.plots.style import save
     from neuro_aws.recording.reader import open_run
@@ -59,8 +61,10 @@ def command(
     frame = drawing.table(opened, animal, arm)
     plastic = bool(drawing.series(frame, "plasticity"))
     if csv_path:
-        kept = drawing.drawn_columns(frame, wanted) if plastic else frame
+        kept = (
+            drawing.drawn_columns(frame, wanted) if plastic else frame.drop(columns=scatters.FACTOR)
+        )
         kept.to_csv(csv_path, index=False)
         say(csv_path)
     if plastic:
-        say(drawing.correlations(frame).to_string(index=False, float_format="%.3f"))
+        say(scatters.correlations(frame).to_string(index=False, float_format="%.3f"))

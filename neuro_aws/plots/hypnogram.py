@@ -1,30 +1,98 @@
-"""The hypnogram: phases over time, and perturbations as shaded intervals."""
+"""The hypnogram: phases over time, the gate when it is open, perturbations as shaded intervals."""
 
 import textwrap
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
-from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
+from neuro_aws.phase import NREM, REM, WAKE
 from neuro_aws.plots.style import PHASE_COLOURS, Axes
 
 SHADE = "#D55E00"
+GATE = "#009E73"
 NARROW = 52
 """Characters of a period's name that half a page takes."""
 
+LEVELS = (NREM, REM, WAKE)
+"""Phases from the bottom to the top, as in sleep research."""
+
+PHASE_NAMES: dict[str, str] = {WAKE: "wake", REM: "REM", NREM: "NREM"}
+
+CLOSE_UP = 78
+"""Steps in a close-up, if all phases occur in so many."""
+
+LONGEST = 4 * CLOSE_UP
+
 
 def hypnogram(axes: Axes, phases: pd.DataFrame, start: int, stop: int) -> Axes:
-    """Draw the phases between two steps as coloured bars, with a legend of those that occur."""
+    """Draw the phases between two steps as bars, a row for each phase that the run has at all."""
+    had = set(phases["label"])
+    rows = [phase for phase in LEVELS if phase in had]
     seen = phases[(phases["stop"] > start) & (phases["start"] < stop)]
-    for phase, colour in PHASE_COLOURS.items():
-        rows = seen[seen["label"] == phase]
-        spans = [(a, b - a) for a, b in zip(rows["start"], rows["stop"], strict=True)]
+    for level, phase in enumerate(rows):
+        mine = seen[seen["label"] == phase]
+        spans = [(a, b - a) for a, b in zip(mine["start"], mine["stop"], strict=True)]
         if spans:
-            axes.broken_barh(spans, (0, 1), color=colour, linewidth=0)
-    axes.set(xlim=(start, stop), ylim=(0, 1), yticks=[], ylabel="phase")
-    names = [p for p in PHASE_COLOURS if p in set(seen["label"])]
-    handles = [Patch(color=PHASE_COLOURS[p], label=p) for p in names]
-    axes.legend(handles=handles, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0))
+            axes.broken_barh(spans, (level, 1), color=PHASE_COLOURS[phase], linewidth=0)
+    axes.set(xlim=(start, stop), ylim=(0, max(1, len(rows))))
+    axes.set_yticks([k + 0.5 for k in range(len(rows))], [PHASE_NAMES[p] for p in rows])
+    axes.tick_params(axis="y", length=0, labelsize=6)
     axes.spines["left"].set_visible(False)
+    return axes
+
+
+def close_up(phases: pd.DataFrame, event: int, first: int, last: int) -> tuple[int, int]:
+    """Return the steps of a close-up of an event in which every phase of the run occurs.
+
+    It is as short as that allows, CLOSE_UP steps at least, a quarter of them before the event.
+    Where all phases do not occur within LONGEST steps of the event it is where they do, as near
+    as possible; where they never do, at the event.
+    """
+    steps = np.arange(first, last)
+    total = last - first
+    counts = []
+    for phase in set(phases["label"]):
+        mine = phases[phases["label"] == phase]
+        edges = np.zeros(total + 1, int)
+        np.add.at(edges, np.clip(mine["start"] - first, 0, total), 1)
+        np.add.at(edges, np.clip(mine["stop"] - first, 0, total), -1)
+        counts.append(np.concatenate([[0], np.cumsum(np.cumsum(edges[:-1]))]))
+    for holds_event in (True, False):
+        for length in (CLOSE_UP, 2 * CLOSE_UP, LONGEST):
+            length = min(length, total)
+            starts = steps[: total - length + 1]
+            here = starts - first
+            fits = np.all([of[here + length] > of[here] for of in counts], axis=0)
+            if holds_event:
+                fits &= (starts <= event) & (event < starts + length)
+            if np.any(fits):
+                wanted = event - length // 4
+                start = int(starts[fits][np.abs(starts[fits] - wanted).argmin()])
+                return start, start + length
+    start = max(first, min(event - CLOSE_UP // 4, last - CLOSE_UP))
+    return start, min(last, start + CLOSE_UP)
+
+
+def gate_bar(
+    axes: Axes, steps: Sequence[int] | NDArray[Any], gate: Sequence[float] | NDArray[Any]
+) -> Axes:
+    """Draw when the gate of feedforward plasticity is open; how high the bar is says how far.
+
+    A gate that is only ever 0 or 1 needs no scale; another has its largest value beside the bar.
+    """
+    open_ = np.asarray(gate, dtype=float)
+    most = float(np.nanmax(open_, initial=0.0))
+    edges = np.append(steps, steps[-1] + 1)
+    axes.stairs(np.nan_to_num(open_), edges, fill=True, color=GATE, linewidth=0)
+    axes.set(ylim=(0, max(1.0, most)))
+    whole = bool(np.isin(open_[np.isfinite(open_)], (0.0, 1.0)).all())
+    axes.set_yticks([0.5 * max(1.0, most)], ["gate" if whole else f"gate\nto {most:.3g}"])
+    axes.tick_params(axis="y", length=0, labelsize=6)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
     return axes
 
 

@@ -127,6 +127,21 @@ def _activity(spec: ProtocolSpec) -> list[Column]:
     return columns
 
 
+def _samples(spec: ProtocolSpec) -> list[Column]:
+    if not spec.record.samples.every:
+        return []
+    here, batch = "samples", (spec.stimulus.batch,)
+    columns = [
+        Column(f"{here}/step", "step", "wake step of the schedule", dtype="i8"),
+        Column(f"{here}/label", "index", "label of each stimulus, -1: none", batch, "i4"),
+        Column(f"{here}/ach", "D", "ACh (D) of each stimulus", batch),
+    ]
+    for layer in range(1, len(spec.network.layers)):
+        path, words = f"{here}/layer{layer}/teaching", "length of each stimulus' teaching signal"
+        columns.append(Column(path, "D or D per rate", words, batch))
+    return columns
+
+
 def weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
     """Return the shape of every recorded weight, by its name under /weights.
 
@@ -209,6 +224,7 @@ def layout(spec: ProtocolSpec) -> list[Column]:
         *_plasticity(spec),
         *_activity(spec),
         *_homeostasis(spec),
+        *_samples(spec),
         *weight_columns(weight_shapes(spec)),
         *_images(spec),
         *tables(),

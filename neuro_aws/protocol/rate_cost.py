@@ -6,7 +6,8 @@ import math
 from neuro_aws.protocol.columns import held_drives
 from neuro_aws.protocol.machine import Machine
 from neuro_aws.protocol.projections import declared, units
-from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.schedule import length
+from neuro_aws.protocol.schema import Block, ProtocolSpec
 from neuro_aws.protocol.theories import THEORIES
 
 CALLS_PER_STEP, CALLS_PER_PAIR = 340.0, 330.0
@@ -75,6 +76,16 @@ def network_bytes(spec: ProtocolSpec) -> int:
     return numbers * (8 if section.precision == "float64" else 4)
 
 
+def wake_share(spec: ProtocolSpec) -> float:
+    """Return the share of a run's steps that are wake."""
+
+    def wake(blocks: tuple[Block, ...]) -> int:
+        return sum((b.repeat or 1) * wake(b.phases) if b.phases else b.wake or 0 for b in blocks)
+
+    steps = sum(period.cycles * length(period.phases) for period in spec.schedule)
+    return sum(period.cycles * wake(period.phases) for period in spec.schedule) / steps
+
+
 def recording_bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
     """Return the size of one animal's recording."""
     layers = len(spec.network.layers)
@@ -88,7 +99,10 @@ def recording_bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
         for r in spec.record.activity
     )
     held = sum(2 * spec.network.layers[layer] for layer, _ in held_drives(spec))
-    signals += 4 * 1.2 * held / 2 / spec.record.homeostasis.every
+    signals += 4 * held * wake_share(spec) / spec.record.homeostasis.every
+    if spec.record.samples.every:
+        sample = 4 * spec.stimulus.batch * (1 + layers)
+        signals += (8 + sample) * wake_share(spec) / spec.record.samples.every
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
     copies = 32 if spec.network.dcgan else 2
     if spec.network.dcgan:

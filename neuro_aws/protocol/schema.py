@@ -102,6 +102,13 @@ class ActivityRecord(Section):
         return self
 
 
+class SampleRecord(Section):
+    """Single stimuli in wake: ACh of each, length of its teaching signal by layer, label."""
+
+    every: int = Field(0, ge=0)
+    """Every so many wake steps; 0: not."""
+
+
 class Record(Section):
     """What goes into recording.h5."""
 
@@ -112,6 +119,7 @@ class Record(Section):
     homeostasis: Every = Every(every=500)
     """Running statistics and thresholds by unit, in wake steps, where drives are held."""
     activity: tuple[ActivityRecord, ...] = ()
+    samples: SampleRecord = SampleRecord()
     weights: int = Field(0, ge=0)
     """All weights every so many cycles; 0: at the ends of periods only."""
     images: int = Field(0, ge=0)

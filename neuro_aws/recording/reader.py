@@ -118,6 +118,17 @@ class Run:
             record = next(r for r in spec.record.activity if r.layer == layer)
             return xr.Dataset(data, coords={"step": steps, "unit": recorded_units(record, spec)})
 
+    def samples(self, animal: int, arm: str) -> xr.Dataset:
+        """Return ACh, label and teaching of single stimuli: dimensions step, sample."""
+        variables = {}
+        with reading(self.folder):
+            steps = self.read(animal, arm, "samples/step")
+            for path, units, description in self._datasets(animal, arm, "samples"):
+                name = path.removeprefix("samples/").replace("/", "_")
+                attributes = {"units": units, "description": description}
+                variables[name] = (("step", "sample"), self.read(animal, arm, path), attributes)
+            return xr.Dataset(variables, coords={"step": steps})
+
     def weights(self, animal: int, arm: str) -> xr.Dataset:
         """Return the weights at the moments they were kept: dimension step first."""
         variables = {}

@@ -61,6 +61,8 @@ def test_figures_can_be_drawn_again_with_chosen_traces_and_exported(place):
     assert (folder / "t.png").exists()
     table = pd.read_csv(folder / "t.csv")
     assert len(table) == 70
+    assert list(table.columns[:5]) == ["animal", "arm", "period", "phase", "step"]
+    assert set(zip(table.animal, table.arm, strict=True)) == {(1, "rem_silenced")}
     assert {
         "step",
         "phase",
@@ -72,6 +74,20 @@ def test_figures_can_be_drawn_again_with_chosen_traces_and_exported(place):
     } <= set(table.columns)
     assert "null_low" in done.stdout
     assert command("plot", str(run), cwd=folder).stdout.count(".png") >= 2
+
+
+@pytest.mark.parametrize("arm", ["control", "rem_silenced"])
+@pytest.mark.parametrize("traces", [(), ("--traces", "gate,release")])
+def test_any_arm_can_be_drawn_with_and_without_chosen_traces(place, arm, traces):
+    folder, run, _ = place
+    done = command("plot", str(run), "--arm", arm, *traces, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    figure = run / "figures" / f"traces_s0_{arm}.png"
+    assert done.stdout.splitlines()[0] == str(figure)
+    assert figure.exists()
+    figure.unlink()
+    rows = [line.split() for line in done.stdout.splitlines()[2:]]
+    assert {row[0] for row in rows} == {"raw", "applied"}
 
 
 def test_evaluate_measures_again_what_the_run_measured(place):

@@ -9,9 +9,9 @@ import torch
 
 from neuro_aws.experiment.results import alarms
 from neuro_aws.metrics import Subject, function
+from neuro_aws.metrics.correlation import correlation
 from neuro_aws.metrics.distances import sliced
 from neuro_aws.metrics.statistics import estimate, interaction, paired
-from neuro_aws.plots.traces import correlation
 from neuro_aws.protocol import registry
 from neuro_aws.protocol.entry import RATE
 from neuro_aws.protocol.measures_with_settings import Decoder, ReceptiveField

@@ -13,21 +13,41 @@ import torch
 
 from neuro_aws.backends.rate.build import build_animal
 from neuro_aws.backends.rate.distributed import Team, join, leave
-from neuro_aws.backends.rate.engine import Engine, Streams
+from neuro_aws.backends.rate.engine import Engine, Moment, Streams
+from neuro_aws.backends.rate.samples import put_samples
 from neuro_aws.perturbations import Slots
+from neuro_aws.phase import WAKE
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
+from neuro_aws.recording.writer import Discard
 from tests.conftest import TINY, TINY_CONV
 
 
+class Kept(Discard):
+    """Keeps the last row of every dataset."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, torch.Tensor] = {}
+
+    def put(self, path: str, value: object) -> None:
+        self.rows[path] = torch.as_tensor(value, dtype=torch.float64)
+
+
 def simulated(steps: int, overrides: list[str], team: Team) -> dict[str, torch.Tensor]:
-    """Return the network's tensors after some steps of wake and REM."""
+    """Return the network's tensors after some steps of wake and REM, and the last samples."""
     text = TINY_CONV if any("dcgan" in o for o in overrides) else TINY
     spec = Protocol.from_text(text, "team", ["network.precision=float64", *overrides]).spec
     built = build_animal(spec, 0, torch.device("cpu"))
     period = Period(name="training", cycles=steps, phases=(Block(wake=1), Block(rem=1)))
     streams = Streams(0, torch.float64, torch.device("cpu"), team)
+    kept = Kept()
+
+    def observe(moment: Moment) -> None:
+        if moment.spec.phase is WAKE:
+            put_samples(kept, moment, built.network.depth, team)
+
     engine = Engine(
         built.network,
         built.algorithm,
@@ -37,11 +57,12 @@ def simulated(steps: int, overrides: list[str], team: Team) -> dict[str, torch.T
         streams,
         16,
         lambda _: Slots(),
-        team=team,
+        (observe,),
+        team,
     )
     engine.run(steps)
     team.compare(built.network) if team.size > 1 else None
-    return built.network.state_dict()
+    return built.network.state_dict() | kept.rows
 
 
 def main() -> None:

@@ -73,6 +73,14 @@ class Team:
         parts = torch.split(flat / self.size, [t.numel() for t in tensors])
         return [part.view_as(t) for part, t in zip(parts, tensors, strict=True)]
 
+    def whole(self, rows: Tensor) -> Tensor:
+        """Return the rows of all processes, in the order of the batch."""
+        if self.size == 1:
+            return rows
+        shares = [torch.empty_like(rows) for _ in range(self.size)]
+        dist.all_gather(shares, rows.contiguous())
+        return torch.cat(shares)
+
     def settle(self, network: Network, step: int) -> None:
         """Bring what is no weight (running statistics, prior, baseline) to the processes' mean.
 

@@ -32,6 +32,8 @@ class Moment:
     ach: AcetylcholineSignal
     deltas: Deltas
     changes: Changes
+    labels: Tensor | None = None
+    """Of the stimuli, where they have any."""
 
 
 Observer = Callable[[Moment], None]
@@ -135,7 +137,7 @@ class Engine:
         if self.network.replay is not None and spec.phase is WAKE:
             self.network.replay.store(rows(state.somas[-1]), signal.own.reading.level)
         self.team.settle(self.network, step)
-        moment = Moment(spec, perturb, state, ach, deltas, changes)
+        moment = Moment(spec, perturb, state, ach, deltas, changes, labels)
         for observe in self.observers:
             observe(moment)
         return moment

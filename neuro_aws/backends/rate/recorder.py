@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuro_aws.backends.rate.distributed import Team
 from neuro_aws.backends.rate.engine import Moment
 from neuro_aws.backends.rate.finite import Where
+from neuro_aws.backends.rate.samples import put_samples
 from neuro_aws.functional.shapes import by_unit
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState, Tensors
@@ -25,10 +27,11 @@ Lengths = dict[Where, float]
 class Recorder:
     """What goes into the recording of one branch of one animal, step by step."""
 
-    def __init__(self, spec: ProtocolSpec, network: Network, out: Writer) -> None:
+    def __init__(self, spec: ProtocolSpec, network: Network, out: Writer, team: Team) -> None:
         self.spec = spec
         self.network = network
         self.out = out
+        self.team = team
         self._changes = changes_by_layer(network.projections)
         self._held = held_drives(spec)
 
@@ -47,6 +50,9 @@ class Recorder:
             self.activity(spec, moment.state)
         if self._held and spec.phase is WAKE and spec.nth % record.homeostasis.every == 0:
             self.homeostasis(spec)
+        every = record.samples.every
+        if every and spec.phase is WAKE and spec.nth % every == 0:
+            put_samples(self.out, moment, self.network.depth, self.team)
         here, after = spec.step, spec.step + 1
         self.out.interval("phases", here, after, str(spec.phase))
         for words in perturbations:

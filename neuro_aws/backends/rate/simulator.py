@@ -71,7 +71,7 @@ class RateSimulator:
         self._slots_of = lru_cache(maxsize=64)(self._make_slots)
         self._words = lru_cache(maxsize=64)(self._perturbations)
         self._status = Status()
-        self._recorder = Recorder(self.spec, self.animal.network, Discard())
+        self._recorder = Recorder(self.spec, self.animal.network, Discard(), self.team)
         self._finite = FiniteCheck(self.spec, self.animal.network)
         self._subject: Subject | None = None
 
