@@ -71,7 +71,7 @@ measure:
 def test_layout_and_comments_stay_and_what_had_no_effect_goes():
     text, notes = upgraded(OLD, "old.yaml")
     assert text == NEW
-    assert len(notes) == 8
+    assert len(notes) == 9
     assert "algorithm.gamma dropped: adversarial_wake_sleep has no such setting" in notes
     tree = Protocol.from_text(text).tree
     ws = tree.arms["ws"].initial
