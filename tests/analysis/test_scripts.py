@@ -23,6 +23,7 @@ OF_RUNS = [
     "ach_against_plasticity",
     "critical_period",
     "gamma_sweep",
+    "homeostasis",
     "monocular_deprivation",
     "rates_and_spikes",
     "rem_silencing_dose",
