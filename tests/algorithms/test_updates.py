@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from neuro_aws.algorithms.updates import Plasticity, Updates, flat
+from neuro_aws.functional.decay import Decay
 from neuro_aws.functional.optimisers import SGD, Adam
 from neuro_aws.model.state import Delta
 from neuro_aws.phase import DISCRIMINATOR, FEEDFORWARD
@@ -155,3 +156,10 @@ def test_another_optimiser_starts_afresh():
     assert adam.plasticity[FEEDFORWARD].moments.count == 0
     for change in step(adam, 0):  # the first step of a fresh Adam has the size of the rate
         assert torch.allclose(change.abs(), torch.full_like(change, 0.01), rtol=1e-5)
+
+
+def test_a_rate_falls_to_its_floor_and_stays():
+    decay = Decay(0.5, 3, 0.125)
+    assert [decay.at(step) for step in (0, 2, 3, 6, 9, 12, 3000)] == [
+        1, 1, 0.5, 0.25, 0.125, 0.125, 0.125,
+    ]  # fmt: skip

@@ -203,8 +203,14 @@ def test_in_one_process_or_in_two_the_same_bits(finished, tmp_path):
     assert len(list(bits(finished, spread))) == 3
 
 
-@pytest.mark.parametrize("stop_at", [0, 1, 7, 29, 41])
-def test_a_branch_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, tiny, stop_at):
+HELD = ("network.homeostasis={over: time, steps: 5}", "record.homeostasis.every=3")
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "more"), [(0, ()), (1, ()), (7, ()), (29, ()), (41, ()), (8, HELD), (29, HELD)]
+)
+def test_a_branch_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, tiny, stop_at, more):
+    tiny = tiny.changed(more)
     whole = finish(branch(tiny, tmp_path / "whole"))
     broken = stop(branch(tiny, tmp_path / "broken", pace=OneStep(1e9)), stop_at)
     assert broken.step == stop_at
@@ -222,3 +228,31 @@ def test_a_branch_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, tiny, stop
     states = [one.simulator.state_dict() for one in (whole, again)]
     assert states[0].keys() == states[1].keys()
     assert all(np.array_equal(states[0][k], states[1][k], equal_nan=True) for k in states[0])
+
+
+def test_homeostasis_is_recorded_as_the_network_has_it(tiny, tmp_path):
+    held = tiny.changed([*HELD, "record.homeostasis.every=1"])
+    done = finish(branch(held, tmp_path))
+    found = gather(done.place.parts, layout(held.spec))
+    network, here = done.simulator.animal.network, "homeostasis"
+    steps, phases = found[f"{here}/step"], found["neuromodulators/phase"]
+    assert len(steps) > 3
+    assert not phases[np.isin(found["neuromodulators/step"], steps)].any()  # wake is 0
+    final = {
+        "layer1/soma": network.layers[0].homeostats.soma,
+        "layer1/dendrite": network.layers[1].homeostats.dendrite,
+        "layer1/dream": network.layers[1].homeostats.dream,
+        "layer2/soma": network.layers[1].homeostats.soma,
+    }
+    assert {p for p in found if p.startswith(here) and "_" in p} == {
+        f"{here}/{name}_{moment}" for name in final for moment in ("mean", "variance")
+    }
+    for name, homeostat in final.items():
+        for moment, now in zip(("mean", "variance"), homeostat.kept, strict=True):
+            recorded = found[f"{here}/{name}_{moment}"]
+            assert recorded.shape == (len(steps), len(now))
+            assert len(np.unique(recorded, axis=0)) > len(steps) // 2  # rows are not views of one
+            if not name.endswith("dream"):  # REM comes after the last wake step
+                assert np.array_equal(recorded[-1], now.numpy())
+    threshold = found[f"{here}/layer1/threshold"][-1]
+    assert np.array_equal(threshold, network.layers[0].feedforward[1].numpy())

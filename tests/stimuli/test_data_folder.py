@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
-from neuro_aws import Options, Protocol, resume, run
+from neuro_aws import Options, Protocol, resume, run, stimuli
 from neuro_aws.cli.evaluate import command as evaluate_command
 from neuro_aws.cli.run import command as run_command
 from neuro_aws.errors import NeuroAWSError
@@ -80,3 +81,29 @@ def test_a_resumed_run_finds_its_data_again(fashion, tmp_path):
     resumed = resume(broken, options=Options(data=str(moved)))
     assert resumed.provenance["data"] == str(moved)
     assert resumed.metrics.equals(whole.metrics)
+
+
+def test_validation_holds_out_the_last_training_images(fashion, tmp_path):
+    """Settings are chosen by images of the training file: no test image is looked at."""
+    test, last = (
+        stimuli.load(
+            Protocol.from_text(
+                FASHION, "f", [f"stimulus.folder={fashion}/fashion-mnist", *more]
+            ).spec.stimulus,
+            0,
+            torch.float32,
+        )
+        for more in ((), ("stimulus.validation=true",))
+    )
+    assert (len(test.train), len(last.train)) == (70, 20)
+    assert torch.equal(torch.cat([last.train, last.held_out]), test.train)
+    assert not torch.equal(last.held_out, test.held_out)
+    assert last.held_out_labels is not None
+    assert test.train_labels is not None
+    assert torch.equal(last.held_out_labels, test.train_labels[-50:])
+
+
+def test_validation_needs_training_images_beside_it(fashion):
+    small = FASHION.replace("held_out: 50", "held_out: 69, validation: true")
+    with pytest.raises(NeuroAWSError, match="holds 70 images, but 71 are needed"):
+        run(Protocol.from_text(small), options=Options(data=str(fashion), jobs=1))

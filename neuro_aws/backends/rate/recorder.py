@@ -119,10 +119,11 @@ class Recorder:
             around = self.network.layers[layer - 1 if what == "soma" else layer]
             homeostat = getattr(around.homeostats, what)
             path = f"{here}/layer{layer}/{what}"
-            self.out.put(f"{path}_mean", homeostat.kept.mean.cpu().numpy())
-            self.out.put(f"{path}_variance", homeostat.kept.variance.cpu().numpy())
+            # Copies: the tensors go on changing in place while rows wait to be written.
+            self.out.put(f"{path}_mean", homeostat.kept.mean.cpu().numpy().copy())
+            self.out.put(f"{path}_variance", homeostat.kept.variance.cpu().numpy().copy())
             if what == "soma":
-                threshold = around.feedforward[1].cpu().numpy()
+                threshold = around.feedforward[1].cpu().numpy().copy()
                 self.out.put(f"{here}/layer{layer}/threshold", threshold)
 
     def activity(self, spec: StepSpec, state: NetworkState) -> None:
