@@ -76,7 +76,7 @@ PUBLISHED_DOUBLY: dict[str, Any] = {
 }
 """The published experiment of Doubly Adversarial Wake-Sleep (Table 1)."""
 
-_HALVED = {"factor": 0.5, "every": 300}
+_HALVED = {"factor": 0.5, "every": 600, "least": 0.125}
 
 DCGAN: dict[str, Any] = {
     "network": {
@@ -92,7 +92,7 @@ DCGAN: dict[str, Any] = {
         "name": "adversarial_wake_sleep",
         "credit": "layer",
         "kl": 1e-3,
-        "feedforward": {"rate": 5e-5, "betas": [0.9, 0.99], "decay": _HALVED},
+        "feedforward": {"rate": 2e-5, "betas": [0.9, 0.99], "decay": _HALVED},
         "feedback": {"rate": 2e-3, "betas": [0.9, 0.99], "decay": _HALVED},
         "discriminator": {"rate": 1e-3, "betas": [0.5, 0.9], "decay": _HALVED},
     },
