@@ -1,8 +1,8 @@
 """The dendrite's rule against NEST's urbanczik_synapse: weight changes for the same spikes.
 
     pip install nest-simulator                    # 3.10; not among the requirements
-    python benchmarks/nest_urbanczik_senn.py      # 5 animals: 20 s, then 100 s of learning
-    python benchmarks/nest_urbanczik_senn.py --seeds 1 --seconds 4 --learning 0 --target numpy
+    python benchmarks/nest_urbanczik_senn.py      # 5 animals, 20 s
+    python benchmarks/nest_urbanczik_senn.py --seeds 2 --learning 40 --dt 0.2
 
 Same spikes: NEST's pp_cond_exp_mc_urbanczik receives an animal's frozen pattern at its dendrite
 and the teacher's conductances at its soma. Our neuron (``SingleNeuron``, its own equations)
@@ -273,7 +273,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0, help="of the same spikes")
-    parser.add_argument("--learning", type=float, default=100.0, help="seconds; 0: none")
+    parser.add_argument("--learning", type=float, default=0.0, help="seconds of it")
     parser.add_argument("--dt", type=float, default=0.1, help="time step of both, ms")
     parser.add_argument("--target", choices=("cython", "numpy"), default="cython", help="of Brian2")
     arguments = parser.parse_args()

@@ -45,7 +45,7 @@ def test_the_benchmark_refuses_in_one_line_where_nest_is_absent(monkeypatch):
 @pytest.mark.skipif(importlib.util.find_spec("nest") is None, reason="NEST is not installed")
 def test_the_same_spikes_change_weights_as_in_nest():
     """But for the factor g_D / (g_L + g_D); masked, the rule is another."""
-    small = ["--seeds", "1", "--seconds", "2", "--learning", "0", "--target", "numpy"]
+    small = ["--seeds", "1", "--seconds", "2", "--target", "numpy"]
     done = subprocess.run(
         [sys.executable, str(BENCHMARK), *small], capture_output=True, text=True, cwd=ROOT
     )
