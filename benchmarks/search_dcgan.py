@@ -5,7 +5,8 @@
 Every line of search_dcgan.jsonl holds a setting, its seed, images seen, the Frechet distance of
 10,000 dreams to the 10,000 test images, diversity of the dreams by layer (root of summed variance,
 dreams over waking), unexplained variance of each layer given the layer above, the ACh gap, and
-linear probes (10,000 training images, test set) where they were taken.
+linear probes (10,000 training images, test set) where they were taken. ``--initially`` adds a line
+with the probes of the network that has learnt nothing, and with ``--images 0`` there is no other.
 """
 
 import argparse
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "search_dcgan.jsonl")
     parser.add_argument("--grids", type=Path, help="folder for grids of dreams")
     parser.add_argument("--states", type=Path, help="folder for the networks at checkpoints")
+    parser.add_argument("--initially", action="store_true", help="probe what has learnt nothing")
     parser.add_argument(
         "--validation", action="store_true", help="hold out training images, not test images"
     )
@@ -76,6 +78,10 @@ def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None
         animal.network, animal.algorithm, animal.updates, animal.dataset,
         Schedule(spec.schedule), streams, batch, lambda _: Slots(),
     )  # fmt: skip
+    if arguments.initially:
+        report(name, arguments, 0, {"probes": probe(animal.network, animal.dataset, running=False)})
+    if arguments.images < CHECKPOINTS[0]:
+        return
     extractor = load_extractor(arguments.extractor, (1, 32, 32), torch.device("cpu"))
     own = default_extractor(animal.dataset)
     extractors = {"frechet": extractor, "frechet_classifier": own}
@@ -88,12 +94,9 @@ def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None
                 engine.step(step)
                 step += 1
         trained += time.monotonic() - started
-        line: dict[str, Any] = {"setting": name, "seed": arguments.seed, "images": images}
-        line |= measure(animal, extractors, step, images)
+        line = measure(animal, extractors, step, images)
         line["train_s"] = round(trained, 1)
-        print(json.dumps(line), flush=True)
-        with arguments.out.open("a") as out:
-            out.write(json.dumps(line) + "\n")
+        report(name, arguments, images, line)
         if arguments.grids:
             grid(animal, arguments.grids / f"{name}-s{arguments.seed}-{images:06d}.png")
         if arguments.states:
@@ -102,6 +105,14 @@ def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None
             torch.save(animal.network.state_dict(), kept)
         if not line["frechet"] < 5000:
             break
+
+
+def report(name: str, arguments: argparse.Namespace, images: int, found: dict[str, Any]) -> None:
+    """Print and append a line of what was found after so many images."""
+    line = {"setting": name, "seed": arguments.seed, "images": images, **found}
+    print(json.dumps(line), flush=True)
+    with arguments.out.open("a") as out:
+        out.write(json.dumps(line) + "\n")
 
 
 def overrides_of(table: dict[str, Any], name: str) -> list[str]:
@@ -176,11 +187,15 @@ def from_waking(animal: Animal, extractor: Extractor, step: int) -> list[float]:
     return [round(frechet(extractor(network.picture(torch.cat(x))), seen), 1) for x in found]
 
 
-def probe(network: Network, dataset: Dataset) -> list[float]:
-    """Return test accuracy of logistic regressions on each layer, trained on 10,000 images."""
+def probe(network: Network, dataset: Dataset, running: bool = True) -> list[float]:
+    """Return test accuracy of logistic regressions on each layer, trained on 10,000 images.
+
+    ``running`` is false before the first step: there are no running statistics yet.
+    """
 
     def somata(images: torch.Tensor) -> list[np.ndarray]:
-        parts = [network.recognise(p, None, running=True).somas for p in torch.split(images, 1000)]
+        portions = torch.split(images, 1000)
+        parts = [network.recognise(p, None, running=running).somas for p in portions]
         return [torch.cat([rows(p[j]) for p in parts]).numpy() for j in range(1, len(parts[0]))]
 
     assert dataset.train_labels is not None
