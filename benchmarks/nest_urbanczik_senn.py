@@ -2,7 +2,7 @@
 
     pip install nest-simulator                    # 3.10; not among the requirements
     python benchmarks/nest_urbanczik_senn.py      # 5 animals, 20 s
-    python benchmarks/nest_urbanczik_senn.py --seeds 2 --learning 40 --dt 0.2
+    python benchmarks/nest_urbanczik_senn.py --seeds 2 --seconds 0.4 --learning 40 --dt 0.2
 
 Same spikes: NEST's pp_cond_exp_mc_urbanczik receives an animal's frozen pattern at its dendrite
 and the teacher's conductances at its soma. Our neuron (``SingleNeuron``, its own equations)
