@@ -298,6 +298,7 @@ BINOCULAR = (
 DONE = {
     "nothing": "{plasticity: {feedforward: 1}, in: later}",
     "block": "{block: {neuromodulator: ach}, in: later}",
+    "block_homeostasis": "{block: {homeostasis: true}, in: later}",
     "clamp": "{clamp: {neuromodulator: ach}, in: later}",
     "plasticity": "{plasticity: {feedforward: 0, feedback: 0.5, discriminator: 0}, in: later}",
     "silence": "{silence: {targets: cells}, during: rem, in: later}",
@@ -323,6 +324,7 @@ def test_a_perturbation_does_what_it_says_and_nothing_else(name):
     }
     assert changed == {
         "block": {"feedforward": (0, 0)},
+        "block_homeostasis": {"homeostasis": (0, 0)},
         "plasticity": {"feedforward": (0, 0), "feedback": (0.5, 0), "ach": (0, 0)},
     }.get(name, {})
     assert (~np.isnan(d.clamp)).all() == (name == "clamp")
