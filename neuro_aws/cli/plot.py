@@ -13,6 +13,11 @@ from neuro_aws.errors import NeuroAWSError, clipped
 @click.option(
     "--traces", help="Comma-separated: ach, release, gate, teaching, plasticity, raw, ..."
 )
+@click.option(
+    "--receptive-fields",
+    is_flag=True,
+    help="Feedforward weights into cells of layer 1 as pictures, at the branch and at the end.",
+)
 @click.option("--animal", type=int, help="Animal; default: the first.")
 @click.option("--arm", help="Arm; default: the first.")
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Export what is drawn.")
@@ -20,6 +25,7 @@ from neuro_aws.errors import NeuroAWSError, clipped
 def command(
     run: str,
     traces: str | None,
+    receptive_fields: bool,
     animal: int | None,
     arm: str | None,
     csv_path: str | None,
@@ -35,6 +41,7 @@ def command(
     \b
     neuro-aws plot runs/quickstart/20260101-120000-s0
     neuro-aws plot RUN --traces ach,gate,plasticity --arm rem_silenced --csv traces.csv
+    neuro-aws plot RUN --receptive-fields --animal 1
     """
     from neuro_aws.plots import figures, scatters
     from neuro_aws.plots import traces as drawing
@@ -42,18 +49,30 @@ def command(
     from neuro_aws.recording.reader import open_run
 
     opened = open_run(run)
-    if traces is None and not (arm or csv_path or out or animal is not None):
+    if receptive_fields and (traces or csv_path):
+        raise NeuroAWSError(
+            "stands without --traces and --csv",
+            where="--receptive-fields",
+            next_step="Draw them one after the other",
+        )
+    chosen = receptive_fields or arm or csv_path or out or animal is not None
+    if traces is None and not chosen:
         for path in figures.draw_run(opened):
             say(path)
         return
     animal = opened.animals[0] if animal is None else animal
-    arm = opened.arms[0] if arm is None else arm
+    arms, arm = (opened.arms, opened.arms[0]) if arm is None else ([arm], arm)
     if arm not in opened.arms:
         raise NeuroAWSError(
             f"no arm {clipped(arm)!r}",
             where="--arm",
             next_step="Arms: " + clipped(", ".join(opened.arms), 400),
         )
+    if receptive_fields:
+        default = Path(run) / "figures" / f"receptive_fields_s{animal}.png"
+        pictured = figures.fields_figure(opened, animal, arms)
+        say(save(pictured, Path(out) if out else default))
+        return
     wanted = [t.strip() for t in traces.split(",")] if traces else drawing.DEFAULT_TRACES
     drawn = figures.traces_figure(opened, animal, arm, wanted)
     default = Path(run) / "figures" / f"traces_s{animal}_{arm}.png"

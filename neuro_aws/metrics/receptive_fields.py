@@ -15,9 +15,11 @@ def receptive_field(subject: Subject) -> Iterator[Value]:
 
     receptive_field_cosine   w . w_0 / (|w| |w_0|), w_0 those at the onset: 1 means not turned
     receptive_field_length   |w| / |w_0|
+    receptive_field_common   n |mean (w - w_0)|^2 / sum |w - w_0|^2 over the n cells: the share of
+                             the change that is one and the same in all of them (where any is)
 
-    Means over the cells of a set (group NAME) and over the layer's other cells (NAME_others); a
-    cell without weights has no direction and is left out of the cosine.
+    Of the cells of a set (group NAME) and of the layer's other cells (NAME_others), the first two
+    are means; a cell without weights has no direction and is left out of the cosine.
     """
     asked = subject.settings
     if not isinstance(asked, ReceptiveField):
@@ -34,6 +36,10 @@ def receptive_field(subject: Subject) -> Iterator[Value]:
             if bool(mask.any()):
                 yield Value("receptive_field_cosine", _mean(cosine[mask]), layer, group)
                 yield Value("receptive_field_length", _mean((length / before)[mask]), layer, group)
+                change = (now - onset)[mask]
+                if bool(change.any()):
+                    alike = len(change) * change.mean(0).square().sum() / change.square().sum()
+                    yield Value("receptive_field_common", float(alike), layer, group)
 
 
 def _mean(values: Tensor) -> float:

@@ -9,11 +9,12 @@ from matplotlib.lines import Line2D
 
 from neuro_aws.metrics.initial import initial_values, only_gained
 from neuro_aws.metrics.statistics import caption
-from neuro_aws.plots import outcomes, traces
+from neuro_aws.plots import outcomes, receptive_fields, traces
 from neuro_aws.plots.images import show, tiled
 from neuro_aws.plots.style import WIDTH, Figure, arm_styles, figure, readable, save, styled
 from neuro_aws.protocol import registry
 from neuro_aws.protocol.backends import backend_of
+from neuro_aws.protocol.measures_with_settings import ReceptiveField
 from neuro_aws.protocol.registry import load
 from neuro_aws.recording.reader import Run
 
@@ -143,6 +144,12 @@ def traces_figure(run: Run, animal: int, arm: str, wanted: list[str]) -> Figure:
         return traces.draw(run, animal, arm, wanted)
 
 
+def fields_figure(run: Run, animal: int, arms: list[str]) -> Figure:
+    """Draw the receptive fields of cells of layer 1, before and after; refuse other stimuli."""
+    with styled():
+        return receptive_fields.refuse_none(receptive_fields.draw(run, animal, arms))
+
+
 def draw_run(run: Run) -> list[Path]:
     """Draw the figures of a finished run; return where they are."""
     folder = run.folder / "figures"
@@ -157,4 +164,8 @@ def draw_run(run: Run) -> list[Path]:
         for arm in run.arms[:2]:
             drawn = load(drawing.figure)(run, animal, arm)
             written.append(save(drawn, folder / f"{name}_{arm}.png"))
+        if any(isinstance(measure, ReceptiveField) for measure in run.protocol.spec.measure):
+            fields = receptive_fields.draw(run, animal, run.arms)
+            if fields is not None:
+                written.append(save(fields, folder / "receptive_fields.png"))
     return written

@@ -20,6 +20,7 @@ from neuro_aws.protocol import Protocol
 from tests.conftest import ROOT
 
 OF_RUNS = [
+    "ach_dose",
     "ach_against_plasticity",
     "critical_period",
     "gamma_sweep",

@@ -45,6 +45,7 @@ ARGUMENTS = {
     "critical_period": ["critical_period", "--controls", "critical_period_controls"],
     "monocular_deprivation": ["monocular_deprivation"],
     "ach_against_plasticity": ["quickstart", "rem_silencing_wake_sleep"],
+    "ach_dose": ["ach_dose"],
     "rem_silencing_dose": ["rem_silencing_dose"],
     "what_ach_adds": ["what_ach_adds"],
     "samples": ["mnist_aws", "mnist_wake_sleep_binary"],
@@ -183,7 +184,8 @@ def test_every_short_form_gives_what_it_expects(path, short_runs):
 def test_every_short_form_draws_what_it_measured(path, short_runs, drawn):
     finished = short_runs(path.stem)
     figures = {p.name: f for p, f in drawn.items() if p.parent == finished.folder / "figures"}
-    assert len(figures) == 1 + min(2, len(finished.arms))
+    fields = any(m.measure == "receptive_field" for m in finished.protocol.spec.measure)
+    assert len(figures) == 1 + min(2, len(finished.arms)) + fields
     assert path.stem in figures["outcomes.png"].get_suptitle()
     for figure in figures.values():
         assert_shows_data(figure)

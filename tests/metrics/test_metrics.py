@@ -116,6 +116,7 @@ def test_receptive_fields_are_compared_with_those_at_the_onset_by_cell(animal):
     later = fields_of(one)
     assert later["cosine", "cells"] == pytest.approx((4 - 1) / 5)
     assert later["length", "cells"] == pytest.approx((4 + 3) / 5)
+    assert later["common", "cells"] == pytest.approx(1 / 5)  # one of five changed
     assert later["cosine", "cells_others"] == pytest.approx(1.0)
     assert later["length", "cells_others"] == pytest.approx((13 + 2 * 2) / 15)
     weight[0] = 0.0
@@ -123,8 +124,12 @@ def test_receptive_fields_are_compared_with_those_at_the_onset_by_cell(animal):
     few = fields_of(one, layer=1, first=1)
     assert few["length", "layer1_first1"] == 0.0
     assert fields_of(one, layer=2, first=6).keys() == {
-        ("cosine", "layer2_first6"), ("length", "layer2_first6")
-    }  # fmt: skip
+        (name, "layer2_first6") for name in ("cosine", "length")
+    }
+    one.memory.clear()
+    fields_of(one)
+    weight[:5] += weight[9]
+    assert fields_of(one)["common", "cells"] == pytest.approx(1.0)  # the same in all of them
 
 
 def test_reconstruction_is_0_for_a_perfect_and_1_for_a_constant_prediction(animal):
