@@ -61,29 +61,29 @@ def condition(plan: ArmPlan) -> Condition:
     return Condition(constant(plan.initial.network.homeostasis), since, done, clamped)
 
 
-def activity(run: Run, arm: str) -> pd.Series:
+def activity(metrics: pd.DataFrame, arm: str) -> pd.Series:
     """Return the targets' waking activity at the end of the critical period, by animal."""
-    return values(run.metrics, arm, NAME, CRITICAL)
+    return values(metrics, arm, NAME, CRITICAL)
 
 
-def tables(run: Run, conditions: dict[str, Condition]) -> Report:
+def tables(run: Run, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> Report:
     """Return the tables."""
     report = Report()
     report.say(f"{run.folder}: {described(run, [NAME])}\n")
     report.say("waking activity of the target cells at the end of the critical period over onset")
-    rows = [[*c, str(estimate(activity(run, arm), NAME))] for arm, c in conditions.items()]
+    rows = [[*c, str(estimate(activity(metrics, arm), NAME))] for arm, c in conditions.items()]
     columns = ["grown up under", "since", "cells", "ACh clamped", "activity"]
     report.say(pd.DataFrame(rows, columns=columns).to_string(index=False))
     report.say("\npaired difference to the control of the same constant")
     for arm in conditions:
         reference = run.protocol.tree.arms[arm].reference
         if reference != arm and reference in run.arms:
-            difference = paired(activity(run, arm), activity(run, reference))
+            difference = paired(activity(metrics, arm), activity(metrics, reference))
             report.test(f"{arm} - {reference}", difference)
     return report
 
 
-def curves(axes: Axes, run: Run, conditions: dict[str, Condition]) -> None:
+def curves(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> None:
     """Draw the effect of every manipulation over the time constant."""
     lasting = {a: c for a, c in conditions.items() if c.grown == c.since and not c.clamped}
     for done, colour in COLOURS.items():
@@ -91,7 +91,7 @@ def curves(axes: Axes, run: Run, conditions: dict[str, Condition]) -> None:
         if not found:
             continue
         x = np.array([at for at, _ in found])
-        e = [estimate(activity(run, arm), NAME) for _, arm in found]
+        e = [estimate(activity(metrics, arm), NAME) for _, arm in found]
         mean = np.array([one.mean for one in e])
         bars = [mean - [one.low for one in e], [one.high for one in e] - mean]
         axes.errorbar(x, mean, np.nan_to_num(bars), color=colour, marker=".", capsize=2, label=done)
@@ -108,10 +108,9 @@ def curves(axes: Axes, run: Run, conditions: dict[str, Condition]) -> None:
     axes.legend(fontsize=5.5)
 
 
-def courses(axes: Axes, run: Run, conditions: dict[str, Condition]) -> None:
+def courses(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> None:
     """Draw the time course of silencing for every time constant."""
-    rows = run.metrics
-    rows = rows[(rows["name"] == NAME) & (rows["period"] == CRITICAL)]
+    rows = metrics[(metrics["name"] == NAME) & (metrics["period"] == CRITICAL)]
     chosen = sorted(
         (rank(c.since), arm)
         for arm, c in conditions.items()
@@ -136,7 +135,7 @@ def courses(axes: Axes, run: Run, conditions: dict[str, Condition]) -> None:
     axes.legend(fontsize=5.5)
 
 
-def switched(axes: Axes, run: Run, conditions: dict[str, Condition]) -> None:
+def switched(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> None:
     """Draw silencing after a switch at the branch, beside the same constant all along."""
     names = []
     for since in ("10", "100", "1000", "10000", "blocked", "none"):
@@ -150,7 +149,7 @@ def switched(axes: Axes, run: Run, conditions: dict[str, Condition]) -> None:
                 and (c.grown == c.since) == all_along
             ]
             for arm in arms:
-                e = estimate(activity(run, arm), NAME)
+                e = estimate(activity(metrics, arm), NAME)
                 x = len(names) + 0.3 * k - 0.15
                 bars = np.nan_to_num([[e.mean - e.low], [e.high - e.mean]])
                 label = ("from initialisation", "since the branch")[k]
@@ -169,12 +168,12 @@ def switched(axes: Axes, run: Run, conditions: dict[str, Condition]) -> None:
     axes.set_title("c  silenced: switched at the branch", loc="left")
 
 
-def draw(run: Run, conditions: dict[str, Condition]) -> Figure:
+def draw(run: Run, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> Figure:
     """Draw the three panels."""
     drawn = figure(WIDTH, 2.8)
     panels = drawn.subplots(1, 3)
     for panel, axes in zip((curves, courses, switched), panels, strict=True):
-        panel(axes, run, conditions)
+        panel(axes, metrics, conditions)
     bars = "; bars and bands: 95 % intervals over animals (Student's t)"
     drawn.suptitle(
         f"30 % of layer 1 perturbed in REM under homeostasis, mean of {animals(run)}"
@@ -190,10 +189,11 @@ def main() -> None:
     conditions = {arm: condition(run.protocol.tree.arms[arm]) for arm in run.arms}
     if len({c.since for c in conditions.values()}) < 2:
         raise refusal(run, "has one time constant of homeostasis only", MADE_FOR)
-    print(tables(run, conditions))
+    metrics = run.metrics
+    print(tables(run, metrics, conditions))
     with styled():
         path = options.out or run.folder / "figures" / "homeostasis.png"
-        print("\nfigure", save(draw(run, conditions), path))
+        print("\nfigure", save(draw(run, metrics, conditions), path))
 
 
 if __name__ == "__main__":

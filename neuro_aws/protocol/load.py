@@ -275,7 +275,7 @@ def _variant(
         if not key.startswith(SETTABLE) and key != "algorithm":
             allowed = ", ".join(["algorithm", *(f"{prefix}*" for prefix in SETTABLE)])
             raise ProtocolError([f"{where}{clipped(key)}: an arm may change {allowed}"])
-        assign(data, key_path(key), value, where)
+        assign(data, key_path(key), copy.deepcopy(value), where)
     _another_theory(data, settings, where, kind)
     here = replace(document, data=data)
     shared = [*SHARED, *(["schedule"] if "schedule" not in changed else [])]

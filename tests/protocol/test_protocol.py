@@ -126,3 +126,17 @@ def test_a_misplaced_window_does_not_perturb(tiny):
     assert acts == [False, True, True, False]
     assert not arm.active(1, 1, "wake")
     assert not arm.active(0, 1, "rem")
+
+
+def test_what_an_arm_changes_within_a_mapping_of_its_own_leaves_its_initial_settings():
+    """An arm that is switched at the branch shares the common run of what it grew up under."""
+    arms = """
+  grown: {initial: {network.homeostasis: {over: time, steps: 100}}}
+  switched: {initial: {network.homeostasis: {over: time, steps: 100}}, set: {network.homeostasis.steps: 10}}
+"""
+    text = TINY.replace("\n  rem_silenced:", f"{arms}  rem_silenced:")
+    tree = Protocol.from_text(text).tree
+    switched = tree.arms["switched"]
+    assert switched.trunk == tree.arms["grown"].trunk
+    assert switched.initial.network.homeostasis.steps == 100
+    assert switched.spec.network.homeostasis.steps == 10
