@@ -23,8 +23,10 @@ from common import animals, arguments, opened, refusal, script
 
 from neuro_aws.metrics.correlation import OF_SHIFTS, OF_SHUFFLES
 from neuro_aws.metrics.statistics import FISHER, WILSON, estimate
-from neuro_aws.plots import by_stimulus, event_panels, events, scatters
-from neuro_aws.plots.style import ARM_COLOURS, WIDTH, Axes, Figure, figure, readable, save, styled
+from neuro_aws.plots import by_arm, by_stimulus, event_panels, events, scatters
+from neuro_aws.plots.hypnogram import PHASE_NAMES
+from neuro_aws.plots.page import Page
+from neuro_aws.plots.style import Figure, readable, save, styled
 from neuro_aws.plots.traces import table
 from neuro_aws.recording.reader import Run
 
@@ -34,8 +36,13 @@ MOST_EVENTS = 4
 MOST_LAYERS = 3
 """Layers, from the bottom, drawn around events."""
 
-AT_FIRST = 104
-"""Steps after an event that its row of the table is about."""
+WINDOWS = ((0, 104), (520, 624))
+"""Steps after an event that the table is about."""
+
+Switches = dict[tuple[str, str], events.Locked]
+
+LINE = 0.08
+"""Inches of a layer's points in an arm."""
 
 MORE = ["r_of_label", "spread"]
 """Of single stimuli: r between those of one label, and how far their teaching varies."""
@@ -85,32 +92,63 @@ def report(rows: pd.DataFrame) -> None:
         "one animal); null: mean range; beyond: animals whose r lies outside their own null"
     )
     for key, part in rows.groupby([*keys, "layer", "change", "signal"], sort=False):
+        where = f"{' / '.join(map(str, key[:2])):<44} {key[2]} {key[3]:<8} {key[4]:<9}"
+        if part["r"].isna().all():
+            print(f"  {where} does not vary")
+            continue
         beyond = int(((part["r"] < part["null_low"]) | (part["r"] > part["null_high"])).sum())
         low, high = part["null_low"].mean(), part["null_high"].mean()
         print(
-            f"  {' / '.join(map(str, key[:2])):<44} {key[2]} {key[3]:<8} {key[4]:<9} "
-            f"{estimate(part['r'], kind=FISHER)!s:<28} null {low:+.2f} to {high:+.2f}  "
+            f"  {where} {estimate(part['r'], kind=FISHER)!s:<28} null {low:+.2f} to {high:+.2f}  "
             f"beyond {beyond} of {len(part)}, n = {part['n'].mean():.0f}"
         )
 
 
+def report_switches(found: Switches, arm: str) -> None:
+    """Print ACh and the sizes in the step after each switch of phase."""
+    print(
+        f"\n{arm}, the step after a switch of phase: ACh in D over its mean in REM; teaching, raw\n"
+        "and applied |dF| over their mean where F learns; mean and 95 % interval over animals"
+    )
+    for (old, new), locked in found.items():
+        after = int(np.flatnonzero(locked.lags == 0)[0])
+        words = [f"ACh {estimate(locked.ach[new][:, after])}"]
+        words += [
+            f"{name} {estimate(locked.sizes['', signal][:, after])}"
+            for signal, name in events.SIZES.items()
+        ]
+        print(f"  {PHASE_NAMES[old]} to {PHASE_NAMES[new]}: {'; '.join(words)}")
+
+
 def report_events(tables: events.Tables, found: list[events.Event]) -> None:
-    """Print what every beginning and end does at first, in the arm and in its reference."""
+    """Print what every beginning and end does, at first and later, beside the reference."""
     if not found:
         return
     print(
-        f"\nthe {AT_FIRST} steps after an event: ACh in D, minus its mean before; teaching, raw\n"
-        "and applied |dF| over the reference's mean before; mean and 95 % interval over animals"
+        "\nsteps after an event: ACh in D, minus its mean before; teaching, raw and applied |dF|\n"
+        "over the reference's mean before; mean and 95 % interval over animals"
     )
+    printed: set[tuple[str, int]] = set()
     for event in found:
         print(f"  {event.arm}, {event}, step {event.step}")
         for arm in dict.fromkeys([event.arm, event.reference]):
-            ach, sizes = events.change_at_first(events.around(tables, event, arm), AT_FIRST)
-            words = [f"{p} {estimate(v)}" for p, v in ach.items() if np.isfinite(v).any()]
-            print(f"    {arm}: ACh in {'; in '.join(words)}")
-            for layer in scatters.layers(tables(tables.run.animals[0], arm)):
-                words = [f"{n} x {estimate(sizes[layer, s])}" for s, n in events.SIZES.items()]
-                print(f"      {layer.replace('layer', 'layer ')}: {'; '.join(words)}")
+            if (arm, event.step) in printed:
+                continue  # a reference of several arms
+            printed.add((arm, event.step))
+            locked = events.around(tables, event, arm)
+            for start, stop in WINDOWS:
+                ach, sizes = events.change(locked, start, stop)
+                words = [
+                    f"{PHASE_NAMES[p]} {estimate(v)}"
+                    for p, v in ach.items()
+                    if np.isfinite(v).any()
+                ]
+                if not words:
+                    continue  # beyond the run
+                print(f"    {arm}, {start} to {stop - 1}: ACh in {'; in '.join(words)}")
+                for layer in scatters.layers(tables(tables.run.animals[0], arm)):
+                    words = [f"{n} x {estimate(sizes[layer, s])}" for s, n in events.SIZES.items()]
+                    print(f"      {layer.replace('layer', 'layer ')}: {'; '.join(words)}")
 
 
 def of_stimuli(run: Run) -> pd.DataFrame:
@@ -154,24 +192,21 @@ def report_stimuli(rows: pd.DataFrame) -> None:
         )
 
 
-class Page:
-    """The figure: blocks from top to bottom, each with a letter and a heading."""
-
-    def __init__(self, heights: list[float]) -> None:
-        self.drawn = figure(WIDTH, sum(heights) + 0.4)
-        self._places = self.drawn.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
-        self._next = 0
-
-    def block(self, heading: str) -> Figure:
-        """Return the next block."""
-        place = self._places[self._next, 0]
-        place.suptitle(f"{'abcd'[self._next]}   {heading}", x=0.01, ha="left", fontsize=7.5)
-        self._next += 1
-        return place  # type: ignore[no-any-return]
+def report_ages(run: Run, arm: str) -> None:
+    """Print the same over the whole run."""
+    edges, found = by_stimulus.course(run, arm)
+    for layer, values in found.items():
+        ages = [estimate(column, kind=FISHER) for column in values.T]
+        print(f"  {arm}, {layer}, mean in each {len(ages)}th of its {edges[-1]:.0f} steps:")
+        print("    " + " ".join(f"{age.mean:+.2f}" for age in ages))
 
 
 def draw(
-    rows: pd.DataFrame, tables: events.Tables, found: list[events.Event], stimuli: pd.DataFrame
+    rows: pd.DataFrame,
+    tables: events.Tables,
+    turns: Switches,
+    found: list[events.Event],
+    stimuli: pd.DataFrame,
 ) -> Figure:
     """Draw all there is to see on one page."""
     run = tables.run
@@ -179,15 +214,17 @@ def draw(
     shown = events.chosen(found, MOST_EVENTS)
     arms = list(dict.fromkeys(zip(rows["run"], rows["arm"], strict=True)))
     heights = [2.2, *([0.7 + 0.85 * (1 + len(layers))] if shown else [])]
-    heights += [1.25 + 0.16 * len(arms), *([] if stimuli.empty else [1.9])]
+    rowed = LINE * len(arms) * rows["layer"].nunique()
+    heights += [1.25 + rowed, *([] if stimuli.empty else [max(1.9, 0.8 + rowed)])]
     page, usual = Page(heights), unperturbed(run)
     place = page.block(f"Around every switch of phase, {readable(usual)}")
-    start = run.protocol.tree.arms[usual].branch
-    event_panels.draw_switches(place, events.switches(tables, usual, start))
+    event_panels.draw_switches(place, turns)
     if shown:
         place = page.block("Around what begins or ends in an arm")
         event_panels.draw_events(place, tables, shown, layers)
-    _correlations(page.block("Over the steps in which F changes; grey: the null"), rows, arms)
+    _correlations(
+        page.block("Correlation over the steps in which F changes; grey: the null"), rows, arms
+    )
     if not stimuli.empty:
         place = page.block("Do stimuli with high ACh teach more? Within a batch; grey: the null")
         _stimuli(place, run, usual, stimuli)
@@ -206,26 +243,6 @@ def unperturbed(run: Run) -> str:
     return reference if reference in run.arms else run.arms[0]
 
 
-def _points(axes: Axes, groups: list[tuple[str, pd.DataFrame]]) -> None:
-    """Draw r of every animal by layer over the null, a line a group."""
-    for i, (_, group) in enumerate(groups):
-        for k, (layer, part) in enumerate(group.groupby("layer")):
-            y, colour = i + 0.3 * k - 0.15, ARM_COLOURS[k % len(ARM_COLOURS)]
-            null = [part["null_low"].mean(), part["null_high"].mean()]
-            axes.plot(null, [y, y], color="#C8C8C8", lw=3, solid_capstyle="butt", zorder=0)
-            axes.plot(part["r"], [y] * len(part), ".", ms=3.5, color=colour, label=str(layer))
-        if group["r"].isna().all():
-            axes.text(0, i, "does not vary", ha="center", va="center", fontsize=5.5, color="0.5")
-    axes.axvline(0, color="#BBBBBB", lw=0.6, zorder=0)
-    axes.set_yticks(range(len(groups)), [readable(name) for name, _ in groups], fontsize=6)
-    axes.set_ylim(len(groups) - 0.5, -0.5)
-
-
-def _layer_legend(place: Figure, axes: Axes) -> None:
-    found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    event_panels.beside(place, list(found.values()), list(found))
-
-
 def _correlations(place: Figure, rows: pd.DataFrame, arms: list[tuple[str, str]]) -> None:
     panels = place.subplots(1, 4, sharey=True)
     several = len({run for run, _ in arms}) > 1
@@ -237,23 +254,23 @@ def _correlations(place: Figure, rows: pd.DataFrame, arms: list[tuple[str, str]]
             (f"{run}\n{arm}" if several else arm, part[(part["run"] == run) & (part["arm"] == arm)])
             for run, arm in arms
         ]
-        _points(axes, groups)
+        by_arm.points(axes, groups)
         name = "ACh" if signal == "ach" else "teaching"
         axes.set(xlim=(-1.05, 1.05), xlabel=f"r of {name} with\n{change} |dF|")
     n = f"{rows['n'].max():,} steps"
     panels[0].set_title(f"from the branch on, n = {n}; a point an animal", loc="left")
-    _layer_legend(place, panels[0])
+    by_arm.layer_legend(place, panels[0])
 
 
 def _stimuli(place: Figure, run: Run, usual: str, stimuli: pd.DataFrame) -> None:
     left, right = place.subplots(1, 2)
     by_stimulus.over_time(left, run, usual)
     arms = dict.fromkeys(stimuli["arm"])
-    _points(right, [(arm, stimuli[stimuli["arm"] == arm]) for arm in arms])
+    by_arm.points(right, [(arm, stimuli[stimuli["arm"] == arm]) for arm in arms])
     most = max(0.3, 1.15 * float(stimuli["r"].abs().max()))
     right.set(xlim=(-most, most), xlabel="r of ACh and |teaching|")
     right.set_title(f"from the branch on; n = {stimuli['n'].max():,} stimuli an animal", loc="left")
-    _layer_legend(place, left)
+    by_arm.layer_legend(place, left)
 
 
 def main() -> None:
@@ -269,12 +286,16 @@ def main() -> None:
     tables = events.Tables(runs[0])
     found = events.events(runs[0])
     stimuli = of_stimuli(runs[0])
+    usual = unperturbed(runs[0])
+    turns = events.switches(tables, usual, runs[0].protocol.tree.arms[usual].branch)
     report(rows)
+    report_switches(turns, usual)
     report_events(tables, found)
     report_stimuli(stimuli)
+    report_ages(runs[0], usual)
     with styled():
         path = options.out or runs[0].folder / "figures" / "ach_against_plasticity.png"
-        print("\nfigure", save(draw(rows, tables, found, stimuli), path))
+        print("\nfigure", save(draw(rows, tables, turns, found, stimuli), path))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from common import Report, animals, arguments, described, opened, refusal, script, values
+from common import Report, arguments, described, opened, refusal, script, values
 
 from neuro_aws.metrics.statistics import estimate, paired
 from neuro_aws.plots.style import ARM_COLOURS, WIDTH, Axes, Figure, figure, save, styled
@@ -96,7 +96,7 @@ def curves(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]) 
         bars = [mean - [one.low for one in e], [one.high for one in e] - mean]
         axes.errorbar(x, mean, np.nan_to_num(bars), color=colour, marker=".", capsize=2, label=done)
     at = sorted({(rank(c.since), c.since) for c in lasting.values()})
-    axes.set_xticks([x for x, _ in at], [name for _, name in at])
+    axes.set_xticks([x for x, _ in at], [name for _, name in at], rotation=30)
     axes.axhline(1, color="#BBBBBB", lw=0.6, zorder=0)
     axes.axhline(0.5, color="#BBBBBB", lw=0.6, ls=":", zorder=0)
     axes.set(
@@ -156,7 +156,7 @@ def switched(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]
                 colour = ARM_COLOURS[1 + k]
                 axes.errorbar([x], [e.mean], bars, color=colour, marker=".", capsize=2, label=label)
         names.append(since)
-    axes.set_xticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), names, rotation=30)
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     axes.legend(unique.values(), unique.keys(), fontsize=5.5)
@@ -168,17 +168,15 @@ def switched(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]
     axes.set_title("c  silenced: switched at the branch", loc="left")
 
 
-def draw(run: Run, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> Figure:
+def draw(metrics: pd.DataFrame, conditions: dict[str, Condition]) -> Figure:
     """Draw the three panels."""
     drawn = figure(WIDTH, 2.8)
     panels = drawn.subplots(1, 3)
     for panel, axes in zip((curves, courses, switched), panels, strict=True):
         panel(axes, metrics, conditions)
-    bars = "; bars and bands: 95 % intervals over animals (Student's t)"
-    drawn.suptitle(
-        f"30 % of layer 1 perturbed in REM under homeostasis, mean of {animals(run)}"
-        + (bars if len(run.animals) > 1 else "")
-    )
+    n = metrics["animal"].nunique()
+    bars = "; bars, bands: 95 % intervals over animals (t)" if n > 1 else ""
+    drawn.suptitle(f"30 % of layer 1 perturbed in REM, mean of {n} animals{bars}")
     return drawn
 
 
@@ -193,7 +191,7 @@ def main() -> None:
     print(tables(run, metrics, conditions))
     with styled():
         path = options.out or run.folder / "figures" / "homeostasis.png"
-        print("\nfigure", save(draw(run, metrics, conditions), path))
+        print("\nfigure", save(draw(metrics, conditions), path))
 
 
 if __name__ == "__main__":

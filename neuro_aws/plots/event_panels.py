@@ -8,8 +8,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from neuro_aws.metrics.statistics import estimate
-from neuro_aws.plots.events import AFTER, AROUND, BEFORE, SIZES, Event, Locked, Tables, around
+from neuro_aws.plots.events import AROUND, BEFORE, SIZES, Event, Locked, Tables, around
 from neuro_aws.plots.hypnogram import PHASE_NAMES
+from neuro_aws.plots.page import beside
 from neuro_aws.plots.style import PHASE_COLOURS, Axes, Figure
 
 SIZE_COLOURS = {
@@ -17,6 +18,9 @@ SIZE_COLOURS = {
     "feedforward_raw": "#3B3B3B",
     "feedforward_applied": "#CC79A7",
 }
+ABOVE = 1.3
+"""Times the largest mean: how high the panels of sizes go."""
+
 REFERENCE = "#D2CBC3"
 ACH = "ACh over REM\n(D)"
 
@@ -48,11 +52,14 @@ def draw_events(
     """Draw ACh by phase, and the sizes layer by layer, around what begins or ends in an arm."""
     rows = 1 + len(layers)
     panels = place.subplots(rows, len(shown), sharex=True, squeeze=False)
+    last = 1
     for column, event in zip(panels.T, shown, strict=True):
         arms = dict.fromkeys([event.reference, event.arm])  # the arm itself goes on top
         for arm in arms:
             usual = arm == event.reference and len(arms) > 1
             locked = around(tables, event, arm)
+            there = [np.isfinite(values).any(0) for values in locked.ach.values()]
+            last = max(last, int(locked.lags[np.any(there, axis=0)].max(initial=1)))
             for phase, values in locked.ach.items():
                 _band(column[0], locked.lags, values, REFERENCE if usual else PHASE_COLOURS[phase])
             for axes, layer in zip(column[1:], layers, strict=True):
@@ -63,9 +70,10 @@ def draw_events(
         column[-1].set_xlabel("steps since")
         for axes in column:
             axes.axvline(0, color="#777777", lw=0.6, ls=":")
-            axes.set_xlim(-BEFORE, AFTER)
+    panels[0, 0].set_xlim(-BEFORE, last)
     for row in panels[1:]:
-        top = max(axes.get_ylim()[1] for axes in row)
+        highest = [np.nanmax(line.get_ydata(), initial=1) for a in row for line in a.lines]
+        top = ABOVE * float(max(highest))
         for axes in row:
             axes.set_ylim(0, top)
             axes.tick_params(labelleft=axes is row[0])
@@ -82,19 +90,6 @@ def _legend(place: Figure, reference: bool) -> None:
         colours["reference arm"] = REFERENCE
     handles = [Line2D([], [], color=colour, lw=1.6) for colour in colours.values()]
     beside(place, handles, list(colours))
-
-
-def beside(place: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """Put the legend of a block to the right of its heading."""
-    place.legend(
-        handles,
-        labels,
-        loc="upper right",
-        ncols=max(1, len(labels)),
-        handlelength=1.2,
-        columnspacing=1.0,
-        borderaxespad=0.1,
-    )
 
 
 def _band(axes: Axes, lags: NDArray[Any], values: NDArray[Any], colour: str) -> None:

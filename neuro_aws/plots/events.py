@@ -95,6 +95,14 @@ class Tables:
             self._kept[animal, arm] = table(self.run, animal, arm).set_index("step", drop=False)
         return self._kept[animal, arm]
 
+    def phases(self, animal: int, arm: str) -> NDArray[Any]:
+        """Return the phase of every step, recorded or not."""
+        rows = self.run.intervals(animal, arm, "phases")
+        of_step = np.full(int(rows["stop"].max()), "", dtype="U8")
+        for start, stop, label in rows.itertuples(index=False):
+            of_step[start:stop] = label
+        return of_step
+
 
 def learning(frame: pd.DataFrame) -> list[str]:
     """Return the phases in which F changes."""
@@ -151,12 +159,11 @@ def switches(tables: Tables, arm: str, start: int) -> dict[tuple[str, str], Lock
     lags = np.arange(-AROUND, AROUND)
     kept: dict[tuple[str, str], list[tuple[dict[str, Array], dict[str, Array]]]] = {}
     for animal in tables.run.animals:
-        frame = tables(animal, arm)
-        frame = frame[frame["step"] >= start]
-        phase = frame["phase"].to_numpy(dtype=str)
-        learns = frame["phase"].isin(learning(frame)).to_numpy()
+        phase = tables.phases(animal, arm)[start:]
+        frame = tables(animal, arm).reindex(np.arange(start, start + len(phase)))
+        learns = np.isin(phase, learning(frame))
         ach = frame["ach"].to_numpy(float)
-        ach = ach - ach[phase == REM].mean()
+        ach = ach - np.nanmean(ach[phase == REM])
         sizes = {signal: _over_layers(frame, signal, learns) for signal in SIZES}
         at = np.flatnonzero(phase[1:] != phase[:-1]) + 1
         at = at[(at >= AROUND) & (at + AROUND <= len(phase))]
@@ -191,7 +198,8 @@ def _over_layers(frame: pd.DataFrame, signal: str, learns: NDArray[np.bool_]) ->
     shares = []
     for layer in layers(frame):
         values = frame[f"{layer}_{signal}"].to_numpy(float)
-        shares.append(_over(values, float(values[learns].mean()) if learns.any() else 0.0))
+        usually = float(np.nanmean(values[learns])) if learns.any() else 0.0
+        shares.append(_over(values, usually))
     return np.asarray(np.mean(shares, axis=0))
 
 
@@ -207,12 +215,12 @@ def _mean(values: Array, axis: int = 0) -> Array:
     return np.asarray(np.where(count > 0, mean, np.nan))
 
 
-def change_at_first(locked: Locked, steps: int) -> tuple[dict[str, Array], dict[Any, Array]]:
-    """Return what the first steps after an event bring, a value an animal.
+def change(locked: Locked, start: int, stop: int) -> tuple[dict[str, Array], dict[Any, Array]]:
+    """Return what some steps after an event bring, a value an animal.
 
     ACh by phase minus its mean before; sizes by layer and signal, as the shares that they are.
     """
-    before, after = locked.lags < 0, (locked.lags >= 0) & (locked.lags < steps)
+    before, after = locked.lags < 0, (locked.lags >= start) & (locked.lags < stop)
     ach = {
         phase: _mean(values[:, after], 1) - _mean(values[:, before], 1)
         for phase, values in locked.ach.items()

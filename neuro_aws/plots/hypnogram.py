@@ -1,7 +1,6 @@
 """The hypnogram: phases over time, the gate when it is open, perturbations as shaded intervals."""
 
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,17 +75,18 @@ def close_up(phases: pd.DataFrame, event: int, first: int, last: int) -> tuple[i
     return start, min(last, start + CLOSE_UP)
 
 
-def gate_bar(
-    axes: Axes, steps: Sequence[int] | NDArray[Any], gate: Sequence[float] | NDArray[Any]
-) -> Axes:
+def gate_bar(axes: Axes, steps: NDArray[Any], gate: NDArray[Any], gap: float = 1.0) -> Axes:
     """Draw when the gate of feedforward plasticity is open; how high the bar is says how far.
 
+    What was recorded of a step goes on up to the next one, unless that is more than ``gap`` away.
     A gate that is only ever 0 or 1 needs no scale; another has its largest value beside the bar.
     """
     open_ = np.asarray(gate, dtype=float)
     most = float(np.nanmax(open_, initial=0.0))
-    edges = np.append(steps, steps[-1] + 1)
-    axes.stairs(np.nan_to_num(open_), edges, fill=True, color=GATE, linewidth=0)
+    ends = np.flatnonzero(np.diff(steps) > gap)
+    edges = np.insert(np.append(steps, steps[-1] + 1), ends + 1, steps[ends] + 1)
+    heights = np.insert(np.nan_to_num(open_), ends + 1, 0.0)
+    axes.stairs(heights, edges, fill=True, color=GATE, linewidth=0)
     axes.set(ylim=(0, max(1.0, most)))
     whole = bool(np.isin(open_[np.isfinite(open_)], (0.0, 1.0)).all())
     axes.set_yticks([0.5 * max(1.0, most)], ["gate" if whole else f"gate\nto {most:.3g}"])

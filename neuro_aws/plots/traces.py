@@ -182,7 +182,8 @@ def _gate(axes: Axes, shown: pd.DataFrame, whole: bool) -> None:
         phases = shown.groupby("phase")["gate"].max()
         shown = shown[shown["phase"].isin(phases.index[phases > 0])]
     if len(shown):
-        gate_bar(axes, shown["step"].to_numpy(), shown["gate"].to_numpy())
+        gap = apart(shown["step"]) if whole else 1.0
+        gate_bar(axes, shown["step"].to_numpy(), shown["gate"].to_numpy(), gap)
     if whole:
         names = ", ".join(PHASE_NAMES[p] for p in dict.fromkeys(shown["phase"])) or "never"
         axes.set_title(f"gate open: {names}", loc="left", fontsize=6, pad=2)
@@ -195,14 +196,14 @@ def _running_means(axes: Axes, shown: pd.DataFrame, trace: str) -> None:
             rows = shown[shown["phase"] == phase]
             if rows.empty:
                 continue
-            values = running(rows[columns[""]])
-            axes.plot(rows["step"], values, color=PHASE_COLOURS[phase], label=PHASE_NAMES[phase])
+            course = broken(rows["step"], running(rows[columns[""]]))
+            axes.plot(*course, color=PHASE_COLOURS[phase], label=PHASE_NAMES[phase])
     else:
         sizes = shown[list(columns.values())].sum(axis=1).groupby(shown["phase"]).sum()
         changing = shown[shown["phase"].isin(sizes.index[sizes > 0])]
         for k, (label, column) in enumerate(columns.items()):
-            values = running(changing[column])
-            axes.plot(changing["step"], values, color=ARM_COLOURS[k], label=label)
+            course = broken(changing["step"], running(changing[column]))
+            axes.plot(*course, color=ARM_COLOURS[k], label=label)
         axes.set_ylim(bottom=0)
     axes.legend(loc="best", ncols=3)
 
@@ -216,6 +217,21 @@ def _every_step(axes: Axes, shown: pd.DataFrame, trace: str) -> None:
         axes.hlines(shown[column], steps, steps + 1, colors=colours, lw=1.6)
     if "" not in columns:
         axes.set_ylim(bottom=0)
+
+
+def apart(steps: pd.Series) -> float:
+    """Return how many steps may lie between two that a line joins: a 60th of all, or 4 usual."""
+    usual = float(steps.diff().median()) if len(steps) > 1 else 1.0
+    return float(max(4 * usual, (steps.iloc[-1] - steps.iloc[0]) / 60))
+
+
+def broken(steps: pd.Series, values: pd.Series) -> tuple[Any, Any]:
+    """Return a line that is broken where its steps are far apart: nothing is known in between."""
+    x, y = steps.to_numpy(float), values.to_numpy(float)
+    if len(x) < 2:
+        return x, y
+    ends = np.flatnonzero(np.diff(x) > apart(steps)) + 1
+    return np.insert(x, ends, x[ends - 1]), np.insert(y, ends, np.nan)
 
 
 def running(values: pd.Series) -> pd.Series:

@@ -26,11 +26,13 @@ def made(tmp_path_factory):
         script = importlib.import_module("ach_against_plasticity")
     options = Options(out=str(tmp_path_factory.mktemp("runs")), jobs=1, seeds=2)
     finished = run(Protocol.from_text(TEXT, "tiny.yaml"), options=options)
+    tables = events.Tables(finished)
     return SimpleNamespace(
         script=script,
         run=finished,
+        turns=events.switches(tables, "control", 42),
         rows=script.correlations_of([finished]),
-        tables=events.Tables(finished),
+        tables=tables,
         found=events.events(finished),
         stimuli=script.of_stimuli(finished),
     )
@@ -51,9 +53,10 @@ def test_the_table_of_events_has_the_arm_beside_its_reference(made, capsys):
     assert "clamped, onset of clamp ACh, step 42" in said
     assert "clamped, end of clamp ACh, step 56" in said
     onset = said[said.index("onset of clamp") :].splitlines()
-    assert onset[1].startswith("    clamped: ACh in wake")
+    assert onset[1].startswith("    clamped, 0 to 103: ACh in wake")
     assert onset[2].startswith("      layer 1: teaching x 0.")
-    assert onset[4].startswith("    control: ACh in wake")
+    assert onset[4].startswith("    control, 0 to 103: ACh in wake")
+    assert "520 to 623" not in said  # beyond the run
 
 
 def test_stimuli_are_related_within_batches_from_the_branch_on(made, monkeypatch):
@@ -78,10 +81,29 @@ def test_stimuli_are_related_within_batches_from_the_branch_on(made, monkeypatch
     assert set(found["n"]) == {14 * 16}
 
 
+def test_after_a_switch_to_wake_all_sizes_are_there_and_else_none(made, capsys):
+    made.script.report_switches(made.turns, "control")
+    lines = capsys.readouterr().out.splitlines()[3:]
+    assert [line.split(":")[0].strip() for line in lines] == [
+        "wake to REM",
+        "REM to wake",
+        "REM to NREM",
+        "NREM to wake",
+    ]
+    for line in lines:
+        there = " to wake" in line
+        assert ("applied |dF| 0 [0, 0]" in line) != there
+        assert ("teaching 0 [0, 0]" in line) != there
+
+
 def test_a_clamp_leaves_nothing_that_teaches(made, capsys):
     made.script.report_stimuli(made.stimuli)
     said = capsys.readouterr().out
     assert "control" in said
+    made.script.report_ages(made.run, "control")
+    ages = capsys.readouterr().out.splitlines()
+    assert ages[0].startswith("  control, layer 1, mean in each 24th of its 70 steps")
+    assert len(ages[1].split()) == 24
     assert made.stimuli["n"].max() == 12 * 16
     clamped = made.stimuli[made.stimuli["arm"] == "clamped"]
     assert (clamped["n"] == 6 * 16).all()  # batches whose teaching varies: those after the clamp
@@ -89,11 +111,11 @@ def test_a_clamp_leaves_nothing_that_teaches(made, capsys):
 
 def test_the_page_has_a_block_for_all_that_there_is(made):
     with styled():
-        drawn = made.script.draw(made.rows, made.tables, made.found, made.stimuli)
-        bare = made.script.draw(made.rows, made.tables, [], made.stimuli.iloc[:0])
+        drawn = made.script.draw(made.rows, made.tables, made.turns, made.found, made.stimuli)
+        bare = made.script.draw(made.rows, made.tables, made.turns, [], made.stimuli.iloc[:0])
     heads = [f._suptitle.get_text() for f in drawn.subfigs]
     assert [h[0] for h in heads] == ["a", "b", "c", "d"]
-    assert [f._suptitle.get_text()[:8] for f in bare.subfigs] == ["a   Arou", "b   Over"]
+    assert [f._suptitle.get_text()[:8] for f in bare.subfigs] == ["a   Arou", "b   Corr"]
     titles = [a.get_title() for a in drawn.subfigs[1].axes[:3]]
     assert "onset: clamp ACh" in titles
     assert "mean and 95 % interval over 2 animals" in drawn.get_suptitle()

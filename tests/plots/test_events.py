@@ -44,6 +44,9 @@ class Fake:
     def __call__(self, animal: int, arm: str) -> pd.DataFrame:
         return traces(animal, arm)
 
+    def phases(self, animal: int, arm: str) -> np.ndarray:
+        return traces(animal, arm)["phase"].to_numpy(dtype=str)
+
 
 def some(values: np.ndarray) -> np.ndarray:
     """Return what there is, and there is something."""
@@ -62,7 +65,7 @@ def test_sizes_are_shares_of_the_reference_before_and_ach_is_counted_from_rem():
     assert some(locked.ach["wake"][:, before]) == pytest.approx(3)  # whatever the animal
     assert some(locked.ach["wake"][:, after]) == pytest.approx(8)
     assert some(locked.ach["rem"]) == pytest.approx(0)
-    ach, sizes = events.change_at_first(locked, 100)
+    ach, sizes = events.change(locked, 0, 100)
     assert ach["wake"] == pytest.approx([5, 5])
     assert sizes["layer1", "teaching"] == pytest.approx([5, 5])
 
@@ -84,7 +87,7 @@ def test_a_clamp_is_a_size_of_nothing_and_not_a_gap():
             return frame
 
     locked = events.around(Clamped(), EVENT, "treated")
-    _, sizes = events.change_at_first(locked, 100)
+    _, sizes = events.change(locked, 0, 100)
     assert sizes["layer1", "teaching"] == pytest.approx([0, 0])
 
 
@@ -103,6 +106,18 @@ def test_switches_are_averaged_by_the_phases_on_both_sides():
     # of the switches from wake to REM some come just after NREM: those are not mixed in
     first = found["wake", "rem"]
     assert first.sizes["", "teaching"][0] == pytest.approx([1, 0, 1, 0, 1, 0])
+
+
+def test_switches_are_those_of_the_schedule_however_seldom_steps_are_recorded():
+    class Sparse(Fake):
+        def __call__(self, animal, arm):
+            return super().__call__(animal, arm).iloc[::7]
+
+    every, sparse = (events.switches(of, "control", 0) for of in (Fake(), Sparse()))
+    assert set(every) == set(sparse)
+    for pair, locked in sparse.items():
+        there = np.isfinite(locked.ach["wake"])
+        assert locked.ach["wake"][there] == pytest.approx(every[pair].ach["wake"][there])
 
 
 def run_of(intervals: dict[str, list[tuple[int, int, str]]]) -> SimpleNamespace:

@@ -103,6 +103,10 @@ def test_the_gate_is_a_bar_of_when_it_is_open(drawn):
     assert bar.get_data().edges.tolist() == [0, 1, 2, 3, 4, 5]
     assert not axes.lines
     assert [t.get_text() for t in axes.get_yticklabels()] == ["gate"]
+    sparse = gate_bar(figure(2, 1).subplots(), np.array([0, 2, 4, 90]), np.ones(4), gap=2)
+    data = sparse.patches[0].get_data()
+    assert data.edges.tolist() == [0, 2, 4, 5, 90, 91]
+    assert data.values.tolist() == [1, 1, 1, 0, 1]
     axes = gate_bar(figure(2, 1).subplots(), np.arange(3), np.array([1.0, 20, np.nan]))
     assert [t.get_text() for t in axes.get_yticklabels()] == ["gate\nto 20"]
     bars = [a for a in drawn.axes if "gate" in [t.get_text() for t in a.get_yticklabels()]]
@@ -125,6 +129,15 @@ def test_every_step_is_a_dash_where_the_hypnogram_has_it(finished, drawn):
         wanted = frame.set_index("step")[f"layer{k}_feedforward_raw"].loc[steps]
         assert ends[:, 0, 1] == pytest.approx(wanted.to_numpy())
         assert (wanted == 0).any()  # REM is shown, as nothing
+
+
+def test_lines_are_broken_where_nothing_is_known():
+    steps = pd.Series([*range(0, 200, 2), *range(1000, 1200, 2)])
+    x, y = traces.broken(steps, pd.Series(np.ones(200)))
+    assert np.flatnonzero(np.isnan(y)).tolist() == [100]
+    assert x[99] == 198
+    assert x[101] == 1000
+    assert not np.isnan(traces.broken(steps[:100], pd.Series(np.ones(100)))[1]).any()
 
 
 def test_raw_and_applied_changes_stand_on_one_scale_with_r_null_and_n(finished, drawn):
@@ -180,7 +193,7 @@ def test_single_stimuli_are_shown_where_they_were_recorded(finished, drawn, monk
     x, y = left.lines[0].get_xdata(), left.lines[0].get_ydata()
     assert np.reshape(x, (batches, batch)).mean(1) == pytest.approx(0, abs=1e-5)
     assert np.reshape(y, (batches, batch)).mean(1) == pytest.approx(1)
-    (right,) = axes_of(drawn, "within a batch (r)")
+    (right,) = axes_of(drawn, "|teaching|\nwithin a batch")
     assert len(right.lines[1].get_xdata()) == batches
     monkeypatch.setattr(by_stimulus, "recorded", lambda run, animal, arm: None)
     with styled():
