@@ -129,10 +129,10 @@ def courses(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition])
     axes.set(
         xlabel="cycles of the critical period\n(25 pairs of wake and REM each)",
         ylabel="waking activity of the targets\n(onset = 1)",
-        ylim=(0, None),
+        ylim=(0, 1.3),
     )
     axes.set_title("b  silenced in REM, by time constant", loc="left")
-    axes.legend(fontsize=5.5)
+    axes.legend(fontsize=5.5, ncols=3, loc="upper right")
 
 
 def switched(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> None:
@@ -174,7 +174,7 @@ def draw(metrics: pd.DataFrame, conditions: dict[str, Condition]) -> Figure:
     panels = drawn.subplots(1, 3)
     for panel, axes in zip((curves, courses, switched), panels, strict=True):
         panel(axes, metrics, conditions)
-    n = metrics["animal"].nunique()
+    n = metrics[(metrics["name"] == NAME) & (metrics["period"] == CRITICAL)]["animal"].nunique()
     bars = "; bars, bands: 95 % intervals over animals (t)" if n > 1 else ""
     drawn.suptitle(f"30 % of layer 1 perturbed in REM, mean of {n} animals{bars}")
     return drawn
