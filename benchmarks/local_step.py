@@ -20,6 +20,7 @@ from neuro_aws.functional.noise import RecordedNoise
 from neuro_aws.model.network import NO_GAINS
 from neuro_aws.phase import REM, WAKE, Phase
 from neuro_aws.protocol.model import NetworkSection
+from neuro_aws.protocol.presets import completed
 from neuro_aws.protocol.theories import AdversarialWakeSleep
 
 Numbers = tuple[Tensor, list[Tensor], Tensor, list[Tensor]]
@@ -66,13 +67,14 @@ Forms = tuple[LocalPair, AutogradPair, LeanPair]
 
 def forms(precision: str) -> tuple[Forms, tuple[int, ...], torch.dtype]:
     """Return all forms, started from the same weights."""
-    network_section = NetworkSection(precision=precision)  # type: ignore[arg-type]
+    held = completed({"preset": "without_homeostasis"})["network"]
+    network_section = NetworkSection(precision=precision, **held)  # type: ignore[arg-type]
     section = AdversarialWakeSleep()
     local = LocalPair(network_section, section)
     dtype = torch.float64 if precision == "float64" else torch.float32
-    plain, lean = (kind(local.network, section) for kind in (AutogradPair, LeanPair))
+    autograd, lean = (kind(local.network, section) for kind in (AutogradPair, LeanPair))
     assert isinstance(lean, LeanPair)
-    return (local, plain, lean), network_section.layers, dtype
+    return (local, autograd, lean), network_section.layers, dtype
 
 
 def disagreement(batch: int, pairs: int = 5) -> float:

@@ -19,7 +19,7 @@ FIGURES = True
 
 PROTOCOLS = sorted((ROOT / "protocols").glob("*.yaml"))
 SCRIPTS = sorted(p for p in (ROOT / "analysis").glob("*.py") if p.stem != "common")
-TABLES = ("search_dcgan", "quality")
+TABLES = ("search_dcgan", "search_images", "quality")
 """Tables of settings for benchmarks/search_dcgan.py; the other YAML files there are protocols."""
 
 BENCHMARKS = sorted(p for p in (ROOT / "benchmarks").glob("*.yaml") if p.stem not in TABLES)
@@ -46,6 +46,7 @@ ARGUMENTS = {
     "monocular_deprivation": ["monocular_deprivation"],
     "ach_against_plasticity": ["quickstart", "rem_silencing_wake_sleep"],
     "ach_dose": ["ach_dose"],
+    "homeostasis": ["homeostasis"],
     "rem_silencing_dose": ["rem_silencing_dose"],
     "what_ach_adds": ["what_ach_adds"],
     "samples": ["mnist_aws", "mnist_wake_sleep_binary"],

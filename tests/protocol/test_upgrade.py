@@ -162,7 +162,7 @@ def test_what_version_2_took_as_its_defaults_is_written_out(more, preset):
     if preset:
         rates = [spec.algorithm.learning(kind).rate for kind in ("feedforward", "feedback")]
         assert spec.network.homeostasis.over == "none"
-        assert rates == ([5e-5, 2e-3] if preset == "dcgan" else [5e-5, 1e-3])
+        assert rates == ([2e-5, 2e-3] if preset == "dcgan" else [5e-5, 1e-3])
     with pytest.raises(ProtocolError, match="2 is an older form"):
         Protocol.from_text(text, "second.yaml")
     assert set(Protocol.from_text(text, older=True).tree.trunks) == {"common"}
