@@ -68,10 +68,11 @@ def draw(drawn: Figure, place: Any, samples: Samples) -> None:
     left, right = (drawn.add_subplot(grid[0, k]) for k in range(2))
     ach = samples["ach"].to_numpy().astype(float)
     steps = samples["step"].to_numpy()
-    batches, batch = ach.shape
+    most, batch = 0, ach.shape[1]
     deviation = ach - ach.mean(1, keepdims=True)
     for k, (layer, teaching) in enumerate(layers(samples).items()):
         found = relation(samples, teaching)
+        most = max(most, found.n)
         every = max(1, ach.size // POINTS)
         mean = teaching.mean(1, keepdims=True)
         share = np.divide(teaching, mean, out=np.full(ach.shape, np.nan), where=mean > 0)
@@ -93,7 +94,7 @@ def draw(drawn: Figure, place: Any, samples: Samples) -> None:
     left.set(xlabel="ACh of a stimulus - batch mean (D)")
     left.set_ylabel("its |teaching|\n(batch mean = 1)")
     left.set_title("single stimuli in wake", loc="left")
-    left.set_title(f"n = {batches} batches of {batch}", loc="right")
+    left.set_title(f"n = {most // batch} batches of {batch}", loc="right")
     half = NORMAL / np.sqrt(batch - 1)
     right.axhspan(-half, half, color="#E3E3E3", linewidth=0, zorder=0)
     right.set(ylim=(-1.05, 1.05), xlabel="step (one batch in one phase)")

@@ -121,7 +121,8 @@ def variation(frame: pd.DataFrame) -> str:
             found = sizes(frame, layer, kind)
             if len(found):
                 low, high = np.percentile(found, [2.5, 97.5])
-                ratios.append(f"{high / low:.3g}")
+                ratio = high / low
+                ratios.append(f"{ratio:.3g}" if ratio < 1000 else f"{ratio:,.0f}")
         if ratios:
             words.append(f"{kind} {', '.join(ratios)}")
     if not words:
