@@ -137,7 +137,7 @@ def courses(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition])
 
 def switched(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> None:
     """Draw silencing after a switch at the branch, beside the same constant all along."""
-    names = []
+    names: list[str] = []
     for since in ("10", "100", "1000", "10000", "blocked", "none"):
         for k, all_along in enumerate((True, False)):
             arms = [

@@ -53,10 +53,17 @@ def at_psi(teach: Tensor, layer: LayerState, weight: Tensor | None) -> Tensor:
     return teach if weight is None else teach * per_sample(weight, teach)
 
 
-def onto(layer: Layer, above: LayerState) -> Onto:
-    """Return how a signal at the potentials of this step changes the layer's weights."""
+def onto(
+    layer: Layer, above: LayerState, weight: Tensor | None = None, corrected: bool = True
+) -> Onto:
+    """Return how a signal at the potentials of this step changes the layer's weights.
+
+    ``weight`` is what each sample of it was multiplied by; ``corrected`` False where ACh has no
+    part in it (``Homeostat.back``).
+    """
     assert above.drive is not None
-    return partial(layer.onto_feedforward, fired=above.drive)
+    along = None if weight is None else per_sample(weight, above.soma)
+    return partial(layer.onto_feedforward, fired=above.drive, weight=along, corrected=corrected)
 
 
 def top_teaching(top: Tensor) -> Tensor:
@@ -93,7 +100,7 @@ class LayerCredit:
                 above.drive,
                 layer.psi_above,
                 state.layers[i].transmitted,
-                onto(layer, above),
+                onto(layer, above, weight, not ach.constant),
             )
             changes |= network.feedforward_changes(i, found)
         return changes
@@ -134,12 +141,14 @@ class BackpropCredit:
             assert above.drive is not None
             drive, below = above.drive, state.layers[i].transmitted
             share = pull_back(layer.psi_above, at_psi(teach, above, None), drive)
+            teaches = not ach.constant
             if i:
-                found, at_below = layer.onto_feedforward_and_below(share, below, drive)
+                found, at_below = layer.onto_feedforward_and_below(share, below, drive, teaches)
             else:  # nothing below the stimulus receives it
-                found, at_below = layer.onto_feedforward(share, below, drive), below
+                found, at_below = layer.onto_feedforward(share, below, drive, None, teaches), below
             if weight is not None:
-                found = layer.onto_feedforward(share * per_sample(weight, share), below, drive)
+                along = per_sample(weight, share)
+                found = layer.onto_feedforward(share * along, below, drive, along, teaches)
             carried = at_below
             scaled = [change * (-1.0 / batch_of(share)) for change in found]
             changes |= network.feedforward_changes(i, scaled)
@@ -178,7 +187,8 @@ class ScalarCredit:
             above = state.layers[i + 1]
             eligibility = self._eligibility(network, above, i)
             below, layer = state.layers[i].transmitted, network.layers[i]
-            found = three_factor_plasticity(level, eligibility, below, onto(layer, above))
+            how = onto(layer, above, weight, not ach.constant)
+            found = three_factor_plasticity(level, eligibility, below, how)
             changes |= network.feedforward_changes(i, found)
         if kl:
             extra = _kl_delta(network, state, kl, weight)
@@ -232,7 +242,8 @@ def _kl_delta(
     assert top.drive is not None
     teach = at_psi(kl * top_teaching(top.soma), top, weight)
     below, layer = state.layers[-2].transmitted, network.layers[-1]
-    found = feedforward_plasticity(teach, top.drive, layer.psi_above, below, onto(layer, top))
+    how = onto(layer, top, weight, corrected=False)
+    found = feedforward_plasticity(teach, top.drive, layer.psi_above, below, how)
     return network.feedforward_changes(network.depth - 1, found)
 
 

@@ -15,6 +15,16 @@ class Statistics(NamedTuple):
     variance: Tensor
 
 
+class Undone(NamedTuple):
+    """The part of each unit's learning signal that homeostasis would undo, (units,).
+
+    offset moves the mean of the drive, slope its variance.
+    """
+
+    offset: Tensor
+    slope: Tensor
+
+
 def followed(kept: Statistics, raw: Tensor, axis: int, steps: int) -> Statistics:
     """Return the running statistics after a step with the drive v.
 
@@ -52,6 +62,51 @@ def held(
     return value, Normed(raw, at.mean, inverse, becomes, False)
 
 
+def orthogonal(
+    signal: Tensor, normed: Normed, undone: Undone, axis: int, weight: Tensor | None = None
+) -> Tensor:
+    """Return the learning signal without what homeostasis would undo of it.
+
+        s'  =  s - p - q z   where s is not 0, else 0;      z = (v - m) / sqrt(s + 1e-5)
+
+    Symbols, in order: s = ``signal`` at the held drive; p, q = ``undone``; z the drive v as it is
+    held, ``normed`` (m, s its statistics). A change of the weights by <s' x^T> moves neither mean
+    nor variance of the drive, to first order, once <s'> = <s' z> = 0, which ``undone_after`` sees
+    to. Where nothing is to be learnt (s = 0: a silent ReLU, a silenced unit) nothing is. ``weight``
+    (broadcast to the signal) is a factor that the signal already carries, sample by sample.
+    Local to a unit: two numbers of its own past.
+    """
+    expected = torch.addcmul(
+        _along(undone.offset, axis, signal),
+        _centred(normed, axis),
+        _along(undone.slope, axis, signal),
+    )
+    if weight is not None:
+        expected = expected * weight
+    return (signal - expected).masked_fill_(signal == 0, 0)
+
+
+def undone_after(
+    corrected: Tensor, normed: Normed, undone: Undone, axis: int, steps: int
+) -> Undone:
+    """Return p and q after a step.
+
+        p  +=  k <s'>
+        q  +=  k <s' z>,      k = 2 / (T (1 + <z^2>))
+
+    < > is the mean over the batch (and positions). Symbols: p, q = ``undone``, s' = ``corrected``,
+    z as in ``orthogonal``, T = ``steps``, counted in steps in which the unit learns. At its set
+    point <z^2> is 1 and k is 1 / T; a drive that has left it far behind cannot make p, q diverge.
+    """
+    others = [d for d in range(corrected.dim()) if d != axis % corrected.dim()]
+    z = _centred(normed, axis)
+    rate = 2 / (steps * (1 + z.square().mean(others)))
+    return Undone(
+        torch.addcmul(undone.offset, rate, corrected.mean(others)),
+        torch.addcmul(undone.slope, rate, (corrected * z).mean(others)),
+    )
+
+
 def back_held(
     signal: Tensor, normed: Normed, scale: Tensor | None, axis: int
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -65,8 +120,13 @@ def back_held(
     if scale is None:
         return at_raw, None, None
     others = [d for d in range(signal.dim()) if d != axis % signal.dim()]
-    centred = (normed.raw - _along(normed.mean, axis, signal)) * _along(inverse, axis, signal)
-    return at_raw, (signal * centred).sum(others), signal.sum(others)
+    return at_raw, (signal * _centred(normed, axis)).sum(others), signal.sum(others)
+
+
+def _centred(normed: Normed, axis: int) -> Tensor:
+    """Return (v - m) / sqrt(s + 1e-5)."""
+    mean, inverse = normed.mean, normed.inverse_deviation
+    return (normed.raw - _along(mean, axis, normed.raw)) * _along(inverse, axis, normed.raw)
 
 
 def _along(values: Tensor, axis: int, like: Tensor) -> Tensor:

@@ -102,15 +102,22 @@ class ConvLayer:
         potential, normed = self.feedback_potential(above, dreaming)
         return fire(self.psi_predicted, potential)._replace(normed=normed)
 
-    def onto_feedforward(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
+    def onto_feedforward(
+        self,
+        post: Tensor,
+        pre: Tensor,
+        fired: Fired,
+        weight: Tensor | None = None,
+        corrected: bool = True,
+    ) -> list[Tensor]:
         """Return sum over samples and positions of post pre^T, and of what else is learnt."""
-        return self._onto(post, pre, fired)[0]
+        return self._onto(post, pre, fired, weight, corrected)[0]
 
     def onto_feedforward_and_below(
-        self, post: Tensor, pre: Tensor, fired: Fired
+        self, post: Tensor, pre: Tensor, fired: Fired, corrected: bool = True
     ) -> tuple[list[Tensor], Tensor]:
         """Return the same, and the signal at the layer below."""
-        found, at_raw = self._onto(post, pre, fired)
+        found, at_raw = self._onto(post, pre, fired, None, corrected)
         return found, down(at_raw, self._effective(), self.geometry)
 
     def onto_feedback(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
@@ -154,12 +161,21 @@ class ConvLayer:
         weight = self.feedforward[0]
         return weight if self.left is None else shrink(weight, self.left)
 
-    def _onto(self, post: Tensor, pre: Tensor, fired: Fired) -> tuple[list[Tensor], Tensor]:
+    def _onto(
+        self,
+        post: Tensor,
+        pre: Tensor,
+        fired: Fired,
+        weight: Tensor | None = None,
+        corrected: bool = True,
+    ) -> tuple[list[Tensor], Tensor]:
         at_raw, at_scale = post, None
         if fired.normed is not None:
             soma = self.homeostats.soma
             assert soma is not None
-            at_raw, at_scale, _ = soma.back(post, fired.normed, self._affine()[0])
+            at_raw, at_scale, _ = soma.back(
+                post, fired.normed, self._affine()[0], weight, corrected
+            )
         found = [] if at_scale is None or self.learnt != "affine" else [at_scale]
         if self.learnt != "nothing":
             found.append(post.sum((0, 2, 3)))

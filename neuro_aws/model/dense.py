@@ -79,9 +79,16 @@ class DenseLayer:
         fired = fire(self.psi_predicted, potential)
         return fired if normed is None else fired._replace(normed=normed)
 
-    def onto_feedforward(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
-        """Return sum over samples of post pre^T, and of post."""
-        return [self._at_soma(post, fired).mT @ pre, post.sum(-2)]
+    def onto_feedforward(
+        self,
+        post: Tensor,
+        pre: Tensor,
+        fired: Fired,
+        weight: Tensor | None = None,
+        corrected: bool = True,
+    ) -> list[Tensor]:
+        """Return sum over samples of post pre^T, and of post (``weight``: ``Homeostat.back``)."""
+        return [self._at_soma(post, fired, weight, corrected).mT @ pre, post.sum(-2)]
 
     def onto_feedback(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
         """Return sum over samples of post pre^T, and of post.
@@ -96,19 +103,25 @@ class DenseLayer:
         return [at_raw.mT @ pre, torch.zeros_like(self.feedback[1])]
 
     def onto_feedforward_and_below(
-        self, post: Tensor, pre: Tensor, fired: Fired
+        self, post: Tensor, pre: Tensor, fired: Fired, corrected: bool = True
     ) -> tuple[list[Tensor], Tensor]:
         """Return the same, and F_i^T post."""
-        at_raw = self._at_soma(post, fired)
+        at_raw = self._at_soma(post, fired, None, corrected)
         return [at_raw.mT @ pre, post.sum(-2)], at_raw @ self.feedforward[0]
 
-    def _at_soma(self, post: Tensor, fired: Fired) -> Tensor:
+    def _at_soma(
+        self,
+        post: Tensor,
+        fired: Fired,
+        weight: Tensor | None = None,
+        corrected: bool = True,
+    ) -> Tensor:
         """Return a signal at the potentials as it is at the raw drive F_i h_i."""
         if fired.normed is None:
             return post
         soma = self.homeostats.soma
         assert soma is not None
-        at_raw, _, _ = soma.back(post, fired.normed)
+        at_raw, _, _ = soma.back(post, fired.normed, None, weight, corrected)
         return at_raw
 
     def track_soma(self, fired: Fired) -> None:

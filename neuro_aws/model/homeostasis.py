@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -10,7 +10,15 @@ from torch import Tensor
 
 from neuro_aws.functional import batch_norm
 from neuro_aws.functional.batch_norm import Normed
-from neuro_aws.functional.homeostasis import Statistics, back_held, followed, held
+from neuro_aws.functional.homeostasis import (
+    Statistics,
+    Undone,
+    back_held,
+    followed,
+    held,
+    orthogonal,
+    undone_after,
+)
 from neuro_aws.protocol.model import NetworkSection
 
 BATCH_NORM_STEPS = round(1 / batch_norm.MOMENTUM)
@@ -24,12 +32,14 @@ class SetPoint:
              statistics, as they are
     steps    time constant of the running statistics, in steps of their phase
     mean, variance    of the drive (potential, potential squared)
+    orthogonal    over time: learning leaves out what homeostasis would undo
     """
 
     over: Literal["batch", "time"]
     steps: int
     mean: float = 0.0
     variance: float = 1.0
+    orthogonal: bool = False
 
 
 class Adaptation:
@@ -65,7 +75,9 @@ class Homeostat:
                  own signal, that signal's mean over the batch and its correlation with the drive.
                  The samples of a batch have to be there together.
     over: time   m, s are running statistics of the steps before (``functional.homeostasis``); the
-                 way back is a factor. Needs the unit's own past, and nothing else.
+                 way back is a factor. With ``orthogonal`` the learning signal leaves out what
+                 would move mean and variance, as it does on the way back through a batch's; of
+                 that too the unit keeps running numbers. Needs its own past, and nothing else.
 
     ``adaptation`` None: adapts outside of steps too, unless the running statistics are asked for.
     ``keeps`` False: no running statistics.
@@ -84,6 +96,9 @@ class Homeostat:
         self.adaptation = adaptation
         self.keeps = keeps
         self.kept = Statistics(torch.zeros_like(like), torch.ones_like(like))
+        learns = point.over == "time" and point.orthogonal
+        self.undone = Undone(torch.zeros_like(like), torch.zeros_like(like)) if learns else None
+        self._undone_next: Undone | None = None
         self._scale = None if point.variance == 1 else torch.full_like(like, point.variance**0.5)
         self._offset = torch.full_like(like, point.mean) if point.mean else None
 
@@ -109,12 +124,27 @@ class Homeostat:
         return held(raw, self.kept, scale, shift, self.axis, now)
 
     def back(
-        self, signal: Tensor, normed: Normed, scale: Tensor | None = None
+        self,
+        signal: Tensor,
+        normed: Normed,
+        scale: Tensor | None = None,
+        weight: Tensor | None = None,
+        corrected: bool = True,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Return the gradients at the raw drive, at a learnt scale and at the threshold."""
+        """Return the gradients at the raw drive, at a learnt scale and at the threshold.
+
+        ``weight`` is a factor by sample that the signal carries (broadcast to it); ``corrected``
+        False: a signal that is not to be made orthogonal (the KL's alone).
+        """
         scale = self._scale if scale is None else scale
         if normed.through:
             return batch_norm.back(signal, normed, scale)
+        if self.undone is not None and corrected:
+            signal = orthogonal(signal, normed, self.undone, self.axis, weight)
+            if weight is None:
+                self._undone_next = undone_after(
+                    signal, normed, self.undone, self.axis, self.point.steps
+                )
         return back_held(signal, normed, scale, self.axis)
 
     def track(self, normed: Normed | None) -> None:
@@ -126,12 +156,19 @@ class Homeostat:
         elif normed.becomes is not None:
             for kept, now in zip(self.kept, normed.becomes, strict=True):
                 kept.copy_(now)
+            if self.undone is not None and self._undone_next is not None:
+                for kept, now in zip(self.undone, self._undone_next, strict=True):
+                    kept.copy_(now)
+        self._undone_next = None
 
     def buffers(self, prefix: str) -> dict[str, Tensor]:
         """Return the running statistics by name."""
         if not self.keeps:
             return {}
-        return {f"{prefix}_mean": self.kept.mean, f"{prefix}_variance": self.kept.variance}
+        found = {f"{prefix}_mean": self.kept.mean, f"{prefix}_variance": self.kept.variance}
+        if self.undone is not None:
+            found |= {f"{prefix}_offset": self.undone.offset, f"{prefix}_slope": self.undone.slope}
+        return found
 
 
 class Homeostats(NamedTuple):
@@ -167,12 +204,14 @@ def homeostats(
     """
     given = section.homeostasis
     if given.over != "none":
-        point = SetPoint(given.over, given.steps, given.mean, given.variance)
+        point = SetPoint(given.over, given.steps, given.mean, given.variance, given.orthogonal)
         top = i + 2 == len(section.layers)
         soma = Homeostat(point, above, axis, adapts) if given.top or not top else None
         if i == 0:
             return Homeostats(soma)
-        return Homeostats(soma, *(Homeostat(point, below, axis, adapts) for _ in range(2)))
+        dream = replace(point, orthogonal=False)  # nothing is learnt of what is dreamt
+        held = (Homeostat(at, below, axis, adapts) for at in (point, dream))
+        return Homeostats(soma, *held)
     published = SetPoint("batch", BATCH_NORM_STEPS)
     soma = Homeostat(published, above, axis) if section.batch_norm != "none" else None
     if not section.batch_norm_feedback or i == 0:

@@ -57,8 +57,18 @@ class Layer(Protocol):
         """Return psi(F_i h_i): what feedforward input alone makes the units above fire."""
         ...
 
-    def onto_feedforward(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
-        """Return sum over samples of post pre^T, as changes of ``feedforward``."""
+    def onto_feedforward(
+        self,
+        post: Tensor,
+        pre: Tensor,
+        fired: Fired,
+        weight: Tensor | None = None,
+        corrected: bool = True,
+    ) -> list[Tensor]:
+        """Return sum over samples of post pre^T, as changes of ``feedforward``.
+
+        ``weight`` and ``corrected`` as in ``Homeostat.back``: for drives held at a set point.
+        """
         ...
 
     def onto_feedback(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
@@ -66,7 +76,7 @@ class Layer(Protocol):
         ...
 
     def onto_feedforward_and_below(
-        self, post: Tensor, pre: Tensor, fired: Fired
+        self, post: Tensor, pre: Tensor, fired: Fired, corrected: bool = True
     ) -> tuple[list[Tensor], Tensor]:
         """Return the same, and the signal sent on to the layer below (``backprop`` only)."""
         ...

@@ -69,6 +69,14 @@ class Homeostasis(Section):
     """Of the drive, in units of the potential squared."""
     top: bool = True
     """Whether the drive of the top layer is held too."""
+    orthogonal: bool = True
+    """Learning leaves out what homeostasis would undo (over the batch it always does)."""
+
+    @model_validator(mode="after")
+    def _always(self) -> Self:
+        if self.over == "batch" and not self.orthogonal:
+            raise ValueError("over the batch learning is always orthogonal; over: time can do both")
+        return self
 
 
 class Dcgan(Section):

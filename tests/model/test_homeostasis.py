@@ -4,10 +4,20 @@ import pytest
 import torch
 
 from neuro_aws.backends.rate.engine import Engine
-from neuro_aws.functional.homeostasis import Statistics, back_held, followed, held
+from neuro_aws.functional.homeostasis import (
+    Statistics,
+    Undone,
+    back_held,
+    followed,
+    held,
+    orthogonal,
+    undone_after,
+)
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.perturbations import Slots
+from neuro_aws.perturbations.neuromodulator import ClampAch
 from neuro_aws.phase import FEEDBACK, FEEDFORWARD, REM, WAKE
+from neuro_aws.protocol.actions_on_learning import Clamp
 from neuro_aws.protocol.schema import Block
 from tests.engines import engine_of
 from tests.reference.autograd import relative_error
@@ -144,6 +154,136 @@ class TestTheWayBack:
         network.put(FEEDFORWARD, plain)
         for name, gradient in zip(weights, found, strict=True):
             assert relative_error(delta.tensors[name], -gradient) < 1e-9
+
+
+def along(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return values if like.dim() == 2 else values.view(-1, 1, 1)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((64, 3), -1), ((16, 3, 5, 4), 1)])
+class TestOrthogonal:
+    """What homeostasis would undo is not learnt."""
+
+    def normed(self, shape, axis, seed=0):
+        """Return a drive that is off its set point: z of mean -0.2 and deviation 1 to 1.6."""
+        at = Statistics(torch.full((3,), 0.3), torch.tensor([1.0, 0.7, 0.4]))
+        return held(
+            draw(*shape, seed=seed), Statistics(*(t.double() for t in at)), None, None, axis
+        )
+
+    def found(self, shape, axis, signal_of, steps=400):
+        """Return running offset and slope after many steps, and the corrected signals of more."""
+        undone = Undone(torch.zeros(3).double(), torch.zeros(3).double())
+        rest = []
+        for step in range(steps + 200):
+            z, normed = self.normed(shape, axis, seed=step)
+            corrected = orthogonal(signal_of(z, step), normed, undone, axis)
+            undone = undone_after(corrected, normed, undone, axis, 20)
+            if step >= steps:
+                rest.append((corrected, z))
+        return undone, rest
+
+    def test_mean_and_slope_of_the_signal_are_found_and_removed(self, shape, axis):
+        offset, slope = torch.tensor([0.5, -1.0, 0.0]).double(), torch.tensor([0.0, 0.3, 2.0])
+
+        def signal(z, step):
+            plain = 0.1 * draw(*shape, seed=1000 + step)
+            return plain + along(offset, z) + along(slope.double(), z) * z
+
+        undone, rest = self.found(shape, axis, signal)
+        assert torch.allclose(undone.offset, offset, atol=0.03)
+        assert torch.allclose(undone.slope, slope.double(), atol=0.03)
+        others = [d for d in range(len(shape)) if d != axis % len(shape)]
+        for moment in (0, 1):
+            left = torch.stack([(c * z**moment).mean(others) for c, z in rest]).mean(0)
+            assert float(left.abs().max()) < 5e-3
+
+    def test_where_there_is_no_signal_nothing_is_put_in_its_place(self, shape, axis):
+        """Units that are silent for half of the samples: only the others are corrected."""
+
+        def signal(z, step):
+            return torch.where(z > 0, 1.0 + 0.1 * draw(*shape, seed=1000 + step), 0.0)
+
+        undone, rest = self.found(shape, axis, signal, steps=2000)
+        assert float(undone.offset.abs().min()) > 0.1
+        for corrected, z in rest[:3]:
+            assert bool((corrected[z <= 0] == 0).all())
+            assert bool((corrected[z > 0] != 0).all())
+        others = [d for d in range(len(shape)) if d != axis % len(shape)]
+        left = torch.stack([c.mean(others) for c, _ in rest]).mean(0)
+        assert float(left.abs().max()) < 5e-3
+
+    def test_a_drive_far_from_its_set_point_cannot_make_it_diverge(self, shape, axis):
+        undone = Undone(torch.zeros(3).double(), torch.zeros(3).double())
+        for step in range(300):
+            drive = 30 * draw(*shape, seed=step) + 20
+            at = Statistics(torch.zeros(3).double(), torch.ones(3).double())
+            z, normed = held(drive, at, None, None, axis)
+            corrected = orthogonal(1 + z, normed, undone, axis)
+            undone = undone_after(corrected, normed, undone, axis, 1)
+        assert float(torch.stack(undone).abs().max()) < 10
+
+    def test_a_weight_by_sample_multiplies_what_is_left(self, shape, axis):
+        z, normed = self.normed(shape, axis)
+        signal, undone = draw(*shape, seed=1), Undone(draw(3, seed=2), draw(3, seed=3))
+        weight = draw(shape[0], seed=4).view(-1, *[1] * (len(shape) - 1))
+        wanted = weight * orthogonal(signal, normed, undone, axis)
+        assert torch.allclose(orthogonal(weight * signal, normed, undone, axis, weight), wanted)
+
+
+def test_an_orthogonal_change_moves_neither_mean_nor_variance_of_the_drive():
+    x, weight = draw(200, 6), draw(3, 6, seed=1)
+    raw = x @ weight.T
+    at = Statistics(raw.mean(0), raw.var(0, unbiased=False))
+    z, normed = held(raw, at, None, None, -1)
+    signal = draw(200, 3, seed=2) + 0.5 + 0.7 * z
+    slope = (signal * z).mean(0) / z.square().mean(0)
+    corrected = orthogonal(signal, normed, Undone(signal.mean(0), slope), -1)
+    for change, moves in ((corrected, False), (signal, True)):
+        drive = x @ (weight + 1e-5 * (change.T @ x) / 200).T
+        mean = (drive.mean(0) - at.mean).abs().max()
+        variance = (drive.var(0, unbiased=False) / at.variance - 1).abs().max()
+        assert bool(max(float(mean), float(variance)) > 1e-6) == moves
+
+
+@pytest.mark.parametrize("conv", [(), (CONV,)])
+class TestOrthogonalLearning:
+    def learnt(self, animal, *more):
+        made = animal(TIME, "network.noise.scale=0.2", *more)
+        engine_of(made, PAIR, 10).run(20)
+        return made
+
+    def test_under_a_clamp_nothing_is_left_of_it(self, animal, conv):
+        """No signal, no change: not even the unit's expectation of one."""
+        made = self.learnt(animal, *conv, "algorithm.kl=0")
+        network = made.network
+        assert float(network.layers[0].homeostats.soma.undone.offset.abs().max()) > 0
+        clamp = ClampAch(Clamp(neuromodulator="ach"), None)
+        moment = engine_of(made, (Block(wake=1),), 1, Slots(on_ach=(clamp,))).step(0)
+        for name, tensor in moment.deltas[FEEDFORWARD].tensors.items():
+            assert bool((tensor == 0).all()), name
+
+    def test_a_gate_by_sample_acts_on_what_is_left(self, animal, conv):
+        made = self.learnt(animal, *conv)
+        network, credit = made.network, made.algorithm.credit
+        noise = KeyedNoise(0, "noise", torch.float64).at(0)
+        with torch.inference_mode(), network.following():
+            state = made.algorithm.propagate(network, made.dataset.train[:7], WAKE, noise, {})
+            ach = network.acetylcholine(state)
+            gate = 1 + draw(7)
+            whole = credit(network, state, ach, 0.0, gate)
+            plain = credit(network, state, ach, 0.0)
+            deviation = credit(network, state, ach, 0.0, gate - gate.mean())
+        for name, tensor in whole.items():
+            assert torch.allclose(tensor, gate.mean() * plain[name] + deviation[name], atol=1e-12)
+
+    def test_it_can_be_left_out(self, animal, conv):
+        made = animal(*conv, "network.homeostasis={over: time, steps: 10, orthogonal: false}")
+        assert not any("offset" in name for name in kept(made.network))
+        other = self.learnt(animal, *conv)
+        names = {name.split(".")[1] for name in kept(other.network)}
+        assert {"running_offset", "running_slope", "dendrite_offset", "dendrite_slope"} <= names
+        assert "dream_offset" not in names
 
 
 @pytest.mark.parametrize("conv", [(), (CONV,)])
