@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,22 +32,48 @@ class Pending:
     open: int = 0
     """In how many of the steps thresholds were free to change."""
 
-    def add(self, delta: Delta, scale: float, names: Sequence[str], thresholds: bool) -> None:
-        """Take in one step's Delta; ``thresholds``: whether those may change."""
-        vector, factor = flat(delta.tensors, names), delta.gate * scale
+    def add(
+        self,
+        vector: Tensor,
+        gate: float,
+        deviation: Tensor | None,
+        scale: float,
+        thresholds: bool,
+    ) -> None:
+        """Take in one step's Delta, as vectors; ``thresholds``: whether those may change.
+
+        The first vector is kept, and the next ones are added to it in place.
+        """
+        factor = gate * scale
         mean = self.factor / self.count if self.count else factor
-        if not self.uneven and (delta.deviation is not None or factor != mean):
+        if not self.uneven and (deviation is not None or factor != mean):
             self.uneven = True
             self.weighted = None if self.total is None else mean * self.total
         if self.uneven:
             part = factor * vector
-            if delta.deviation is not None:
-                part = part + scale * flat(delta.deviation, names)
+            if deviation is not None:
+                part = part + scale * deviation
             self.weighted = _sum(self.weighted, part)
         self.total = vector if self.total is None else self.total.add_(vector)
         self.factor += factor
         self.count += 1
         self.open += thresholds
+
+
+class Due(NamedTuple):
+    """What a change is to be made of.
+
+    total      sum of Deltas, as the optimiser sees it
+    rest       what the samples' gates add to it, under the same preconditioner (None: nothing)
+    mean, age  mean factor of the steps, and what is left of the rate
+    opened     share of the steps in which thresholds were free to change
+    """
+
+    total: Tensor
+    rest: Tensor | None
+    mean: float
+    age: float
+    opened: float
 
 
 @dataclass(slots=True)
@@ -75,28 +101,40 @@ class Plasticity:
         A step whose gate or scale is 0 changes nothing: neither the weights, nor the
         optimiser's moments, nor the sum of the cycle.
         """
-        if delta is not None and scale != 0 and (delta.gate != 0 or delta.deviation is not None):
-            self.pending.add(delta, scale, self.names, homeostasis)
+        if delta is not None and counts(delta.gate, delta.deviation is not None, scale):
+            deviation = None if delta.deviation is None else flat(delta.deviation, self.names)
+            vector = flat(delta.tensors, self.names)
+            self.pending.add(vector, delta.gate, deviation, scale, homeostasis)
+        due = self.due(cycle_ends)
+        return None if due is None else self.change(due)
+
+    def due(self, cycle_ends: bool) -> Due | None:
+        """Return what is to be changed now, or None; the sum starts anew."""
         if self.pending.total is None or (self.when == "cycle" and not cycle_ends):
             return None
-        due, self.pending = self.pending, Pending()
-        assert due.total is not None
-        total, rest = due.total, None
-        mean, age = due.factor / due.count, self.decay.at(self.moments.count)
-        if due.uneven:
-            assert due.weighted is not None
-            rest = due.weighted - mean * total
+        summed, self.pending = self.pending, Pending()
+        assert summed.total is not None
+        total, rest = summed.total, None
+        mean, age = summed.factor / summed.count, self.decay.at(self.moments.count)
+        if summed.uneven:
+            assert summed.weighted is not None
+            rest = summed.weighted - mean * total
         if self.clip is not None:
             shrink = clip_factor(total, self.clip)
             total, rest = total.mul_(shrink), None if rest is None else rest * shrink
-        before = None if due.open or self.thresholds is None else self.moments.copied()
-        change = self.optimiser.step(total, self.moments)
-        if mean * age != 1.0:
-            change = change.mul_(mean * age)
-        if rest is not None:
-            change = change + self.optimiser.share(rest * age, self.moments)
+        return Due(total, rest, mean, age, summed.open / summed.count)
+
+    def change(self, due: Due) -> Tensor:
+        """Return the change, and bring the optimiser's moments up to date."""
+        blocked = due.opened == 0 and self.thresholds is not None
+        before = self.moments.copied() if blocked else None
+        change = self.optimiser.step(due.total, self.moments)
+        if due.mean * due.age != 1.0:
+            change = change.mul_(due.mean * due.age)
+        if due.rest is not None:
+            change = change + self.optimiser.share(due.rest * due.age, self.moments)
         if self.thresholds is not None:
-            change = self.thresholds.scaled(change, due.open / due.count)
+            change = self.thresholds.scaled(change, due.opened)
             if before is not None:
                 self.thresholds.restore(self.moments, before)
         return change
@@ -192,6 +230,11 @@ class Updates:
                 s["pending_count"],
                 s["pending_open"],
             )
+
+
+def counts(gate: float, by_sample: bool, scale: float) -> bool:
+    """Say whether a step's Delta counts: not where its gate or its scale is 0."""
+    return scale != 0 and (gate != 0 or by_sample)
 
 
 def flat(tensors: Tensors, names: Sequence[str]) -> Tensor:

@@ -123,10 +123,17 @@ def make(
     device: str = "cpu",
     dataset: "Dataset | None" = None,
     team: "Team | None" = None,
+    compiled: bool = False,
 ) -> Simulator:
-    """Return the simulator that a branch of a protocol needs, at step 0."""
+    """Return the simulator that a branch of a protocol needs, at step 0.
+
+    ``compiled``: with the compiled step, which only some simulators have (``backends/rate/forms``).
+    """
     from neuro_aws.protocol.backends import backend_of
 
     kind = load(backend_of(protocol.tree.plan(branch).spec).simulator)
-    made: Simulator = kind(protocol, branch, animal, device=device, dataset=dataset, team=team)
+    more = {"compiled": True} if compiled else {}
+    made: Simulator = kind(
+        protocol, branch, animal, device=device, dataset=dataset, team=team, **more
+    )
     return made

@@ -118,9 +118,9 @@ class LearntPrior:
         weighted = share.T.unsqueeze(-1) * top  # components, batch, units
         self.second.lerp_(weighted.mT @ top / batch, RATE)
         if len(self.weight) > 1:
-            self._employ()
+            self.employ()
 
-    def _employ(self) -> None:
+    def employ(self) -> None:
         """Let a component that stands idle take half of the heaviest one.
 
         That one is split along the axis u on which it varies most (variance l): means m -+ d and

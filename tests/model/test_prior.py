@@ -32,7 +32,7 @@ def test_a_split_leaves_the_mixture_s_mean_and_covariance_as_they_were():
     one.second.copy_(one.weight[:, None, None] * outer)
     rest = one.first[2].clone(), one.second[2].clone(), float(one.weight[2])
     before = one.first.sum(0) - rest[0], one.second.sum(0) - rest[1]
-    one._employ()
+    one.employ()
     assert torch.allclose(one.weight[[0, 2]], torch.tensor([0.35, 0.35]).double())
     assert torch.allclose(one.first.sum(0), before[0])
     assert torch.allclose(one.second.sum(0), before[1])
@@ -47,7 +47,7 @@ def test_nothing_is_split_where_all_are_in_use_or_none_is_heavy():
         one = prior(3)
         one.weight.copy_(torch.tensor(weights))
         before = one.first.clone()
-        one._employ()
+        one.employ()
         assert torch.equal(one.first, before)
         assert torch.equal(one.weight, torch.tensor(weights).double())
 

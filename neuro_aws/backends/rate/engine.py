@@ -1,7 +1,7 @@
 """The loop: schedule -> stimulus -> propagate -> ACh -> deltas -> changes -> observers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,29 +11,18 @@ from neuro_aws.algorithms.base import Algorithm
 from neuro_aws.algorithms.declaration import DeltaCheck
 from neuro_aws.algorithms.updates import Updates
 from neuro_aws.backends.rate.distributed import SharedDraws, Team
+from neuro_aws.backends.rate.moment import Moment, Written
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Network
-from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState
 from neuro_aws.perturbations import Slots
 from neuro_aws.phase import NREM, WAKE
 from neuro_aws.protocol.schedule import Schedule, StepSpec
 from neuro_aws.stimuli.dataset import Dataset
 
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """All that happened in one step."""
-
-    spec: StepSpec
-    slots: Slots
-    state: NetworkState
-    ach: AcetylcholineSignal
-    deltas: Deltas
-    changes: Changes
-    labels: Tensor | None = None
-    """Of the stimuli, where they have any."""
+if TYPE_CHECKING:
+    from neuro_aws.backends.rate.compiled.step import CompiledStep
 
 
 Observer = Callable[[Moment], None]
@@ -69,7 +58,10 @@ class Streams:
 
 
 class Engine:
-    """One network going through one schedule, step by step."""
+    """One network going through one schedule, step by step.
+
+    ``compiled`` takes its steps by compiled kernels; ``backends/rate/forms.py`` says when they can.
+    """
 
     def __init__(
         self,
@@ -83,6 +75,7 @@ class Engine:
         slots: Callable[[StepSpec], Slots],
         observers: Sequence[Observer] = (),
         team: Team | None = None,
+        compiled: bool = False,
     ) -> None:
         self.network = network
         self.algorithm = algorithm
@@ -95,6 +88,11 @@ class Engine:
         self.slots = slots
         self.observers = observers
         self.check = DeltaCheck(algorithm, network, updates.plasticity)
+        self._compiled: CompiledStep | None = None
+        if compiled:  # imported here: numba is an extra
+            from neuro_aws.backends.rate.compiled import step
+
+            self._compiled = step.CompiledStep(network, algorithm, updates, self.batch)
         if self.team.size > 1 and network.lateral.weights:
             raise NeuroAWSError(
                 "lateral weights carry a state that several processes cannot share",
@@ -118,6 +116,19 @@ class Engine:
     def _step(self, step: int) -> Moment:
         spec = self.schedule(step)
         perturb = self.slots(spec)
+        moment: Moment
+        if self._compiled is None:
+            moment = self._written_out(spec, perturb)
+        else:
+            shown = self._shown(spec, perturb) if spec.phase is WAKE else (None, None)
+            moment = self._compiled(spec, perturb, self.streams, *shown)
+        for observe in self.observers:
+            observe(moment)
+        return moment
+
+    def _written_out(self, spec: StepSpec, perturb: Slots) -> Moment:
+        """Take a step as the equations are written: the specification of the compiled one."""
+        step = spec.step
         stimulus, labels = self._stimulus(spec, perturb)
         noise = self.streams.noise.at(step)
         self.network.noise.at(step)
@@ -137,16 +148,20 @@ class Engine:
         if self.network.replay is not None and spec.phase is WAKE:
             self.network.replay.store(rows(state.somas[-1]), signal.own.reading.level)
         self.team.settle(self.network, step)
-        moment = Moment(spec, perturb, state, ach, deltas, changes, labels)
-        for observe in self.observers:
-            observe(moment)
-        return moment
+        return Written(self.network, spec, perturb, state, ach, deltas, changes, labels)
 
     def _stimulus(self, spec: StepSpec, perturb: Slots) -> tuple[Tensor, Tensor | None]:
         """Return h_0 with its labels in wake, h_N from the prior in sleep."""
         if spec.phase is WAKE:
-            x, labels = self.dataset.sample(self.streams.stimulus.at(spec.step), self.batch)
-            return perturb.stimulus(x, self.streams.eyes.at(spec.step), labels), labels
+            return self._shown(spec, perturb)
         top = self.network.prior(self.batch, self.streams.prior.at(spec.step))
         replay = self.network.replay
         return (top if replay is None else replay.mixed(top)), None
+
+    def _shown(self, spec: StepSpec, perturb: Slots) -> tuple[Tensor, Tensor | None]:
+        """Return the stimuli of a wake step as the animal gets them, with their labels."""
+        x, labels = self.dataset.sample(self.streams.stimulus.at(spec.step), self.batch)
+        return perturb.stimulus(x, self.streams.eyes.at(spec.step), labels), labels
+
+
+__all__ = ["Engine", "Moment", "Observer", "Streams"]

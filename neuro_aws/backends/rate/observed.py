@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.backends.base import Observed
-from neuro_aws.backends.rate.engine import Moment
+from neuro_aws.backends.rate.moment import Moment
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.shapes import by_unit
 from neuro_aws.model.network import Network

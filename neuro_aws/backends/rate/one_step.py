@@ -17,7 +17,7 @@ from torch import Tensor
 
 from neuro_aws.algorithms.doubly_adversarial import Graph
 from neuro_aws.backends.rate.build import build_algorithm, build_network, build_updates, dtype_of
-from neuro_aws.backends.rate.engine import Engine, Moment
+from neuro_aws.backends.rate.engine import Engine
 from neuro_aws.backends.rate.given_noise import (
     REM_PASSES,
     REM_READINGS,
@@ -27,6 +27,7 @@ from neuro_aws.backends.rate.given_noise import (
     checked,
     played_back,
 )
+from neuro_aws.backends.rate.moment import Moment
 from neuro_aws.backends.rate.published_names import load_published, running_statistics, to_published
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.densities import kl_to_standard_normal

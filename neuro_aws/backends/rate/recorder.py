@@ -4,16 +4,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
 
 from neuro_aws.backends.rate.distributed import Team
-from neuro_aws.backends.rate.engine import Moment
 from neuro_aws.backends.rate.finite import Where
+from neuro_aws.backends.rate.moment import Moment
 from neuro_aws.backends.rate.samples import put_samples
 from neuro_aws.functional.shapes import by_unit
 from neuro_aws.model.network import Network
-from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState, Tensors
-from neuro_aws.phase import FEEDFORWARD, WAKE
+from neuro_aws.model.state import NetworkState
+from neuro_aws.phase import WAKE
 from neuro_aws.protocol.columns import PHASE_CODES, held_drives, recorded_units
 from neuro_aws.protocol.projections import changes_by_layer
 from neuro_aws.protocol.schedule import StepSpec
@@ -43,9 +42,9 @@ class Recorder:
         lengths: Lengths = {}
         spec, record = moment.spec, self.spec.record
         if spec.nth % record.ach.every == 0:
-            self.signals(spec, moment.ach)
+            self.signals(moment)
         if spec.nth % record.plasticity.every == 0:
-            lengths = self.plasticity(spec, moment.deltas, moment.changes)
+            lengths = self.plasticity(moment)
         if record.activity:
             self.activity(spec, moment.state)
         if self._held and spec.phase is WAKE and spec.nth % record.homeostasis.every == 0:
@@ -59,56 +58,31 @@ class Recorder:
             self.out.interval("perturbations", here, after, words)
         return lengths
 
-    def signals(self, spec: StepSpec, ach: AcetylcholineSignal) -> None:
+    def signals(self, moment: Moment) -> None:
         """Record ACh, its release and its gate."""
-        put = self.out.put
-        here = "neuromodulators"
-        spread, mean = torch.std_mean(ach.own.reading.level)
-        gate = ach.gate if isinstance(ach.gate, float) else float(ach.gate.mean())
-        put(f"{here}/step", spec.step)
-        put(f"{here}/phase", PHASE_CODES[spec.phase])
-        put(f"{here}/ach", mean.item())
-        put(f"{here}/ach_spread", spread.item())
-        put(f"{here}/release", ach.release.mean().item())
-        put(f"{here}/gate", gate)
+        put, found, here = self.out.put, moment.neuromodulators(), "neuromodulators"
+        put(f"{here}/step", moment.spec.step)
+        put(f"{here}/phase", PHASE_CODES[moment.spec.phase])
+        put(f"{here}/ach", found.ach)
+        put(f"{here}/ach_spread", found.spread)
+        put(f"{here}/release", found.release)
+        put(f"{here}/gate", found.gate)
 
-    def plasticity(self, spec: StepSpec, deltas: Deltas, changes: Changes) -> Lengths:
+    def plasticity(self, moment: Moment) -> Lengths:
         """Record the teaching signal's size, and raw and applied changes by layer."""
-        put = self.out.put
-        put("plasticity/step", spec.step)
-        put("plasticity/phase", PHASE_CODES[spec.phase])
-        teaching = deltas[FEEDFORWARD].teaching if FEEDFORWARD in deltas else None
-        lengths = [0.0] * self.network.depth
-        if teaching is not None:
-            root = teaching[0].shape[0] ** 0.5
-            lengths = [x / root for x in torch.stack(torch._foreach_norm(teaching)).tolist()]
-        for layer, length in enumerate(lengths, start=1):
+        put, found = self.out.put, moment.lengths()
+        put("plasticity/step", moment.spec.step)
+        put("plasticity/phase", PHASE_CODES[moment.spec.phase])
+        for layer, length in enumerate(found.teaching, start=1):
             put(f"plasticity/layer{layer}/teaching", length)
-        found: Lengths = {}
+        lengths: Lengths = {}
         for kind, layers in self._changes.items():
-            delta, change = deltas.get(kind), changes.get(kind)
-            parts = None if change is None else self.network.named(kind, change)
-            self._sizes(kind, layers, "raw", None if delta is None else delta.tensors)
-            applied = self._sizes(kind, layers, "applied", parts)
-            found |= {(kind, layer): length for layer, length in applied.items()}
-        return found
-
-    def _sizes(
-        self, kind: str, layers: dict[int, tuple[str, ...]], what: str, tensors: Tensors | None
-    ) -> dict[int, float]:
-        """Record and return the length of what changes by layer, 0 where nothing does."""
-        put = self.out.put
-        if tensors is None:
+            raw, applied = found.raw.get(kind, {}), found.applied.get(kind, {})
             for layer in layers:
-                put(f"plasticity/layer{layer}/{kind}_{what}", 0.0)
-            return dict.fromkeys(layers, 0.0)
-        names = [name for group in layers.values() for name in group]
-        norms = torch.stack(torch._foreach_norm([tensors[name] for name in names])).tolist()
-        squares = {name: norm * norm for name, norm in zip(names, norms, strict=True)}
-        lengths = {}
-        for layer, group in layers.items():
-            lengths[layer] = sum(squares[name] for name in group) ** 0.5
-            put(f"plasticity/layer{layer}/{kind}_{what}", lengths[layer])
+                put(f"plasticity/layer{layer}/{kind}_raw", raw.get(layer, 0.0))
+            for layer in layers:
+                lengths[kind, layer] = applied.get(layer, 0.0)
+                put(f"plasticity/layer{layer}/{kind}_applied", lengths[kind, layer])
         return lengths
 
     def homeostasis(self, spec: StepSpec) -> None:

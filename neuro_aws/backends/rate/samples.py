@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.backends.rate.distributed import Team
-from neuro_aws.backends.rate.engine import Moment
+from neuro_aws.backends.rate.moment import Moment
 from neuro_aws.phase import FEEDFORWARD
 from neuro_aws.recording.writer import Writer
 
@@ -15,7 +15,7 @@ def put_samples(out: Writer, moment: Moment, depth: int, team: Team) -> None:
     ACh is D as the discriminator reads it, whatever is done to its release. The root mean square
     of the lengths over the batch is what is recorded as the layer's teaching.
     """
-    level = moment.ach.own.reading.level
+    level = moment.level
     labels = moment.labels
     if labels is None:
         labels = torch.full(level.shape, -1, device=level.device)
@@ -25,7 +25,8 @@ def put_samples(out: Writer, moment: Moment, depth: int, team: Team) -> None:
         teaching = [level.new_zeros(len(level), 1)] * depth
 
     def put(path: str, values: Tensor) -> None:
-        out.put(f"samples/{path}", team.whole(values).cpu().numpy())
+        # A copy: the next step may write into the same memory while rows wait to be written.
+        out.put(f"samples/{path}", team.whole(values).cpu().numpy().copy())
 
     out.put("samples/step", moment.spec.step)
     put("label", labels)

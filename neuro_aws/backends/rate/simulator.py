@@ -11,8 +11,9 @@ import torch
 from neuro_aws.backends.base import Array, Observed, State
 from neuro_aws.backends.rate.build import build_animal, device_of
 from neuro_aws.backends.rate.distributed import Team
-from neuro_aws.backends.rate.engine import Engine, Moment, Streams
+from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.backends.rate.finite import FiniteCheck, refuse_not_finite
+from neuro_aws.backends.rate.moment import Moment
 from neuro_aws.backends.rate.observed import signal_of, whole
 from neuro_aws.backends.rate.recorder import Recorder
 from neuro_aws.backends.rate.status import Status
@@ -33,7 +34,10 @@ from neuro_aws.stimuli.dataset import Dataset
 
 
 class RateSimulator:
-    """One animal's network in one branch; a step is one batch in one phase."""
+    """One animal's network in one branch; a step is one batch in one phase.
+
+    ``compiled``: by compiled kernels (``backends/rate/forms.py``).
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class RateSimulator:
         device: str = "cpu",
         dataset: Dataset | None = None,
         team: Team | None = None,
+        compiled: bool = False,
     ) -> None:
         self.plan = protocol.tree.plan(branch)
         self.spec = self.plan.spec
@@ -64,6 +69,7 @@ class RateSimulator:
             self._slots,
             (self._observe,),
             self.team,
+            compiled,
         )
         self.last: Moment | None = None
         """All that happened in the step simulated last."""
@@ -87,7 +93,8 @@ class RateSimulator:
         return stop
 
     def _observe(self, moment: Moment) -> None:
-        self._verify(moment.spec, moment.state)
+        if self._verify.waiting:
+            self._verify(moment.spec, moment.state)
         self._status.note(moment)
         lengths = self._recorder.step(moment, self._words(moment.spec.period, moment.spec.cycle))
         self._finite(moment.spec.step, moment.changes, lengths)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from neuro_aws.backends.rate.engine import Moment
+from neuro_aws.backends.rate.moment import Moment
 from neuro_aws.model.state import NetworkState
 from neuro_aws.phase import Phase
 
@@ -16,7 +16,7 @@ class Status:
 
     def note(self, moment: Moment) -> None:
         """Remember D of a step; nothing is computed, and no activity is held on to."""
-        self._level[moment.spec.phase] = moment.ach.own.reading.level
+        self._level[moment.spec.phase] = moment.level
 
     def of(self, state: NetworkState) -> str:
         """Return the words after a step; the error is that of the last one asked about in wake."""

@@ -1,0 +1,47 @@
+"""How a function is compiled: once for each precision, and kept for the next start."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LOOSE = {"contract", "reassoc", "nsz", "arcp"}
+"""What the compiler may do to sums and products. Infinities and NaN stay what they are, so that a
+step that is no longer finite is found; denormal numbers are left alone."""
+OPTIONS: dict[str, Any] = {"fastmath": LOOSE, "nogil": True, "error_model": "numpy"}
+
+_UNWRAPPED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def _fingerprint() -> str:
+    """Return a hash of the sources here: numba looks at the file of a kernel, not at its callees'.
+
+    Without it a kernel kept from before a callee changed would be used as it was.
+    """
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=6)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+FINGERPRINT = _fingerprint()
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function when it is first called, and keep it beside its source.
+
+    Where that folder cannot be written, numba keeps it in the user's cache (``NUMBA_CACHE_DIR``).
+    """
+    function.__qualname__ = f"{function.__qualname__}_{FINGERPRINT}"  # names the file it is kept in
+    made: Function = numba.njit(cache=True, **OPTIONS)(function)
+    return made
+
+
+def part(function: Function) -> Function:
+    """Compile a function that only kernels call, as a part of each; half the time of a kernel."""
+    made: Function = numba.njit(**OPTIONS, **_UNWRAPPED)(function)
+    return made

@@ -1,0 +1,247 @@
+"""A moment of the compiled step: tensors that look at its memory, made when they are asked for."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuro_aws.backends.rate.compiled.layout import (
+    FIRING,
+    GRADIENT,
+    NONE,
+    NORM,
+    P_POTENTIAL,
+    P_RATE,
+    P_VALUE,
+    POTENTIAL,
+    PREDICTED,
+    SCALAR,
+    START,
+    UNGAINED,
+    VALUE,
+    C,
+    Plan,
+    U,
+    Y,
+)
+from neuro_aws.backends.rate.compiled.memory import Array, Room
+from neuro_aws.backends.rate.compiled.optimisers import lengths, spread
+from neuro_aws.backends.rate.compiled.rate_functions import BARE
+from neuro_aws.backends.rate.moment import Lengths, Neuromodulators
+from neuro_aws.functional.compartments import Fired
+from neuro_aws.functional.discriminator import Potential, Reading
+from neuro_aws.model.network import Network
+from neuro_aws.model.state import (
+    AcetylcholineSignal,
+    Delta,
+    Deltas,
+    LayerState,
+    NetworkState,
+    OwnReading,
+)
+from neuro_aws.perturbations import Slots
+from neuro_aws.phase import FEEDFORWARD, NREM, WAKE, Phase
+from neuro_aws.protocol.projections import changes_by_layer
+from neuro_aws.protocol.schedule import StepSpec
+
+
+class Stretches:
+    """Which stretches of a kind's vector are recorded as one length, layer by layer."""
+
+    def __init__(self, network: Network, kind: str) -> None:
+        names = changes_by_layer(network.projections)[kind]
+        at, ends = 0, {}
+        for name, tensor in network.parameters(kind).items():
+            ends[name] = (at, at + tensor.numel())
+            at += tensor.numel()
+        self.layers = list(names)
+        self.starts = np.array([ends[group[0]][0] for group in names.values()], np.int64)
+        self.stops = np.array([ends[group[-1]][1] for group in names.values()], np.int64)
+
+    def of(self, vector: Array) -> dict[int, float]:
+        """Return the lengths of a vector by layer."""
+        found = np.empty(len(self.layers), vector.dtype)
+        lengths(vector, self.starts, self.stops, found)
+        return dict(zip(self.layers, found.tolist(), strict=True))
+
+
+class Views:
+    """Tensors on the memory of a compiled step, for whoever looks at a moment."""
+
+    def __init__(self, network: Network, plan: Plan, room: Room, levels: dict[Phase, Tensor]):
+        self.network, self.plan, self.room, self.levels = network, plan, room, levels
+        self.vectors = {kind: torch.zeros_like(network.flat(kind)) for kind in network.kinds}
+        self.deltas = {kind: network.named(kind, vector) for kind, vector in self.vectors.items()}
+        self.arrays = {kind: vector.numpy() for kind, vector in self.vectors.items()}
+        self.changes = {kind: torch.zeros_like(network.flat(kind)) for kind in network.kinds}
+        self.changed = {kind: vector.numpy() for kind, vector in self.changes.items()}
+        self.deviation = torch.zeros_like(network.flat(FEEDFORWARD))
+        self.taught = torch.zeros_like(levels[WAKE])
+        self.stretches = {kind: Stretches(network, kind) for kind in network.kinds}
+        self._noise = {
+            True: room.noise(range(1, network.depth + 1)),
+            False: room.noise(range(network.depth - 1, -1, -1)),
+        }
+        self._states: dict[Phase, tuple[Slots, NetworkState]] = {}
+
+    def noise(self, awake: bool) -> list[Tensor]:
+        """Return the memory of the noise of each layer, in the order in which they fire."""
+        return self._noise[awake]
+
+    def state(self, phase: Phase, slots: Slots) -> NetworkState:
+        """Return the activity of all layers; the same tensors step by step."""
+        known = self._states.get(phase)
+        if known is None or known[0] is not slots:
+            known = (slots, self._state(phase, slots))
+            self._states[phase] = known
+        return known[1]
+
+    def _state(self, phase: Phase, slots: Slots) -> NetworkState:
+        awake, depth = phase is WAKE, self.network.depth
+        order = range(1, depth + 1) if awake else range(depth - 1, -1, -1)
+        drawn = dict(zip(order, self.noise(awake), strict=True))
+        states = []
+        for j in range(depth + 1):
+            soma, gain = self.room.rows(FIRING, j), slots.gains.get(j)
+            if j not in order:
+                states.append(LayerState(soma, soma, gain=gain))
+                continue
+            outer = gain is not None and not self.plan.gain_first
+            noisy = self.plan.sigma > 0 and bool(j or self.plan.noisy_bottom)
+            drive = Fired(
+                self.room.rows(UNGAINED, j) if outer else soma,
+                self.room.rows(POTENTIAL, j),
+                self.room.rows(VALUE, j),
+                self._pool(0, j, self.plan.layers[NORM]),
+                None if outer else gain,
+            )
+            xi = drawn[j] if noisy else None
+            states.append(LayerState(soma, soma, drive, xi, gain if outer else None))
+        if awake:
+            for i in range(depth):
+                predicted = Fired(
+                    self.room.rows(P_RATE, i),
+                    self.room.rows(P_POTENTIAL, i),
+                    self.room.rows(P_VALUE, i),
+                    self._pool(1, i, self.plan.layers[PREDICTED]),
+                )
+                s = states[i]
+                states[i] = LayerState(s.soma, s.transmitted, s.drive, s.xi, s.gain, predicted)
+        return NetworkState(phase, tuple(states))
+
+    def _pool(self, which: int, layer: int, norms: Array) -> Tensor | None:
+        if norms[layer] == BARE:
+            return None
+        return self.room.pools[which, layer].unsqueeze(-1)
+
+    def signal(self, phase: Phase, release: Tensor, sent: int) -> AcetylcholineSignal:
+        """Return ACh before anything is done to it."""
+        room, level, layers = self.room, self.levels[phase], range(self.network.depth + 1)
+        u, y, c = room.hidden[U], room.hidden[Y], room.hidden[C]
+        reading = Reading(level, u, y, None, c)
+        at = Potential(u, [room.rows(FIRING, j) for j in layers], [])
+        gradient = [room.rows(GRADIENT, j) for j in layers]
+        teaching = gradient if sent == GRADIENT else [room.rows(sent, j) for j in layers]
+        own = OwnReading(at, reading, reading, gradient, level)
+        return AcetylcholineSignal(level, release, teaching, float(phase is WAKE), own)
+
+
+@dataclass
+class Seen:
+    """A moment of the compiled step. Its tensors are those that the next step writes into.
+
+    ``signal`` is ACh as a perturbation left it (None: nothing was done to it), ``gate`` its mean
+    gate, ``sent`` the buffer of teaching signals, ``baseline`` that of ACh before this step.
+    """
+
+    views: Views
+    spec: StepSpec
+    slots: Slots
+    labels: Tensor | None
+    signal: AcetylcholineSignal | None
+    gate: float
+    baseline: float
+    sent: int
+    kinds: tuple[str, ...]
+    changes: dict[str, Tensor] = field(default_factory=dict)
+    by_sample: bool = False
+
+    @property
+    def level(self) -> Tensor:
+        """Return D of each sample, as the discriminator reads it."""
+        return self.views.levels[self.spec.phase]
+
+    @cached_property
+    def state(self) -> NetworkState:
+        """Return the activity of all layers."""
+        return self.views.state(self.spec.phase, self.slots)
+
+    @cached_property
+    def ach(self) -> AcetylcholineSignal:
+        """Return ACh as it reached the synapses."""
+        if self.signal is not None:
+            return self.signal
+        return self.views.signal(self.spec.phase, self._release(), self.sent)
+
+    def _release(self) -> Tensor:
+        if self.spec.phase is NREM:
+            return torch.zeros_like(self.level)
+        return self.level - self.baseline
+
+    @cached_property
+    def deltas(self) -> Deltas:
+        """Return what each kind of projection would change by."""
+        views = self.views
+        found: Deltas = {kind: Delta(views.deltas[kind]) for kind in self.kinds}
+        if FEEDFORWARD in found and self._taught:
+            deviation = None
+            if self.by_sample:
+                deviation = views.network.named(FEEDFORWARD, views.deviation)
+            tensors = views.deltas[FEEDFORWARD]
+            found[FEEDFORWARD] = Delta(tensors, self.gate, deviation, self._teaching())
+        return found
+
+    @property
+    def _taught(self) -> bool:
+        return self.spec.phase is WAKE and FEEDFORWARD in self.kinds
+
+    def _teaching(self) -> list[Tensor]:
+        plan, depth = self.views.plan, self.views.network.depth
+        if plan.credit == SCALAR:
+            return [self.views.taught.unsqueeze(-1)] * depth
+        if plan.credit == NONE:
+            return [torch.zeros_like(self.level).unsqueeze(-1)] * depth
+        return [self.views.room.rows(self.sent, j) for j in range(1, depth + 1)]
+
+    def neuromodulators(self) -> Neuromodulators:
+        """Return ACh as it is recorded."""
+        found = np.empty(2)
+        spread(self.level.numpy(), found)
+        ach, wide = found.tolist()
+        if self.signal is not None:
+            return Neuromodulators(ach, wide, float(self.signal.release.mean()), self.gate)
+        release = 0.0 if self.spec.phase is NREM else ach - self.baseline
+        return Neuromodulators(ach, wide, release, self.gate)
+
+    def lengths(self) -> Lengths:
+        """Return the lengths of teaching signals and changes as they are recorded."""
+        views = self.views
+        raw = {kind: views.stretches[kind].of(views.arrays[kind]) for kind in self.kinds}
+        applied = {kind: views.stretches[kind].of(views.changed[kind]) for kind in self.changes}
+        return Lengths(self._teaching_lengths(), raw, applied)
+
+    def _teaching_lengths(self) -> list[float]:
+        plan, depth, batch = self.views.plan, self.views.network.depth, self.views.room.batch
+        if not self._taught or plan.credit == NONE:
+            return [0.0] * depth
+        values: Any = self.views.taught if plan.credit == SCALAR else None
+        if values is not None:
+            return [float(np.linalg.norm(values.numpy())) / batch**0.5] * depth
+        starts = plan.layers[START, 1:] * batch
+        vector = self.views.room.space.activity[self.sent]
+        found = np.empty(depth, vector.dtype)
+        lengths(vector, starts[:-1], starts[1:], found)
+        return [length / batch**0.5 for length in found.tolist()]
