@@ -67,7 +67,7 @@ class WakeSleep:
                 layer.psi_above,
                 below,
                 self.density,
-                partial(layer.onto_feedforward, fired=fired),
+                partial(layer.onto_feedforward, fired=fired, corrected=False),
                 factor,
             )
             changes |= network.feedforward_changes(i, found)
