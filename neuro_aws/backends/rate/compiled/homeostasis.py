@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from neuro_aws.backends.rate.compiled.kernel import part
+from neuro_aws.backends.rate.compiled.kernel import kernel, part
 from neuro_aws.backends.rate.compiled.layout import (
     CENTRE,
+    DREAM,
     INVERSE,
+    NEXT_OFFSET,
+    NEXT_SLOPE,
     OFFSET,
     OVER_BATCH,
     SLOPE,
@@ -52,6 +55,13 @@ def hold(
         units(space.holding[CENTRE, what], plan, layer),
         units(space.holding[INVERSE, what], plan, layer),
     )
+    if plan.orthogonal and what != DREAM:
+        units(space.holding[NEXT_OFFSET, what], plan, layer)[:] = units(
+            weights.undone[what, 0], plan, layer
+        )
+        units(space.holding[NEXT_SLOPE, what], plan, layer)[:] = units(
+            weights.undone[what, 1], plan, layer
+        )
     means = units(weights.statistics[what, 0], plan, layer)
     variances = units(weights.statistics[what, 1], plan, layer)
     batch, rate = raw.shape[0], real(1.0 / plan.steps)
@@ -129,3 +139,61 @@ def at_raw(
         signal = post[s]
         for k in range(slope.size):
             signal[k] *= slope[k]
+
+
+@part
+def leave_out(
+    plan: Plan, weights: Weights, space: Space, what: int, layer: int, post: Any, raw: Any,
+    by_sample: Any,
+) -> None:  # fmt: skip
+    """Take out of a signal at the potentials what homeostasis would undo, in place.
+
+        s' = s - w (p + q z)  where s is not 0, else 0;      z = (v - m) / sqrt(s + 1e-5)
+        p += k <s'>,  q += k <s' z>,  k = 2 / (T (1 + <z^2>)),  at the end of the step
+
+    Symbols, in order: s = ``post``, w = ``by_sample`` (which s carries; 1 where it is empty, and
+    only then p, q move), p, q = ``weights.undone``, v = ``raw`` (``functional/homeostasis.py``).
+    """
+    if not (plan.orthogonal and plan.held[what, layer]):
+        return
+    real, batch = post.dtype.type, post.shape[0]
+    offset = units(weights.undone[what, 0], plan, layer)
+    slope = units(weights.undone[what, 1], plan, layer)
+    centre = units(space.holding[CENTRE, what], plan, layer)
+    inverse = units(space.holding[INVERSE, what], plan, layer)
+    mean, along, square = np.zeros_like(slope), np.zeros_like(slope), np.zeros_like(slope)
+    zero, one = real(0), real(1)
+    for s in range(batch):
+        signal, drive = post[s], raw[s]
+        weight = by_sample[s] if by_sample.size else one
+        for k in range(slope.size):
+            z = (drive[k] - centre[k]) * inverse[k]
+            left = signal[k] - weight * (offset[k] + slope[k] * z)
+            left = zero if signal[k] == zero else left
+            signal[k] = left
+            mean[k] += left
+            along[k] += left * z
+            square[k] += z * z
+    if by_sample.size:
+        return
+    next_offset = units(space.holding[NEXT_OFFSET, what], plan, layer)
+    next_slope = units(space.holding[NEXT_SLOPE, what], plan, layer)
+    share = one / real(batch)
+    for k in range(slope.size):
+        rate = real(2) / (real(plan.steps) * (one + square[k] * share)) * share
+        next_offset[k] = offset[k] + rate * mean[k]
+        next_slope[k] = slope[k] + rate * along[k]
+
+
+@kernel
+def follow_undone(plan: Plan, weights: Weights, space: Space) -> None:
+    """Take p and q of somata and dendrites on, at the end of a wake step that adapts."""
+    for what in range(DREAM):
+        for layer in range(plan.depth + 1):
+            if plan.held[what, layer]:
+                units(weights.undone[what, 0], plan, layer)[:] = units(
+                    space.holding[NEXT_OFFSET, what], plan, layer
+                )
+                units(weights.undone[what, 1], plan, layer)[:] = units(
+                    space.holding[NEXT_SLOPE, what], plan, layer
+                )

@@ -29,6 +29,7 @@ class Plan(NamedTuple):
     layers      (10, layers + 1) whole numbers: ``SIZE``, ... of each layer h_0 ... h_N
     held        (3, layers): which drives are held at a set point (``SOMA``, ...)
     over, steps, mean, deviation   how, with which time constant, and at what
+    orthogonal  learning leaves out what homeostasis over time would undo
     factors     (layers,) of the prediction errors: 1, or 1 / units
     gain_first  gains act before normalisation
     the rest    as the protocol names them
@@ -42,6 +43,7 @@ class Plan(NamedTuple):
     steps: float
     mean: float
     deviation: float
+    orthogonal: bool
     surrogate: bool
     gain_first: bool
     sigma: float
@@ -56,18 +58,23 @@ class Plan(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Memory of the network itself: weights by kind, and running statistics (3, 2, units)."""
+    """Memory of the network itself: weights by kind, and running statistics.
+
+    statistics  (3, 2, units): mean and variance of a drive (``SOMA``, ...)
+    undone      (2, 2, units): offset and slope of what homeostasis would undo (no ``DREAM``)
+    baseline    (1,) of ACh
+    """
 
     feedforward: Any
     feedback: Any
     discriminator: Any
     statistics: Any
+    undone: Any
     baseline: Any
-    """(1,)"""
 
 
 RAW, POTENTIAL, VALUE, UNGAINED, FIRING = range(5)
-"""Activity of somata: raw drive (kept for set points over the batch), potential, phi of it, rate,
+"""Activity of somata: raw drive (kept where the way back reads it), potential, phi of it, rate,
 and rate with its gain (all of it here, where there is no gain)."""
 
 P_RAW, P_POTENTIAL, P_VALUE, P_RATE = range(5, 9)
@@ -79,8 +86,8 @@ GRADIENT, SENT, SIGNAL = range(9, 12)
 U, Y, C, IMAGE, CARRIED = range(5)
 """Of the discriminator: potentials, rates, dD/du, the penalty's image, scratch."""
 
-SLOPE, OFFSET, CENTRE, INVERSE = range(4)
-"""How drives are held in a step."""
+SLOPE, OFFSET, CENTRE, INVERSE, NEXT_OFFSET, NEXT_SLOPE = range(6)
+"""How drives are held in a step; and what becomes of ``Weights.undone`` at its end."""
 
 
 class Space(NamedTuple):
@@ -89,7 +96,7 @@ class Space(NamedTuple):
     activity    (12, batch * units): layer after layer, each (batch, units); ``RAW`` ...
     sent        which of them the teaching signals are: ``GRADIENT`` or ``SENT``
     hidden      (5, batch, hidden units of D); ``U`` ...
-    holding     (4, 3, units); ``SLOPE`` ..., by drive (``SOMA`` ...)
+    holding     (6, 3, units); ``SLOPE`` ..., by drive (``SOMA`` ...)
     pools       (2, layers, batch): of rates, and of predictions
     xi          noise of the somata, in the order in which layers fire
     gains       (units,), and ``gained``: which layers have some

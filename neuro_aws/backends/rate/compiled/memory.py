@@ -41,7 +41,7 @@ from neuro_aws.backends.rate.compiled.layout import (
     Weights,
 )
 from neuro_aws.backends.rate.compiled.rate_functions import NORMALISATION_CODES, TRANSFER_CODES
-from neuro_aws.functional.homeostasis import Statistics
+from neuro_aws.functional.homeostasis import Statistics, Undone
 from neuro_aws.model.homeostasis import Homeostat
 from neuro_aws.model.network import Network
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD
@@ -67,7 +67,7 @@ class Room:
         self.gains, self.gained = zeros(total), torch.zeros(len(self.sizes), dtype=torch.bool)
         self.pools, self.xi = zeros(2, len(self.sizes), batch), zeros(batch * total)
         self.space = Space(
-            self.activity.numpy(), GRADIENT, self.hidden.numpy(), zeros(4, 3, total).numpy(),
+            self.activity.numpy(), GRADIENT, self.hidden.numpy(), zeros(6, 3, total).numpy(),
             self.pools.numpy(), self.xi.numpy(), self.gains.numpy(), self.gained.numpy(),
         )  # fmt: skip
 
@@ -92,16 +92,22 @@ def shared_weights(network: Network) -> Weights:
     Running statistics are moved into one block of memory; the network keeps views of it.
     """
     starts = _starts(network.sizes)
-    block = torch.zeros(3, 2, starts[-1], dtype=network.flat(FEEDBACK).dtype)
+    dtype = network.flat(FEEDBACK).dtype
+    block, undone = (torch.zeros(drives, 2, starts[-1], dtype=dtype) for drives in (3, 2))
     for what, layer, homeostat in held_drives(network):
         parts = block[what, :, starts[layer] : starts[layer + 1]]
         mean, variance = parts[0], parts[1]
         mean.copy_(homeostat.kept.mean)
         variance.copy_(homeostat.kept.variance)
         homeostat.kept = Statistics(mean, variance)
+        if homeostat.undone is not None:
+            offset, slope = undone[what, :, starts[layer] : starts[layer + 1]]
+            offset.copy_(homeostat.undone.offset)
+            slope.copy_(homeostat.undone.slope)
+            homeostat.undone = Undone(offset, slope)
     up, down, reads = (network.flat(k).numpy() for k in (FEEDFORWARD, FEEDBACK, DISCRIMINATOR))
     baseline = network.acetylcholine.baseline.view(1)
-    return Weights(up, down, reads, block.numpy(), baseline.numpy())
+    return Weights(up, down, reads, block.numpy(), undone.numpy(), baseline.numpy())
 
 
 def held_drives(network: Network) -> list[tuple[int, int, Homeostat]]:
@@ -176,6 +182,7 @@ def plan_of(network: Network, algorithm: Covered) -> Plan:
         steps=1.0 if point is None else float(point.steps),
         mean=0.0 if point is None else float(point.mean),
         deviation=1.0 if point is None else float(point.variance) ** 0.5,
+        orthogonal=point is not None and over == OVER_TIME and point.orthogonal,
         surrogate=bool(rates[0].surrogate),
         gain_first=bool(network.gain_first),
         sigma=float(network.noise.sigma),

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro_aws.backends.rate.compiled.homeostasis import at_raw
+from neuro_aws.backends.rate.compiled.homeostasis import at_raw, leave_out
 from neuro_aws.backends.rate.compiled.kernel import part
 from neuro_aws.backends.rate.compiled.layout import (
     BACKPROP,
@@ -27,6 +27,7 @@ from neuro_aws.backends.rate.compiled.layout import (
     VALUE,
     Plan,
     Space,
+    Weights,
     feedback,
     feedforward,
     noise_into,
@@ -100,14 +101,16 @@ def missed(plan: Plan, space: Space, layer: int, norm: int, error: Any) -> None:
 
 
 @part
-def feedback_delta(plan: Plan, space: Space, delta: Any, adapting: bool) -> None:
+def feedback_delta(plan: Plan, weights: Weights, space: Space, delta: Any, adapting: bool) -> None:
     """dG_i = < (h_i - d_i) psi'(.) h_{i+1}^T >; a drive that is held has no bias to learn."""
     for i in range(plan.depth):
         error = rows(space, plan, SIGNAL, i)
         missed(plan, space, i, plan.layers[PREDICTED, i], error)
         weight, bias = feedback(delta, plan, i)
         if plan.held[DENDRITE, i]:
-            at_raw(plan, space, DENDRITE, i, error, rows(space, plan, P_RAW, i), adapting)
+            raw = rows(space, plan, P_RAW, i)
+            leave_out(plan, weights, space, DENDRITE, i, error, raw, space.gains[:_NO_GAIN])
+            at_raw(plan, space, DENDRITE, i, error, raw, adapting)
             bias[:] = 0
         else:
             sum_over_batch(error, bias)
@@ -170,9 +173,13 @@ def through_psi(plan: Plan, space: Space, layer: int, teach: Any, scale: float) 
 
 @part
 def onto_feedforward(
-    plan: Plan, space: Space, layer: int, post: Any, delta: Any, add: bool, adapting: bool
-) -> None:
-    """dF = sum over the batch of post h^T, db = that of post; ``add`` to what is there."""
+    plan: Plan, weights: Weights, space: Space, layer: int, post: Any, by_sample: Any, delta: Any,
+    add: bool, adapting: bool, corrected: bool,
+) -> None:  # fmt: skip
+    """dF = sum over the batch of post h^T, db = that of post; ``add`` to what is there.
+
+    ``corrected``: dF leaves out what homeostasis would undo; ``by_sample`` is in ``post`` already.
+    """
     batch = post.shape[0]
     weight, bias = feedforward(delta, plan, layer - 1)
     if not add:
@@ -180,23 +187,27 @@ def onto_feedforward(
     for s in range(batch):
         for k in range(bias.size):
             bias[k] += post[s, k]
-    at_raw(plan, space, SOMA, layer, post, rows(space, plan, RAW, layer), adapting)
+    raw = rows(space, plan, RAW, layer)
+    if corrected:
+        leave_out(plan, weights, space, SOMA, layer, post, raw, by_sample)
+    at_raw(plan, space, SOMA, layer, post, raw, adapting)
     pre = rows(space, plan, FIRING, layer - 1)
     product(post, True, pre, False, weight, 1.0, 1.0 if add else 0.0)
 
 
 @part
 def feedforward_delta(
-    plan: Plan, space: Space, weights: Any, level: Any, by_sample: Any, delta: Any, adapting: bool
-) -> None:
+    plan: Plan, weights: Weights, space: Space, level: Any, by_sample: Any, delta: Any,
+    adapting: bool, teaches: bool,
+) -> None:  # fmt: skip
     """dF_i = - < teach_{i+1} psi'(a_i) h_i^T >, teach by ``plan.credit``.
 
     ``level`` is what ``scalar`` teaches by: ACh - baseline. ``by_sample``, if not empty, multiplies
-    each sample.
+    each sample. ``teaches``: ACh is not clamped.
     """
     batch, top = level.size, plan.depth
     if plan.credit == BACKPROP:
-        backprop_delta(plan, space, weights, by_sample, delta, batch, adapting)
+        backprop_delta(plan, weights, space, by_sample, delta, batch, adapting, teaches)
         return
     for layer in range(1, top + 1):
         teach = rows(space, plan, SIGNAL, layer)
@@ -209,7 +220,9 @@ def feedforward_delta(
             learns = True
         elif plan.credit == SCALAR:
             score(plan, noise_into(space, plan, layer, False), level, by_sample, teach)
-            onto_feedforward(plan, space, layer, teach, delta, False, adapting)
+            onto_feedforward(
+                plan, weights, space, layer, teach, by_sample, delta, False, adapting, teaches
+            )
         if plan.credit != LAYER:
             teach[:] = 0
         if layer == top and plan.kl != 0:
@@ -218,7 +231,10 @@ def feedforward_delta(
         if learns:
             at_psi(plan, space, layer, teach, by_sample)
             through_psi(plan, space, layer, teach, -1.0 / batch)
-            onto_feedforward(plan, space, layer, teach, delta, plan.credit == SCALAR, adapting)
+            onto_feedforward(
+                plan, weights, space, layer, teach, by_sample, delta, plan.credit == SCALAR,
+                adapting, teaches and plan.credit == LAYER,
+            )  # fmt: skip
         elif plan.credit != SCALAR:
             weight, bias = feedforward(delta, plan, layer - 1)
             weight[:] = 0
@@ -243,8 +259,9 @@ def score(plan: Plan, xi: Any, level: Any, by_sample: Any, out: Any) -> None:
 
 @part
 def backprop_delta(
-    plan: Plan, space: Space, weights: Any, by_sample: Any, delta: Any, batch: int, adapting: bool
-) -> None:
+    plan: Plan, weights: Weights, space: Space, by_sample: Any, delta: Any, batch: int,
+    adapting: bool, teaches: bool,
+) -> None:  # fmt: skip
     """teach_j = dD/dh_j + F_j^T (teach_{j+1} psi'(a_j)), from the top down."""
     top = plan.depth
     none = by_sample[:0]
@@ -260,21 +277,25 @@ def backprop_delta(
         through_psi(plan, space, layer, teach, 1.0)
         weighted = np.empty_like(teach)
         share = teach.dtype.type(-1.0 / batch)
-        for s in range(batch):
-            factor = share * by_sample[s] if by_sample.size else share
-            for k in range(teach.shape[1]):
-                weighted[s, k] = teach[s, k] * factor
-        onto_feedforward(plan, space, layer, weighted, delta, False, adapting)
+        weight, bias = feedforward(delta, plan, layer - 1)
+        weigh(teach, by_sample, share, weighted)
+        sum_over_batch(weighted, bias)
+        raw = rows(space, plan, RAW, layer)
+        if teaches:
+            leave_out(plan, weights, space, SOMA, layer, teach, raw, none)
+        at_raw(plan, space, SOMA, layer, teach, raw, adapting)
+        weigh(teach, by_sample, share, weighted)
+        product(weighted, True, rows(space, plan, FIRING, layer - 1), False, weight, 1.0, 0.0)
         if layer > 1:
-            at_raw(
-                plan,
-                space,
-                SOMA,
-                layer,
-                teach,
-                rows(space, plan, RAW, layer),
-                adapting,
-            )
-            weight, _ = feedforward(weights, plan, layer - 1)
+            own, _ = feedforward(weights.feedforward, plan, layer - 1)
             below = rows(space, plan, SIGNAL, layer - 1)
-            product(teach, False, weight, False, below, 1.0, 0.0)
+            product(teach, False, own, False, below, 1.0, 0.0)
+
+
+@part
+def weigh(signal: Any, by_sample: Any, share: float, out: Any) -> None:
+    """out = share * by_sample * signal, sample by sample; share * signal if there is no weight."""
+    for s in range(signal.shape[0]):
+        factor = share * by_sample[s] if by_sample.size else share
+        for k in range(signal.shape[1]):
+            out[s, k] = signal[s, k] * factor

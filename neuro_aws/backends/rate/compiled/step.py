@@ -16,6 +16,7 @@ from neuro_aws.backends.rate.compiled import steps as kernels
 from neuro_aws.backends.rate.compiled.changing import Changing
 from neuro_aws.backends.rate.compiled.discriminator import send_back_at_random
 from neuro_aws.backends.rate.compiled.dreaming import Dreams
+from neuro_aws.backends.rate.compiled.homeostasis import follow_undone
 from neuro_aws.backends.rate.compiled.layout import FIRING, GRADIENT, SENT
 from neuro_aws.backends.rate.compiled.memory import (
     Array,
@@ -93,6 +94,8 @@ class CompiledStep:
             rate = self.network.acetylcholine.baseline_rate
             kernels.follow_baseline(self.weights, level, rate)
         elif awake:
+            if adapting and self.plan.orthogonal:
+                follow_undone(self.plan, self.weights, self.room.space)
             self.dreams.track(self.room.rows(FIRING, self.network.depth))
         return seen
 

@@ -59,8 +59,8 @@ def drive(
     else:
         weight, bias = feedforward(weights.feedforward, plan, layer - 1)
         pre = rows(space, plan, FIRING, layer - 1)
-    # Only a set point over the batch needs the raw drive again: else scratch is nearer at hand.
-    kept = plan.over == OVER_BATCH and plan.held[what, layer]
+    # Where the way back does not read the raw drive again, scratch is nearer at hand.
+    kept = (plan.over == OVER_BATCH or plan.orthogonal) and plan.held[what, layer]
     raw = rows(space, plan, RAW if kept else SIGNAL, layer)
     product(pre, False, weight, True, raw, 1.0, 0.0)
     hold(plan, weights, space, what, layer, raw, bias, adapting)
@@ -130,7 +130,7 @@ def recognise(
         weight, bias = feedback(weights.feedback, plan, layer)
         if plan.held[DENDRITE, layer]:
             bias = bias[:0]
-        kept = plan.over == OVER_BATCH and plan.held[DENDRITE, layer]
+        kept = (plan.over == OVER_BATCH or plan.orthogonal) and plan.held[DENDRITE, layer]
         raw = rows(space, plan, P_RAW if kept else SIGNAL, layer)
         product(rows(space, plan, FIRING, layer + 1), False, weight, True, raw, 1.0, 0.0)
         hold(plan, weights, space, DENDRITE, layer, raw, bias, adapting)
@@ -163,7 +163,7 @@ def wake_deltas(
     """dG and dD of a wake step."""
     batch = space.hidden.shape[1]
     discriminator_delta(plan, space, weights.discriminator, batch, 1.0, d_discriminator)
-    feedback_delta(plan, space, d_feedback, adapting)
+    feedback_delta(plan, weights, space, d_feedback, adapting)
 
 
 @kernel
@@ -189,7 +189,7 @@ def credited(
         mean /= real(level.size)
         for s in range(level.size):
             taught[s] = level[s] - mean
-    feedforward_delta(plan, space, weights.feedforward, taught, by_sample, delta, adapting)
+    feedforward_delta(plan, weights, space, taught, by_sample, delta, adapting, not constant)
 
 
 @kernel
