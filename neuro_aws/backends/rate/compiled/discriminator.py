@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from neuro_aws.backends.rate.compiled.kernel import kernel, part
 from neuro_aws.backends.rate.compiled.layout import (
     CARRIED,
     FIRING,
@@ -25,6 +24,7 @@ from neuro_aws.backends.rate.compiled.layout import (
     rows,
 )
 from neuro_aws.backends.rate.compiled.products import product
+from neuro_aws.functional.compiled.kernel import kernel, part
 from neuro_aws.functional.discriminator_plasticity import NORM_EPSILON
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from neuro_aws.backends.rate.compiled.kernel import kernel, part
 from neuro_aws.backends.rate.compiled.layout import (
     CENTRE,
     DREAM,
@@ -23,6 +22,7 @@ from neuro_aws.backends.rate.compiled.layout import (
     units,
 )
 from neuro_aws.functional.batch_norm import EPSILON
+from neuro_aws.functional.compiled.kernel import kernel, part
 
 
 @part

@@ -6,7 +6,7 @@ end to end in one buffer; the functions here find a layer's part.
 
 from typing import Any, NamedTuple
 
-from neuro_aws.backends.rate.compiled.kernel import part
+from neuro_aws.functional.compiled.kernel import part
 
 SOMA, DENDRITE, DREAM = range(3)
 """Drives that may be held at a set point, in the order of their statistics."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from neuro_aws.backends.rate.compiled.kernel import kernel
+from neuro_aws.functional.compiled.kernel import kernel
 
 
 @kernel

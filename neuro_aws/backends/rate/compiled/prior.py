@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neuro_aws.backends.rate.compiled.kernel import kernel, part
 from neuro_aws.backends.rate.compiled.products import product
+from neuro_aws.functional.compiled.kernel import kernel, part
 from neuro_aws.model.prior import IDLE, RATE, RIDGE, SHARED
 
 

@@ -12,7 +12,7 @@ import scipy.linalg.cython_blas  # noqa: F401  so that its BLAS is there for its
 from numba import types
 from numba.extending import overload
 
-from neuro_aws.backends.rate.compiled.kernel import LOOSE
+from neuro_aws.functional.compiled.kernel import LOOSE
 
 _KINDS: dict[Any, tuple[int, int]] = {types.float32: (ord("s"), 4), types.float64: (ord("d"), 8)}
 

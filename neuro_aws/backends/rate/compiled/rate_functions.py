@@ -12,9 +12,9 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from neuro_aws.backends.rate.compiled.kernel import LOOSE, part
 from neuro_aws.functional.activations import LEAK, SURROGATE_SHARPNESS
 from neuro_aws.functional.compartments import POOL_EPSILON
+from neuro_aws.functional.compiled.kernel import LOOSE, part
 
 RELU, LEAKY, SOFTPLUS, TANH, SIGMOID, LINEAR = range(6)
 RMS, L2, BARE = range(3)

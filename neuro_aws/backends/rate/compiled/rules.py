@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from neuro_aws.backends.rate.compiled.homeostasis import at_raw, leave_out
-from neuro_aws.backends.rate.compiled.kernel import part
 from neuro_aws.backends.rate.compiled.layout import (
     BACKPROP,
     DENDRITE,
@@ -36,6 +35,7 @@ from neuro_aws.backends.rate.compiled.layout import (
 )
 from neuro_aws.backends.rate.compiled.products import product
 from neuro_aws.backends.rate.compiled.rate_functions import pull_back
+from neuro_aws.functional.compiled.kernel import part
 from neuro_aws.functional.densities import LOG_EPSILON
 
 _NO_GAIN = 0

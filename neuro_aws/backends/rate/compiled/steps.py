@@ -4,7 +4,6 @@ from typing import Any
 
 from neuro_aws.backends.rate.compiled.discriminator import discriminator_delta, read, send_back
 from neuro_aws.backends.rate.compiled.homeostasis import at_raw, hold
-from neuro_aws.backends.rate.compiled.kernel import kernel, part
 from neuro_aws.backends.rate.compiled.layout import (
     DENDRITE,
     DREAM,
@@ -43,6 +42,7 @@ from neuro_aws.backends.rate.compiled.rules import (
     missed,
     sum_over_batch,
 )
+from neuro_aws.functional.compiled.kernel import kernel, part
 
 
 @part

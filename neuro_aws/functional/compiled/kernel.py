@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,18 +18,18 @@ OPTIONS: dict[str, Any] = {"fastmath": LOOSE, "nogil": True, "error_model": "num
 _UNWRAPPED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-def _fingerprint() -> str:
-    """Return a hash of the sources here: numba looks at the file of a kernel, not at its callees'.
+@cache
+def _fingerprint(folder: Path) -> str:
+    """Return a hash of the sources in a folder and of those here.
 
-    Without it a kernel kept from before a callee changed would be used as it was.
+    numba looks at the file of a kernel, not at its callees': without it a kernel kept from before a
+    callee changed would be used as it was.
     """
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=6)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for place in sorted({folder, Path(__file__).parent}):
+        for path in sorted(place.glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-FINGERPRINT = _fingerprint()
 
 
 def kernel(function: Function) -> Function:
@@ -36,7 +37,8 @@ def kernel(function: Function) -> Function:
 
     Where that folder cannot be written, numba keeps it in the user's cache (``NUMBA_CACHE_DIR``).
     """
-    function.__qualname__ = f"{function.__qualname__}_{FINGERPRINT}"  # names the file it is kept in
+    mark = _fingerprint(Path(function.__code__.co_filename).parent)
+    function.__qualname__ = f"{function.__qualname__}_{mark}"  # names the file it is kept in
     made: Function = numba.njit(cache=True, **OPTIONS)(function)
     return made
 
