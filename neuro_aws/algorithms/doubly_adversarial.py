@@ -228,4 +228,5 @@ def _gradients(objective: Tensor, leaves: Mapping[str, Tensors], *kinds: str) ->
 
 
 def _times(factor: float, tensors: Tensors) -> Tensors:
-    return {name: factor * tensor for name, tensor in tensors.items()}
+    """Return fresh tensors multiplied by a factor, in place."""
+    return {name: tensor.mul_(factor) for name, tensor in tensors.items()}

@@ -25,6 +25,7 @@ from torch.autograd import Function
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 from neuro_aws.functional import fused
+from neuro_aws.functional.low import lowered
 from neuro_aws.functional.matmul import product
 from neuro_aws.functional.shapes import last
 
@@ -72,7 +73,7 @@ def _graph(a: Tensor, b: Tensor) -> bool:
 
 
 def _up(below: Tensor, weight: Tensor, g: Geometry) -> Tensor:
-    below_, weight_ = _low(g, below, weight)
+    below_, weight_ = (below.bfloat16(), lowered(weight)) if g.low else (below, weight)
     side = (below.shape[-1] + 2 * g.padding - g.kernel) // g.stride + 1
     if _by_patches(weight, g, side * side):
         by_unit = _by_unit(weight, len(below) * side * side)
@@ -85,7 +86,7 @@ def _up(below: Tensor, weight: Tensor, g: Geometry) -> Tensor:
 
 
 def _down(above: Tensor, weight: Tensor, g: Geometry, bias: Tensor | None = None) -> Tensor:
-    above_, weight_ = _low(g, above, weight)
+    above_, weight_ = (above.bfloat16(), lowered(weight)) if g.low else (above, weight)
     if _by_patches(weight, g, above.shape[-2:].numel()):
         by_unit = _by_unit(weight, len(above) * above.shape[-2:].numel())
         patches = product(_positions(above_), _kernels(weight_, by_unit))
@@ -96,7 +97,7 @@ def _down(above: Tensor, weight: Tensor, g: Geometry, bias: Tensor | None = None
 
 
 def _outer(above: Tensor, below: Tensor, g: Geometry) -> Tensor:
-    above_, below_ = _low(g, above, below)
+    above_, below_ = (above.bfloat16(), below.bfloat16()) if g.low else (above, below)
     m, n, k = above.shape[1], below.shape[1], g.kernel
     like = above_.new_empty(m, n, k, k)
     if _by_patches(like, g, above.shape[-2:].numel()):
@@ -113,10 +114,6 @@ def _outer(above: Tensor, below: Tensor, g: Geometry) -> Tensor:
     )  # fmt: skip
     result: Tensor = found.to(above.dtype)
     return result
-
-
-def _low(g: Geometry, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    return (a.bfloat16(), b.bfloat16()) if g.low else (a, b)
 
 
 def _by_patches(weight: Tensor, g: Geometry, positions: int) -> bool:

@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
+from neuro_aws.functional import fused
+from neuro_aws.functional.low import as_low
 from neuro_aws.functional.matmul import add_product, product
 
 EPSILON = 1e-8
@@ -146,9 +148,15 @@ class Reading(NamedTuple):
 def spread_of(state: Tensor) -> Spread:
     """Return the mean standard deviation over the batch (unbiased) of a state's units."""
     batch, units = state.shape[-2:]
-    deviation = state - state.mean(-2, keepdim=True)
-    variance = (deviation * deviation).sum(-2).div_(batch - 1)
-    root = variance.add_(EPSILON).sqrt_()
+    compiled = fused.kernels("columns", state) if state.dim() == 2 else None
+    if compiled is None:
+        deviation = state - state.mean(-2, keepdim=True)
+        squares = (deviation * deviation).sum(-2)
+    else:
+        deviation, mean = torch.empty_like(state), state.new_empty(units)
+        squares = torch.empty_like(mean)
+        compiled.spread(*map(fused.array, (state, mean, deviation, squares)))
+    root = squares.div_(batch - 1).add_(EPSILON).sqrt_()
     return Spread(root.mean(-1), deviation, root.mul((batch - 1) * units).reciprocal())
 
 
@@ -200,11 +208,11 @@ def state_gradient(weights: Weights, at: Potential, sent: Tensor) -> list[Tensor
     carried = sent.to(low)
     found = []
     for j, (v, u) in enumerate(zip(weights.reading, weights.units, strict=True)):
-        g = product(carried[..., u], v.to(low)).to(sent.dtype)
+        g = product(carried[..., u], as_low(v, low)).to(sent.dtype)
         if at.spreads:
             s = at.spreads[j]
             felt = (sent[..., u].sum(-2) * weights.spread[j]).sum(-1)
-            g = torch.addcmul(g, s.deviation, (felt[..., None] * s.slope).unsqueeze(-2))
+            g.addcmul_(s.deviation, (felt[..., None] * s.slope).unsqueeze(-2))
         found.append(g)
     return found
 
@@ -228,4 +236,4 @@ def pair_gradient(weights: Weights, at: Potential, sent: Tensor) -> list[list[Te
 def add_read(total: Tensor, weights: Weights, inputs: Sequence[Tensor]) -> None:
     """Add sum_j V_j h_j to hidden potentials, in place."""
     for h, v, u in zip(inputs, weights.reading, weights.units, strict=True):
-        add_product(total[..., u], h, v.to(h.dtype).mT)
+        add_product(total[..., u], h, as_low(v, h.dtype).mT)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from neuro_aws.functional import fused
 from neuro_aws.functional.discriminator import (
     Form,
     Potential,
@@ -54,23 +55,26 @@ def discriminator_plasticity(
         return _plasticity_by_pair(weights, form, at, reading, penalised, sign)
     batch = at.value.shape[-2]
     share, direction = _penalty_slope(form, gradient)
-    image, spread_share = _image(weights, form, at, direction, share)
+    lowered = [q.to(h.dtype) for q, h in zip(direction, at.states, strict=True)]
+    image, spread_share = _image(weights, at, direction, lowered, share)
     through = times_slope(image, penalised.potential, form)
     moved, bent = _curvature(weights.readout, penalised, through)
     signal = reading.sent * (sign / batch)
     if bent is not None:
         signal = signal - times_slope(bent, penalised.potential, form)
-    steered = penalised.sent * share
     low = at.states[0].dtype
+    together = bent is None and reading is penalised
+    if together:
+        carried = signal.to(low)
+    else:  # both products as one, over the samples of both
+        carried = torch.cat([signal.to(low), (penalised.sent * -share).to(low)], -2)
     found = []
-    for h, q, u in zip(at.states, direction, weights.units, strict=True):
-        if bent is None and reading is penalised:
-            reached = torch.addcmul(h, (share * (batch * sign)).to(low), q.to(low), value=-1)
-            part = product(signal[..., u].mT.to(low), reached)
+    for h, q, u in zip(at.states, lowered, weights.units, strict=True):
+        if together:
+            reached = torch.addcmul(h, (share * (batch * sign)).to(low), q, value=-1)
         else:
-            part = product(signal[..., u].mT.to(low), h)
-            part -= product(steered[..., u].mT.to(low), q.to(low))
-        found.append(part.to(signal.dtype))
+            reached = torch.cat([h, q], -2)
+        found.append(product(carried[..., u].mT, reached).to(signal.dtype))
     spread = [
         s.value[..., None] * signal[..., u].sum(-2) - a[..., None] * penalised.sent[..., u].sum(-2)
         for s, a, u in zip(at.spreads, spread_share, weights.units, strict=False)
@@ -130,19 +134,33 @@ def _penalty_slope(form: Form, gradient: Sequence[Tensor]) -> tuple[Tensor, Sequ
 
 
 def _image(
-    weights: Weights, form: Form, at: Potential, direction: Sequence[Tensor], share: Tensor
+    weights: Weights,
+    at: Potential,
+    direction: Sequence[Tensor],
+    lowered: Sequence[Tensor],
+    share: Tensor,
 ) -> tuple[Tensor, list[Tensor]]:
     """Return t = sum_j V_j q_j (..., batch, U), and a_j = q_j . ds_j/dh_j of every spread."""
     image = torch.zeros_like(at.value)
-    add_read(image, weights, [q.to(h.dtype) for q, h in zip(direction, at.states, strict=True)])
+    add_read(image, weights, lowered)
     image *= share
     felt = []
     for j, s in enumerate(at.spreads):
-        shared = (share.mT @ (direction[j] * s.deviation)).squeeze(-2)
-        a = (shared * s.slope).sum(-1)
+        a = (_weighted(share, direction[j], s.deviation) * s.slope).sum(-1)
         image[..., weights.units[j]] += (a[..., None] * weights.spread[j]).unsqueeze(-2)
         felt.append(a)
     return image, felt
+
+
+def _weighted(share: Tensor, direction: Tensor, deviation: Tensor) -> Tensor:
+    """Return the sum over samples of share_s q_sk deviation_sk (..., n)."""
+    compiled = fused.kernels("columns", direction, deviation) if direction.dim() == 2 else None
+    if compiled is None:
+        return (share.mT @ (direction * deviation)).squeeze(-2)
+    total = direction.new_empty(direction.shape[-1])
+    shares = share.reshape(-1).contiguous()
+    compiled.weighted(*map(fused.array, (shares, direction, deviation, total)))
+    return total
 
 
 def _curvature(readout: Tensor, reading: Reading, t: Tensor) -> tuple[Tensor, Tensor | None]:
