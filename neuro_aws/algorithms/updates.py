@@ -34,15 +34,16 @@ class Pending:
 
     def add(
         self,
-        vector: Tensor,
+        parts: Sequence[Tensor],
         gate: float,
         deviation: Tensor | None,
         scale: float,
         thresholds: bool,
     ) -> None:
-        """Take in one step's Delta, as vectors; ``thresholds``: whether those may change.
+        """Take in one step's Delta; ``thresholds``: whether those may change.
 
-        The first vector is kept, and the next ones are added to it in place.
+        Its parts are put end to end in a first vector (one is kept as it is), and those of the next
+        steps are added to it in place.
         """
         factor = gate * scale
         mean = self.factor / self.count if self.count else factor
@@ -50,11 +51,16 @@ class Pending:
             self.uneven = True
             self.weighted = None if self.total is None else mean * self.total
         if self.uneven:
-            part = factor * vector
+            part = factor * _end_to_end(parts)
             if deviation is not None:
                 part = part + scale * deviation
             self.weighted = _sum(self.weighted, part)
-        self.total = vector if self.total is None else self.total.add_(vector)
+        if self.total is None:
+            self.total = _end_to_end(parts)
+        else:
+            pieces = torch.split(self.total, [part.numel() for part in parts])
+            for piece, own in zip(pieces, parts, strict=True):
+                piece.add_(own)
         self.factor += factor
         self.count += 1
         self.open += thresholds
@@ -103,8 +109,8 @@ class Plasticity:
         """
         if delta is not None and counts(delta.gate, delta.deviation is not None, scale):
             deviation = None if delta.deviation is None else flat(delta.deviation, self.names)
-            vector = flat(delta.tensors, self.names)
-            self.pending.add(vector, delta.gate, deviation, scale, homeostasis)
+            parts = [delta.tensors[name].reshape(-1) for name in self.names]
+            self.pending.add(parts, delta.gate, deviation, scale, homeostasis)
         due = self.due(cycle_ends)
         return None if due is None else self.change(due)
 
@@ -240,6 +246,10 @@ def counts(gate: float, by_sample: bool, scale: float) -> bool:
 def flat(tensors: Tensors, names: Sequence[str]) -> Tensor:
     """Return tensors as one vector, in the order of their ``names``."""
     return torch.cat([tensors[name].reshape(-1) for name in names])
+
+
+def _end_to_end(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat([*parts])
 
 
 def _copy(tensor: Tensor | None) -> Tensor | None:

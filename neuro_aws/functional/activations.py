@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from neuro_aws.functional import fused
+
 LEAK = 0.1
 """Slope of the leaky ReLU below threshold (dimensionless)."""
 
@@ -87,7 +89,14 @@ def inverse_relu(rate: Tensor, uniform: Tensor, scale: float) -> Tensor:
     u = h where h > 0, else scale * log(U), U uniform on (0, 1): a sample of what the potential
     may have been before the ReLU. ``rate`` and ``uniform`` have the same shape; units as the rate.
     """
-    below = uniform.log().mul_(scale)
+    below = uniform.log()
+    compiled = fused.kernels("psi", rate, below) if rate.dim() == 4 else None
+    if compiled is not None:
+        chosen = torch.empty_like(rate)
+        rows = map(fused.rows_of, (rate, below))
+        compiled.choose(*rows, scale, fused.rows_of(chosen))
+        return chosen
+    below = below.mul_(scale)
     # torch.where is far slower on a CPU than the slope of a ReLU, which selects as exactly.
     below = below - torch.ops.aten.threshold_backward(below, rate, 0)
     carried: Tensor = torch.relu(rate) + below

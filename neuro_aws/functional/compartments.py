@@ -10,12 +10,13 @@ which the published code dreams.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from neuro_aws.functional.activations import Transfer
+from neuro_aws.functional import fused
+from neuro_aws.functional.activations import LEAK, Transfer
 from neuro_aws.functional.batch_norm import Normed
 from neuro_aws.functional.double_backward import Pooled
 
@@ -23,6 +24,11 @@ POOL_EPSILON = 1e-8
 """Keeps the pool of a silent layer from dividing by zero (squared rate)."""
 
 Normalisation = Literal["rms", "l2", "none"]
+
+Error = Literal["given", "difference", "sign"]
+"""What is sent back: a signal, how far a target is from the rate, or in which direction."""
+
+_LEAKS = {"relu": 0.0, "leaky_relu": LEAK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,10 @@ def fire(
     ``sigma`` times ``noise`` is added just before the transfer function, and is part of the
     potential returned unless normalisation comes first.
     """
+    if gain is None and (noise is not None or psi.normalisation != "none"):
+        compiled = _compiled(psi, potential, noise)
+        if compiled is not None:
+            return _fire_rows(compiled, psi, potential, noise, sigma)
     if psi.normalise_first:
         pool, scaled = None, potential
         if psi.normalisation != "none":
@@ -112,14 +122,24 @@ def fire(
     return Fired(normal, potential, value, pool, gain)
 
 
-def pull_back(psi: Psi, teach: Tensor, fired: Fired) -> Tensor:
+def pull_back(psi: Psi, teach: Tensor, fired: Fired, error: Error = "given") -> Tensor:
     """Return teach * psi'(a): the gradient at the potential, given the gradient at the rate.
+
+    With ``error`` the signal is teach - y or its sign, y the rate: teach is a target.
 
     Where normalisation comes first, of a compartment that fired without noise (a prediction).
 
     With y = v / r and r the pool of n units, dy/dv = (I - y y^T / n) / r (``rms``; no 1/n for
     ``l2``): besides its own signal a unit reads one scalar of its layer's pool, mean_k teach_k y_k.
     """
+    if fired.gain is None and not psi.surrogate:
+        compiled = _compiled(psi, teach, fired.potential, fired.rate)
+        if compiled is not None:
+            return _pull_back_rows(compiled, psi, teach, fired, error)
+    if error != "given":
+        teach = teach - fired.rate
+        if error == "sign":
+            teach = torch.sign(teach)
     if psi.normalise_first:
         scaled = teach if fired.gain is None else teach * fired.gain
         if fired.pool is None:
@@ -140,3 +160,47 @@ def _through_pool(psi: Psi, teach: Tensor, normalised: Tensor, pool: Tensor) -> 
         else product.sum(psi.axis, keepdim=True)
     )
     return torch.addcmul(teach, normalised, shared, value=-1).div_(pool)
+
+
+def _compiled(psi: Psi, *tensors: Tensor | None) -> Any:
+    """Return the kernels that take these maps row by row, if they know this psi."""
+    maps = tensors[0] is not None and tensors[0].dim() == 4 and psi.axis == 1
+    if not maps or psi.transfer.name not in _LEAKS:
+        return None
+    return fused.kernels("psi", *tensors)
+
+
+def _per_pool(psi: Psi, maps: Tensor) -> int:
+    """Return what the sum of squares is divided by; 0 without normalisation."""
+    return {"rms": maps.shape[1], "l2": 1, "none": 0}[psi.normalisation]
+
+
+def _fire_rows(compiled: Any, psi: Psi, given: Tensor, noise: Tensor | None, sigma: float) -> Fired:
+    c, leak = _per_pool(psi, given), _LEAKS[psi.transfer.name]
+    batch, _, high, wide = given.shape
+    value = torch.empty_like(given)
+    pool = given.new_empty(batch, 1, high, wide) if c else None
+    pools = fused.array(given.new_empty(0) if pool is None else pool.view(-1))
+    a, v = fused.rows_of(given), fused.rows_of(value)
+    xi = a[:0] if noise is None else fused.rows_of(noise)
+    if psi.normalise_first and c:
+        compiled.fire_normalised_first(leak, c, a, xi, sigma, v, pools)
+        return Fired(value, given, value, pool)
+    potential = given if noise is None else torch.empty_like(given)
+    rate = torch.empty_like(given) if c else value
+    p, y = fused.rows_of(potential), fused.rows_of(rate)
+    compiled.fire(leak, c, a, xi, sigma, p, v, y, pools)
+    return Fired(rate, given if psi.normalise_first else potential, value, pool)
+
+
+def _pull_back_rows(compiled: Any, psi: Psi, teach: Tensor, fired: Fired, error: Error) -> Tensor:
+    c = 0 if fired.pool is None else _per_pool(psi, teach)
+    pool = teach.new_empty(0) if fired.pool is None else fired.pool.reshape(-1)
+    found = torch.empty_like(teach)
+    how = {"given": compiled.GIVEN, "difference": compiled.DIFFERENCE, "sign": compiled.SIGN}
+    rows = [fused.rows_of(maps) for maps in (teach, fired.potential, fired.rate)]
+    compiled.pull_back(
+        _LEAKS[psi.transfer.name], c, psi.normalise_first, how[error], *rows, fused.array(pool),
+        fused.rows_of(found),
+    )  # fmt: skip
+    return found

@@ -48,11 +48,13 @@ class Geometry(NamedTuple):
     low: bool = False
 
 
-def up(below: Tensor, weight: Tensor, g: Geometry) -> Tensor:
+def up(below: Tensor, weight: Tensor, g: Geometry, bias: Tensor | None = None) -> Tensor:
     """Return the potentials above: (batch, m, H / s, W / s)."""
-    if not _graph(below, weight):
-        return _up(below, weight, g)
-    return _differentiable(_up, below, weight, g)
+    if _graph(below, weight):
+        above = _differentiable(_up, below, weight, g)
+        return above if bias is None else above + bias.view(-1, 1, 1)
+    above = _up(below, weight, g)
+    return above if bias is None else above.add_(bias.view(-1, 1, 1))
 
 
 def down(above: Tensor, weight: Tensor, g: Geometry, bias: Tensor | None = None) -> Tensor:

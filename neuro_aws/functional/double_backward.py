@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from neuro_aws.functional import fused
+
 
 class Pooled(Function):
     """y = v / r,  r = sqrt(sum_k v_k^2 / c + epsilon): values, axis, c, epsilon -> y, r.
@@ -25,9 +27,14 @@ class Pooled(Function):
     def forward(ctx: Any, *inputs: Any) -> Any:
         """Return y and r; r is not differentiated."""
         values, ctx.axis, ctx.c, epsilon = inputs
-        total = torch.linalg.vector_norm(values, dim=ctx.axis, keepdim=True).square_()
-        pool = total.div_(ctx.c).add_(epsilon).sqrt_()
-        normal = values / pool
+        compiled = _compiled(ctx.axis, values)
+        if compiled is None:
+            total = torch.linalg.vector_norm(values, dim=ctx.axis, keepdim=True).square_()
+            pool = total.div_(ctx.c).add_(epsilon).sqrt_()
+            normal = values / pool
+        else:
+            normal, pool = torch.empty_like(values), _by_position(values)
+            compiled.pooled(ctx.c, epsilon, *map(fused.rows_of, (values, normal, pool)))
         ctx.save_for_backward(values, normal, pool)
         ctx.mark_non_differentiable(pool)
         return normal, pool
@@ -48,19 +55,43 @@ class _PooledBack(Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Any:
         at_normal, _, normal, pool, ctx.axis, ctx.c = inputs
-        shared = (at_normal * normal).sum(ctx.axis, keepdim=True).div_(ctx.c)
+        compiled = _compiled(ctx.axis, at_normal, normal)
+        if compiled is None:
+            shared = (at_normal * normal).sum(ctx.axis, keepdim=True).div_(ctx.c)
+            found = torch.addcmul(at_normal, normal, shared, value=-1).div_(pool)
+        else:
+            found, shared = torch.empty_like(normal), torch.empty_like(pool)
+            maps = (at_normal, normal, pool, found, shared)
+            compiled.pooled_back(ctx.c, *map(fused.rows_of, maps))
         ctx.save_for_backward(at_normal, normal, pool, shared)
-        return torch.addcmul(at_normal, normal, shared, value=-1).div_(pool)
+        return found
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         arriving, (at_normal, normal, pool, shared) = grads[0], ctx.saved_tensors
+        compiled = _compiled(ctx.axis, arriving, at_normal, normal)
+        if compiled is not None:
+            at_at_normal, at_values = torch.empty_like(normal), torch.empty_like(normal)
+            maps = (arriving, at_normal, normal, pool, shared, at_at_normal, at_values)
+            compiled.pooled_back_twice(ctx.c, *map(fused.rows_of, maps))
+            return at_at_normal, at_values, None, None, None, None
         other = (arriving * normal).sum(ctx.axis, keepdim=True).div_(ctx.c)
         both = (arriving * at_normal).sum(ctx.axis, keepdim=True).div_(ctx.c)
         at_at_normal = torch.addcmul(arriving, normal, other, value=-1).div_(pool)
         bent = normal * (3 * other * shared - both)
         bent.addcmul_(arriving, shared, value=-1).addcmul_(at_normal, other, value=-1)
         return at_at_normal, bent.div_(pool * pool), None, None, None, None
+
+
+def _compiled(axis: int, *tensors: Tensor) -> Any:
+    """Return the kernels that take maps row by row, where these are maps."""
+    return fused.kernels("psi", *tensors) if tensors[0].dim() == 4 and axis == 1 else None
+
+
+def _by_position(values: Tensor) -> Tensor:
+    """Return room for one number a position, (batch, 1, height, width)."""
+    batch, _, high, wide = values.shape
+    return values.new_empty(batch, 1, high, wide)
 
 
 class BatchNormed(Function):

@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from neuro_aws.functional import fused
+
 
 @dataclass(slots=True)
 class Moments:
@@ -87,8 +89,18 @@ class Adam:
         """Return the change; ``moments`` is brought up to date in place."""
         assert moments.second is not None
         moments.count += 1
+        first = delta.new_empty(0) if moments.first is None else moments.first
+        compiled = fused.kernels("adam", delta, first, moments.second)
+        if compiled is not None:
+            change = torch.empty_like(delta)
+            rate = self.rate / (1 - self.betas[0] ** moments.count)
+            root = 1 / math.sqrt(1 - self.betas[1] ** moments.count)
+            arrays = map(fused.array, (delta, first, moments.second, change))
+            compiled.step(*arrays, *self.betas, rate, root, self.epsilon)
+            return change
         change = torch.zeros_like(delta)
-        first = torch.zeros_like(delta) if moments.first is None else moments.first
+        if moments.first is None:
+            first = torch.zeros_like(delta)
         # torch's kernel descends from 0 at minus the rate: one pass in place of ten.
         torch._fused_adam_(
             [change], [delta], [first], [moments.second], [],

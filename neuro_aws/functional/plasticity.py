@@ -9,7 +9,6 @@ in, onto the weights: ``outer`` in a dense layer, the sum over positions in a co
 from collections.abc import Callable
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from neuro_aws.functional.compartments import Fired, Psi, pull_back
@@ -59,10 +58,8 @@ def predictive_plasticity(
     scale = factor / batch_of(target)
     if density == "bernoulli":
         return onto((target - fired.value) * scale, presynaptic)
-    error = target - fired.rate
-    if density == "laplacian":
-        error = torch.sign(error)
-    return _scaled(onto, pull_back(psi, error, fired), presynaptic, scale)
+    error = pull_back(psi, target, fired, "sign" if density == "laplacian" else "difference")
+    return _scaled(onto, error, presynaptic, scale)
 
 
 def feedforward_plasticity(

@@ -76,12 +76,11 @@ class ConvLayer:
         self, below: Tensor, running: bool = False
     ) -> tuple[Tensor, Normed | None]:
         """Return F_i h_i + b, held at its set point where it has one: (batch, m, H', W')."""
-        raw = up(below, self._effective(), self.geometry)
         scale, shift = self._affine()
         soma = self.homeostats.soma
         if soma is None:
-            return (raw if shift is None else raw.add_(shift.view(-1, 1, 1))), None
-        return soma(raw, scale, shift, running)
+            return up(below, self._effective(), self.geometry, shift), None
+        return soma(up(below, self._effective(), self.geometry), scale, shift, running)
 
     def feedback_potential(
         self, above: Tensor, dreaming: bool = False

@@ -5,8 +5,15 @@ from contextlib import nullcontext
 import pytest
 import torch
 
+from neuro_aws.functional.activations import TRANSFERS, inverse_relu
+from neuro_aws.functional.compartments import Psi, fire, pull_back
 from neuro_aws.functional.convolution import Geometry, down, outer, up
+from neuro_aws.functional.discriminator import spread_of
+from neuro_aws.functional.discriminator_plasticity import _weighted
+from neuro_aws.functional.double_backward import Pooled
 from neuro_aws.functional.fused import kernels, written_out
+from neuro_aws.functional.low import lowered
+from neuro_aws.functional.optimisers import Adam
 
 FULL, BOTH = torch.float64, (torch.float64, torch.float32)
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6, torch.bfloat16: 1e-2}
@@ -82,3 +89,100 @@ def test_a_gradient_at_the_activity_does_not_take_one_at_the_weights(monkeypatch
     monkeypatch.setattr(convolution, "_outer", None)
     (found,) = torch.autograd.grad(up(x, w, g).sum(), x, create_graph=True)
     assert found.shape == x.shape
+
+
+@pytest.mark.parametrize("dtype", BOTH)
+@pytest.mark.parametrize("betas", [(0.0, 0.9), (0.64, 0.999)])
+def test_adam(dtype, betas):
+    pytest.importorskip("numba")
+    rule, changes = Adam(1e-3, betas), []
+    for how in (nullcontext, written_out):
+        moments = rule.start(torch.zeros(1001, dtype=dtype))
+        with how():
+            for t in range(3):
+                change = rule.step(draw(1001, seed=t, dtype=dtype), moments)
+        changes.append((change, moments))
+    (found, a), (wanted, b) = changes
+    same(found, wanted)
+    same(a.second, b.second)
+    assert (a.first is None) == (betas[0] == 0)
+    if a.first is not None:
+        same(a.first, b.first)
+
+
+@pytest.mark.parametrize("dtype", BOTH)
+def test_sums_over_the_batch(dtype):
+    pytest.importorskip("numba")
+    state, share, q = (draw(*s, dtype=dtype) for s in ((9, 70), (9, 1), (9, 70)))
+    found = spread_of(state), _weighted(share, q, state)
+    with written_out():
+        wanted = spread_of(state), _weighted(share, q, state)
+    for a, b in zip((*found[0], found[1]), (*wanted[0], wanted[1]), strict=True):
+        same(a, b)
+
+
+def test_a_weight_in_bfloat16_follows_its_changes():
+    w = draw(3, 4).float()
+    assert torch.equal(lowered(w), w.bfloat16())
+    assert lowered(w) is lowered(w)
+    with torch.inference_mode():
+        w.add_(1)
+        assert torch.equal(lowered(w), w.bfloat16())
+
+
+PSIS = [
+    Psi(TRANSFERS[transfer], normalisation, first, axis=1)
+    for transfer in ("relu", "leaky_relu")
+    for normalisation in ("rms", "l2", "none")
+    for first in (False, True)
+]
+
+
+@pytest.mark.parametrize("dtype", BOTH)
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("psi", PSIS, ids=lambda p: f"{p.transfer.name}-{p.normalisation}")
+def test_psi_and_its_way_back(psi, noisy, dtype):
+    pytest.importorskip("numba")
+    a, xi, teach = (draw(3, 20, 4, 4, seed=s, dtype=dtype) for s in range(3))
+    noise = xi if noisy else None
+
+    def all_of():
+        fired = fire(psi, a, None, noise, 0.3)
+        quiet = fire(psi, a)
+        back = [pull_back(psi, teach, quiet, how) for how in ("given", "difference", "sign")]
+        tensors = (fired.rate, fired.potential, fired.value, fired.pool)
+        return fired, [t for t in tensors if t is not None] + back
+
+    fired, found = all_of()
+    with written_out():
+        other, wanted = all_of()
+    for a_, b_ in zip(found, wanted, strict=True):
+        same(a_, b_)
+        assert a_.is_contiguous(memory_format=torch.channels_last)
+    assert (fired.potential is a) == (other.potential is a)
+
+
+@pytest.mark.parametrize("dtype", BOTH)
+def test_inverse_relu(dtype):
+    pytest.importorskip("numba")
+    rate, uniform = draw(3, 20, 4, 4, dtype=dtype).relu(), draw(3, 20, 4, 4, dtype=dtype).sigmoid()
+    found = inverse_relu(rate, uniform, 0.5)
+    with written_out():
+        same(found, inverse_relu(rate, uniform, 0.5))
+
+
+@pytest.mark.parametrize("c", [1, 20])
+def test_derivatives_of_the_pool(c):
+    pytest.importorskip("numba")
+    a, t, g = (draw(3, 20, 4, 4, seed=s) for s in range(3))
+
+    def all_of():
+        values, at = a.clone().requires_grad_(), t.clone().requires_grad_()
+        normal, pool = Pooled.apply(values, 1, c, 1e-8)
+        (back,) = torch.autograd.grad(normal, values, at, create_graph=True)
+        return [normal, pool, back, *torch.autograd.grad(back, (values, at), g)]
+
+    found = all_of()
+    with written_out():
+        for one, other in zip(found, all_of(), strict=True):
+            same(one.detach(), other.detach())

@@ -39,6 +39,11 @@ def gather(maps: Any, patches: Any, s: int, r: int) -> None:
                         for c in range(k * channels):
                             into[b, p, q, i, c] = nothing
                         continue
+                    if after - first == 4 and first == 0:  # a picture: no loop of four
+                        at = into[b, p, q, i]
+                        at[0], at[1] = rows[b, y, shift], rows[b, y, shift + 1]
+                        at[2], at[3] = rows[b, y, shift + 2], rows[b, y, shift + 3]
+                        continue
                     for c in range(first):
                         into[b, p, q, i, c] = nothing
                     for c in range(first, after):
@@ -83,9 +88,16 @@ def overlay(patches: Any, bias: Any, maps: Any, s: int, r: int) -> None:
                 shift = (s * q - r) * channels
                 for i in range(k):
                     y = s * p + i - r
-                    if 0 <= y < maps.shape[1]:
-                        for c in range(least * channels, most * channels):
-                            rows[b, y, shift + c] += found[b, p, q, i, c]
+                    if y < 0 or y >= maps.shape[1]:
+                        continue
+                    if (most - least) * channels == 4 and least == 0:
+                        rows[b, y, shift] += found[b, p, q, i, 0]
+                        rows[b, y, shift + 1] += found[b, p, q, i, 1]
+                        rows[b, y, shift + 2] += found[b, p, q, i, 2]
+                        rows[b, y, shift + 3] += found[b, p, q, i, 3]
+                        continue
+                    for c in range(least * channels, most * channels):
+                        rows[b, y, shift + c] += found[b, p, q, i, c]
 
 
 @kernel

@@ -68,7 +68,7 @@ class Changing:
         vector = self.views.vectors[kind]
         if rule.pending.total is None and kind in self._sums:
             vector = self._sums[kind].copy_(vector)
-        rule.pending.add(vector, gate, deviation, scale, slots.homeostasis)
+        rule.pending.add([vector], gate, deviation, scale, slots.homeostasis)
 
     def _change(self, kind: str, rule: Plasticity, due: Due) -> None:
         optimiser, views, kept = rule.optimiser, self.views, self._moments(kind, rule)
