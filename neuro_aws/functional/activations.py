@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
 from neuro_aws.functional import fused
 
@@ -89,6 +91,9 @@ def inverse_relu(rate: Tensor, uniform: Tensor, scale: float) -> Tensor:
     u = h where h > 0, else scale * log(U), U uniform on (0, 1): a sample of what the potential
     may have been before the ReLU. ``rate`` and ``uniform`` have the same shape; units as the rate.
     """
+    if torch.is_grad_enabled() and rate.requires_grad:
+        carried: Tensor = _InverseReLU.apply(rate, uniform, scale)  # type: ignore[no-untyped-call]
+        return carried
     below = uniform.log()
     compiled = fused.kernels("psi", rate, below) if rate.dim() == 4 else None
     if compiled is not None:
@@ -96,8 +101,24 @@ def inverse_relu(rate: Tensor, uniform: Tensor, scale: float) -> Tensor:
         rows = map(fused.rows_of, (rate, below))
         compiled.choose(*rows, scale, fused.rows_of(chosen))
         return chosen
-    below = below.mul_(scale)
     # torch.where is far slower on a CPU than the slope of a ReLU, which selects as exactly.
-    below = below - torch.ops.aten.threshold_backward(below, rate, 0)
-    carried: Tensor = torch.relu(rate) + below
-    return carried
+    below = below.mul_(scale)
+    below -= torch.ops.aten.threshold_backward(below, rate, 0)
+    return below.add_(torch.relu(rate))
+
+
+class _InverseReLU(Function):
+    """``inverse_relu`` under autograd: a gradient passes where the rate is above 0."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        """Return what the axon carries."""
+        rate, uniform, scale = inputs
+        ctx.save_for_backward(rate)
+        return inverse_relu(rate.detach(), uniform, scale)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Return the gradient at the rate."""
+        (rate,) = ctx.saved_tensors
+        return torch.ops.aten.threshold_backward(grads[0], rate.detach(), 0), None, None

@@ -186,3 +186,13 @@ def test_derivatives_of_the_pool(c):
     with written_out():
         for one, other in zip(found, all_of(), strict=True):
             same(one.detach(), other.detach())
+
+
+def test_the_way_back_through_an_inverse_relu():
+    rate = draw(3, 20, 4, 4).relu().requires_grad_()
+    t = draw(3, 20, 4, 4, seed=2).requires_grad_()
+    carried = inverse_relu(rate, draw(3, 20, 4, 4, seed=1).sigmoid(), 0.5)
+    (at,) = torch.autograd.grad(carried, rate, t, create_graph=True)
+    same(at.detach(), t.detach() * (rate > 0))
+    (again,) = torch.autograd.grad(at.square().sum(), t)
+    same(again, 2 * at.detach())

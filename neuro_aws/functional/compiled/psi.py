@@ -98,7 +98,8 @@ def pull_back(
                 row[k] = t[k] - rate[k]
         else:
             for k in range(row.size):
-                row[k] = np.sign(t[k] - rate[k])
+                d = t[k] - rate[k]
+                row[k] = real(d > zero) - real(d < zero)
         if first or not c:
             for k in range(row.size):
                 row[k] *= one if potential[k] > zero else below
