@@ -124,8 +124,8 @@ class DoublyAdversarial:
         """Return dG, dF, dD and dR, each in both phases."""
         if phase is NREM:
             return {}
-        own = network.acetylcholine.plasticity(state, ach)
-        deltas: Deltas = {DISCRIMINATOR: Delta(_times(self.gamma, own))}
+        own = network.acetylcholine.plasticity(state, ach, self.gamma)
+        deltas: Deltas = {DISCRIMINATOR: Delta(own)}
         graph = state.graph
         assert isinstance(graph, Graph)
         rule = self._wake_deltas if phase is WAKE else self._rem_deltas

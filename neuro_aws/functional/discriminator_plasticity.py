@@ -37,8 +37,11 @@ def discriminator_plasticity(
     penalised: Reading,
     gradient: Sequence[Tensor],
     sign: float,
+    factor: float = 1.0,
 ) -> Weights:
     """Return the ascent direction of  sign * mean D - penalty  (Eq. 3; rate left to the optimiser).
+
+    It is multiplied by ``factor``, where there are fewer numbers to multiply than in dV.
 
         dV_j = < (sign c - e) h_j^T > - < c' q_j^T >       db = < sign c - e >
         dr   = < sign y - p >
@@ -52,7 +55,8 @@ def discriminator_plasticity(
     With ``scope: pair`` the same holds pair by pair, with its own columns, units and gradient.
     """
     if form.scope == "pair":
-        return _plasticity_by_pair(weights, form, at, reading, penalised, sign)
+        found = _plasticity_by_pair(weights, form, at, reading, penalised, sign)
+        return _times(factor, found, [factor * change for change in found.reading])
     batch = at.value.shape[-2]
     share, direction = _penalty_slope(form, gradient)
     lowered = [q.to(h.dtype) for q, h in zip(direction, at.states, strict=True)]
@@ -64,24 +68,33 @@ def discriminator_plasticity(
         signal = signal - times_slope(bent, penalised.potential, form)
     low = at.states[0].dtype
     together = bent is None and reading is penalised
-    if together:
-        carried = signal.to(low)
-    else:  # both products as one, over the samples of both
-        carried = torch.cat([signal.to(low), (penalised.sent * -share).to(low)], -2)
-    found = []
+    carried = signal if factor == 1 else signal * factor
+    if not together:  # both products as one, over the samples of both
+        carried = torch.cat([carried, penalised.sent * (-factor * share)], -2)
+    carried = carried.to(low)
+    changes = []
     for h, q, u in zip(at.states, lowered, weights.units, strict=True):
         if together:
             reached = torch.addcmul(h, (share * (batch * sign)).to(low), q, value=-1)
         else:
             reached = torch.cat([h, q], -2)
-        found.append(product(carried[..., u].mT, reached).to(signal.dtype))
+        changes.append(product(carried[..., u].mT, reached).to(signal.dtype))
     spread = [
         s.value[..., None] * signal[..., u].sum(-2) - a[..., None] * penalised.sent[..., u].sum(-2)
         for s, a, u in zip(at.spreads, spread_share, weights.units, strict=False)
     ]
     readout = reading.rate.sum(-2) * (sign / batch) - moved.sum(-2)
     offset = [torch.full_like(o, sign) for o in weights.offset]
-    return Weights(found, signal.sum(-2), readout, spread, offset)
+    rest = Weights([], signal.sum(-2), readout, spread, offset)
+    return _times(factor, rest, changes)
+
+
+def _times(factor: float, rest: Weights, reading: list[Tensor]) -> Weights:
+    """Return changes multiplied by a factor, beside those of V_j as they are."""
+    if factor == 1:
+        return rest._replace(reading=reading)
+    spread, offset = ([factor * t for t in tensors] for tensors in (rest.spread, rest.offset))
+    return Weights(reading, factor * rest.bias, factor * rest.readout, spread, offset)
 
 
 def _plasticity_by_pair(

@@ -97,9 +97,18 @@ class Acetylcholine:
         if state.phase is REM:
             self.baseline.lerp_(signal.own.reading.level.mean(), self.baseline_rate)
 
-    def plasticity(self, state: NetworkState, signal: AcetylcholineSignal) -> dict[str, Tensor]:
-        """Return the discriminator's own delta: up in wake, down in REM (Eq. 3)."""
+    def plasticity(
+        self, state: NetworkState, signal: AcetylcholineSignal, factor: float = 1.0
+    ) -> dict[str, Tensor]:
+        """Return the discriminator's own delta: up in wake, down in REM (Eq. 3), times a factor."""
         own, sign = signal.own, 1.0 if state.phase is WAKE else -1.0
         return discriminator_plasticity(
-            self.weights, self.form, own.at, own.reading, own.penalised, own.gradient, sign
+            self.weights,
+            self.form,
+            own.at,
+            own.reading,
+            own.penalised,
+            own.gradient,
+            sign,
+            factor,
         ).tensors

@@ -8,8 +8,15 @@ import torch
 from neuro_aws.functional.activations import TRANSFERS, inverse_relu
 from neuro_aws.functional.compartments import Psi, fire, pull_back
 from neuro_aws.functional.convolution import Geometry, down, outer, up
-from neuro_aws.functional.discriminator import spread_of
-from neuro_aws.functional.discriminator_plasticity import _weighted
+from neuro_aws.functional.discriminator import (
+    Form,
+    Weights,
+    potential,
+    read,
+    spread_of,
+    state_gradient,
+)
+from neuro_aws.functional.discriminator_plasticity import _weighted, discriminator_plasticity
 from neuro_aws.functional.double_backward import Pooled
 from neuro_aws.functional.fused import kernels, written_out
 from neuro_aws.functional.low import lowered
@@ -196,3 +203,21 @@ def test_the_way_back_through_an_inverse_relu():
     same(at.detach(), t.detach() * (rate > 0))
     (again,) = torch.autograd.grad(at.square().sum(), t)
     same(again, 2 * at.detach())
+
+
+@pytest.mark.parametrize("scope", ["all", "pair"])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_the_discriminators_delta_times_a_factor(scope, pooled):
+    form = Form(pooled=pooled and scope == "all", spread=True, scope=scope)
+    shapes = ((5, 4), (10, 6), (5, 3))
+    reading = [draw(*shape, seed=9) for shape in shapes]
+    weights = Weights(reading, draw(10), draw(10, seed=1), [draw(r[0]) for r in shapes], [])
+    at = potential(weights, form, [draw(8, shape[1]) for shape in shapes])
+    own = read(weights, form, at)
+    gradient = state_gradient(weights, at, own.sent)
+    whole, part = (
+        discriminator_plasticity(weights, form, at, own, own, gradient, -1.0, factor)
+        for factor in (1.0, 0.9)
+    )
+    for found, wanted in zip(part.tensors.values(), whole.tensors.values(), strict=True):
+        same(found, 0.9 * wanted)
