@@ -44,6 +44,7 @@ OWNERS = {
     "PIL": {"stimuli"},
     "pydantic": {"protocol"},
     "brian2": {"backends"},
+    "numba": {"functional", "backends"},
 }
 
 
