@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint clean check-python
+.PHONY: demo test lint gpu-check clean check-python
 
 demo: $(STAMP)
 	$(BIN)/neuro-aws run protocols/critical_period.yaml
@@ -18,6 +18,9 @@ test: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+gpu-check: $(STAMP)
+	$(BIN)/python benchmarks/gpu_check.py
 
 check-python:
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: sudo apt install python3 python3-venv (Debian), brew install python (macOS)"; exit 1; }

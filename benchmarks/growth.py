@@ -88,11 +88,12 @@ def sgemm_rate() -> float:
     return statistics.median(found)
 
 
-def ms_a_pair(layers: tuple[int, ...], batch: int, rounds: int) -> list[float]:
+def ms_a_pair(layers: tuple[int, ...], batch: int, rounds: int, most: int = 300) -> list[float]:
     """Return the median CPU time of a pair of each form, in turns."""
     engines = [engine_of(layers, batch, compiled) for compiled in FORMS.values()]
-    pairs = max(2, int(2e9 / flops(layers, batch)))
-    pairs, at, times = min(pairs, 300), 0, [[] for _ in engines]  # type: list[list[float]]
+    pairs = min(max(2, int(2e9 / flops(layers, batch))), most)
+    times: list[list[float]] = [[] for _ in engines]
+    at = 0
     for one in engines:
         one.run(4)
     for _ in range(rounds):
@@ -105,7 +106,7 @@ def ms_a_pair(layers: tuple[int, ...], batch: int, rounds: int) -> list[float]:
     return [statistics.median(found) for found in times]
 
 
-def sizes(rounds: int, largest: int) -> list[Row]:
+def sizes(rounds: int, largest: int, most: int) -> list[Row]:
     """Return how a pair's time grows with width, batch and depth."""
     cases: list[tuple[str, str, tuple[int, ...], int]] = []
     widths = [w for w in (64, 128, 256, 512, 1024, 2048) if w <= largest]
@@ -114,7 +115,7 @@ def sizes(rounds: int, largest: int) -> list[Row]:
     cases += [("depth", f"{n} layers", (64, *[128] * (n - 1), 32), 64) for n in (1, 2, 4, 8)]
     rate, rows = sgemm_rate(), []
     for what, value, layers, batch in cases:
-        found = ms_a_pair(layers, batch, rounds)
+        found = ms_a_pair(layers, batch, rounds, most)
         share = flops(layers, batch) / (found[0] * 1e-3) / rate
         rows.append((what, value, found, share))
         print(f"{what:7} {value:13} " + " ".join(f"{t:9.2f}" for t in found) + f" {share:7.2f}")
@@ -182,13 +183,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--largest", type=int, default=2048)
     parser.add_argument("--animals", type=int, default=64)
-    parser.add_argument("--pairs", type=int, default=2000, help="of whole runs")
+    parser.add_argument(
+        "--pairs", type=int, default=2000, help="of whole runs; at most 300 of a step"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "growth.png")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("what    value          " + "  ".join(FORMS) + "  ms a pair;  share of sgemm (compiled)")
-    rows = sizes(options.rounds, options.largest)
+    rows = sizes(options.rounds, options.largest, min(300, options.pairs))
     recording(options.rounds, options.pairs)
     for cycles in (options.pairs, 4 * options.pairs):
         print(f"length  {cycles:,} pairs: peak memory {memory(cycles):.0f} MB")

@@ -21,7 +21,7 @@ def engine_of(
         built.updates,
         built.dataset,
         schedule,
-        Streams(0, torch.float64, torch.device("cpu")),
+        Streams(0, torch.float64, built.network.acetylcholine.baseline.device),
         16,
         lambda _: always,
     )
