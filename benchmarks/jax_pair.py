@@ -1,6 +1,6 @@
 """A pair of wake and REM in JAX, compiled: what an ML user would write today.
 
-The reference network (ReLU, RMS, tanh at the bottom, credit `layer`, Adam with b1 = 0), in two forms:
+The reference network (ReLU, RMS, tanh at the bottom, credit `layer`, Adam with b1 = 0), twice:
 
 ``autograd_pair``   one loss a phase, differentiated by ``jax.grad``
 ``local_pair``      the written-out rules of the project, transcribed
@@ -23,6 +23,9 @@ from neuro_aws.protocol.theories import AdversarialWakeSleep
 
 Values = Any
 """A nested list or dictionary of JAX arrays."""
+
+
+Two = tuple[Values, Values]
 
 
 class Numbers(NamedTuple):
@@ -51,9 +54,7 @@ def settings_of(network: Network, section: AdversarialWakeSleep) -> Settings:
     rates = (learning[0].rate, learning[1].rate, learning[2].rate)
     first = learning[0]
     penalty = network.acetylcholine.form.penalty
-    return Settings(
-        network.noise.sigma, penalty, section.kl, rates, first.betas[1], first.epsilon
-    )
+    return Settings(network.noise.sigma, penalty, section.kl, rates, first.betas[1], first.epsilon)
 
 
 def weights_of(network: Network) -> Values:
@@ -127,7 +128,9 @@ def level(d: Values, states: list[Values]) -> Values:
     return jax.nn.leaky_relu(potential(d, states), 0.1) @ d["r"]
 
 
-def adam(weights: Values, delta: Values, second: Values, count: Values, rate: float, s: Settings):
+def adam(
+    weights: Values, delta: Values, second: Values, count: Values, rate: float, s: Settings
+) -> Two:
     """Ascend by Adam with b1 = 0."""
     second = jax.tree.map(lambda v, g: s.b2 * v + (1 - s.b2) * g * g, second, delta)
     unbiased = 1 - s.b2**count
@@ -158,7 +161,7 @@ def wake_loss(f: Values, g: Values, d: Values, n: Numbers, s: Settings) -> Value
     return inference + 0.5 * missed / len(n.x) + discriminator_loss(d, still, 1.0, s)
 
 
-def autograd_pair(weights: Values, seconds: Values, count: Values, n: Numbers, s: Settings):
+def autograd_pair(weights: Values, seconds: Values, count: Values, n: Numbers, s: Settings) -> Two:
     """Wake, REM, and D's change on both, by automatic differentiation."""
     f, g, d = weights
     descent = jax.grad(wake_loss, (0, 1, 2))(f, g, d, n, s)
@@ -179,7 +182,7 @@ def through_rms(t: Values, a: Values, y: Values) -> Values:
     return jnp.where(a > 0, (t - y * (t * y).mean(-1, keepdims=True)) / pool, 0.0)
 
 
-def discriminator_delta(d: Values, states: list[Values], sign: float, s: Settings):
+def discriminator_delta(d: Values, states: list[Values], sign: float, s: Settings) -> Two:
     """Return the ascent direction of D, and dD/dh of every state."""
     batch = states[0].shape[0]
     u = potential(d, states)
@@ -200,7 +203,7 @@ def discriminator_delta(d: Values, states: list[Values], sign: float, s: Setting
     return {"v": moved, "b": signal.sum(0), "r": readout}, gradient
 
 
-def local_pair(weights: Values, seconds: Values, count: Values, n: Numbers, s: Settings):
+def local_pair(weights: Values, seconds: Values, count: Values, n: Numbers, s: Settings) -> Two:
     """Wake, REM, and D's change on both, by the written-out rules."""
     f, g, d = weights
     batch, depth = len(n.x), len(f)
@@ -235,7 +238,7 @@ def local_pair(weights: Values, seconds: Values, count: Values, n: Numbers, s: S
     return [f, g, d], [second_f, second_g, second_d]
 
 
-Pair = Callable[..., tuple[Values, Values]]
+Pair = Callable[..., Two]
 
 
 class Runner:
@@ -260,17 +263,28 @@ class Runner:
         """Take so many pairs; wait for their end."""
         state = (self.weights, self.seconds, self.count)
         self.weights, self.seconds, self.count = self._many(*state, stimuli, batch, pairs)
-        jax.block_until_ready(self.weights)
+        jax.block_until_ready(self.weights)  # type: ignore[no-untyped-call]
 
-    def _given(self, weights: Values, seconds: Values, count: Values, numbers: Numbers):
+    def _given(self, weights: Values, seconds: Values, count: Values, numbers: Numbers) -> Values:
         count = count + 1
         weights, seconds = self.form(weights, seconds, count, numbers, self.settings)
         return weights, seconds, count
 
-    def _drawn(self, weights: Values, seconds: Values, count: Values, stimuli: Values, batch, pairs):
-        def step(carried: Values, _: None):
+    def _drawn(
+        self,
+        weights: Values,
+        seconds: Values,
+        count: Values,
+        stimuli: Values,
+        batch: int,
+        pairs: int,
+    ) -> Values:
+        def step(carried: Values, _: None) -> tuple[Values, None]:
             key = jax.random.fold_in(jax.random.key(0), carried[2])
-            return self._given(*carried, self._numbers(key, stimuli, batch)), None
+            given = self._given(
+                carried[0], carried[1], carried[2], self._numbers(key, stimuli, batch)
+            )
+            return given, None
 
         state, _ = jax.lax.scan(step, (weights, seconds, count), None, length=pairs)
         return state
