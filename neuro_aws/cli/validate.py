@@ -46,6 +46,7 @@ def command(
     neuro-aws validate my_experiment.yaml --allow-code
     neuro-aws validate protocols/quickstart.yaml --seed 7 --set seeds=1
     """
+    from neuro_aws.backends.rate.forms import chosen
     from neuro_aws.cli.consent import with_code
     from neuro_aws.protocol import Protocol
     from neuro_aws.protocol.consent import Request
@@ -69,8 +70,9 @@ def command(
     _refuse_what_would_not_start(loaded, data, min(workers, branches))
     for line in describe(loaded, animals):
         say(line)
+    say(f"\nstep: {chosen(loaded)}")
     expected = estimate(loaded, len(animals), None, workers)
-    say(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
+    say(f"estimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
     say(f"{protocol}: valid")
 
 

@@ -56,6 +56,8 @@ class Job:
     allow_code: bool = False
     accept_loss: bool = False
     """Whether a branch goes on whose recording has lost parts."""
+    compiled: bool = False
+    """Whether rate networks take the compiled step."""
 
     @classmethod
     def of(
@@ -66,6 +68,7 @@ class Job:
         save_seconds: float,
         data: str | None,
         accept_loss: bool,
+        compiled: bool,
     ) -> "Job":
         """Return the job of running a protocol."""
         return cls(
@@ -79,6 +82,7 @@ class Job:
             protocol.short,
             protocol.allow_code,
             accept_loss,
+            compiled,
         )
 
     def protocol(self) -> Protocol:
@@ -114,6 +118,8 @@ def simulate(
     from neuro_aws.backends.rate.malloc import keep_memory
     from neuro_aws.experiment.branch import Branch
 
+    if job.compiled:  # its BLAS has to be there when threads are limited
+        from neuro_aws.backends.rate.compiled import products  # noqa: F401
     torch.set_num_threads(1)
     keep_memory()
     protocol = job.protocol()
@@ -124,7 +130,14 @@ def simulate(
     what = f"animal {task.animal}, {task.branch}"
     held = lock(place.lock, what) if team.writes else nullcontext()
     with held, threadpool_limits(1), using_data(job.data):
-        simulator = make(protocol, task.branch, task.animal, device=job.device, team=team)
+        simulator = make(
+            protocol,
+            task.branch,
+            task.animal,
+            device=job.device,
+            team=team,
+            compiled=job.compiled,
+        )
         branch = Branch(protocol, place, simulator, job.save_seconds, team, job.accept_loss)
         return branch.run(stopped, report)
 

@@ -45,3 +45,9 @@ def part(function: Function) -> Function:
     """Compile a function that only kernels call, as a part of each; half the time of a kernel."""
     made: Function = numba.njit(**OPTIONS, **_UNWRAPPED)(function)
     return made
+
+
+def kept(function: Any) -> bool:
+    """Say whether a kernel was compiled before, by the same sources."""
+    folder = Path(function.stats.cache_path)
+    return any(folder.glob(f"*{FINGERPRINT}*.nbc"))
