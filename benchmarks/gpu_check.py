@@ -220,6 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--only", help="of conformance, against_cpu, kill_and_resume, ...")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "gpu.json")
     options = parser.parse_args()
     if options.device.startswith("cuda") and not torch.cuda.is_available():
@@ -234,8 +235,8 @@ def main() -> None:
         "speed": lambda: speed(device, options.short),
         "torchrun": lambda: torchrun(options.device),
     }
-    if options.short:
-        del looks["conformance"]
+    chosen = options.only.split(",") if options.only else list(looks)
+    looks = {name: look for name, look in looks.items() if name in chosen}
     for name, look in looks.items():
         found[name] = look()
         print(name, json.dumps(found[name], indent=1), flush=True)

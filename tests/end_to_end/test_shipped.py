@@ -285,18 +285,27 @@ def test_growth_is_measured_in_both_forms_of_the_step(tmp_path):
     assert (tmp_path / "growth.png").exists()
 
 
-def test_the_gpu_check_can_be_tried_without_one(tmp_path):
-    out = tmp_path / "gpu.json"
-    asked = ["--device", "cpu", "--short", "--out", str(out)]
+def gpu_check(out: Path, *only: str) -> dict[str, dict[str, object]]:
+    asked = ["--device", "cpu", "--short", "--only", ",".join(only), "--out", str(out)]
     done = script(ROOT / "benchmarks" / "gpu_check.py", *asked)
     assert done.returncode == 0, done.stderr + done.stdout
-    found = json.loads(out.read_text())
+    return json.loads(out.read_text())
+
+
+def test_the_gpu_check_can_be_tried_without_one(tmp_path):
+    found = gpu_check(tmp_path / "gpu.json", "against_cpu")
     assert found["against_cpu"]["weights_float64"] == 0
-    assert all(found[name]["passed"] for name in ("against_cpu", "kill_and_resume", "torchrun"))
     if not torch.cuda.is_available():
         refused = script(ROOT / "benchmarks" / "gpu_check.py")
         assert refused.returncode == 1
         assert "nothing is measured" in refused.stderr
+
+
+@pytest.mark.slow
+def test_all_of_the_gpu_check_runs_on_a_cpu(tmp_path):
+    looks = ("conformance", "against_cpu", "kill_and_resume", "speed", "torchrun")
+    found = gpu_check(tmp_path / "gpu.json", *looks)
+    assert all(found[name].get("passed", True) for name in looks)
 
 
 def readme_commands() -> list[str]:
