@@ -39,13 +39,14 @@ OWNERS = {
     "click": {"cli"},
     "rich": {"cli"},
     "sklearn": {"metrics", "stimuli"},
-    "scipy": {"metrics", "backends"},
+    "scipy": {"metrics"},
     "pandas": {"metrics", "recording", "plots", "experiment", "cli"},
     "xarray": {"recording", "experiment"},
     "PIL": {"stimuli"},
     "pydantic": {"protocol"},
     "brian2": {"backends"},
     "numba": {"backends"},
+    "llvmlite": {"backends"},
 }
 
 COMPILED = PACKAGE / "backends" / "rate" / "compiled"
@@ -93,7 +94,9 @@ def test_imports_run_one_way_and_dependencies_have_owners(path):
 def test_numba_is_imported_in_one_place_only():
     for path in modules():
         own = path.parent == COMPILED
-        assert own or not any(name.split(".")[0] == "numba" for name in imported(path)), path
+        assert own or not any(
+            name.split(".")[0] in ("numba", "llvmlite") for name in imported(path)
+        ), path
 
 
 def test_protocol_does_not_know_torch():

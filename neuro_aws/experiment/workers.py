@@ -118,8 +118,6 @@ def simulate(
     from neuro_aws.backends.rate.malloc import keep_memory
     from neuro_aws.experiment.branch import Branch
 
-    if job.compiled:  # its BLAS has to be there when threads are limited
-        from neuro_aws.backends.rate.compiled import products  # noqa: F401
     torch.set_num_threads(1)
     keep_memory()
     protocol = job.protocol()
