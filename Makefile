@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint gpu-check clean check-python
+.PHONY: demo test lint gpu-check gpu-check-here clean check-python
 
 demo: $(STAMP)
 	$(BIN)/neuro-aws run protocols/critical_period.yaml
@@ -19,7 +19,11 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-gpu-check: $(STAMP)
+# In an environment of its own, with a CUDA build of torch.
+gpu-check:
+	$(MAKE) gpu-check-here VENV=.venv-gpu TORCH=torch==2.13.0
+
+gpu-check-here: $(STAMP)
 	$(BIN)/python benchmarks/gpu_check.py
 
 check-python:

@@ -94,7 +94,7 @@ def run(
     device = str(device_of(options.device))
     options = replace(options, data=_data(protocol, arms, options.data), device=device)
     _refuse_memory(protocol, options, options.device, animals, arms)
-    form = forms.chosen(protocol, device=device, asked=options.step)
+    form = forms.loaded(forms.chosen(protocol, device=device, asked=options.step), options.step)
     team = join(options.device)
     settings = {
         "protocol": _absolute(protocol.source),
@@ -260,9 +260,9 @@ def _simulate(
     write_index(folder / "recording.h5", parts_of(folder, tasks))
     steps = {task: _steps(protocol, task) for task in tasks}
     jobs = _jobs(protocol, options, data["device"], tasks)
-    expected = estimate(protocol, len(animals), arms, jobs)
-    log.info("%d animals, arms %s, %d jobs", len(animals), ", ".join(arms), jobs)
     form = _form(folder, protocol, data)
+    expected = estimate(protocol, len(animals), arms, jobs, form.relative_time)
+    log.info("%d animals, arms %s, %d jobs", len(animals), ", ".join(arms), jobs)
     log.info("step: %s", form)
     if form.compiled and not forms.kept_from_before():
         log.info("compiling the step for this machine: once, some half a minute")

@@ -74,7 +74,7 @@ class Session:
             raise NeuroAWSError(f"no arm {arm!r}", next_step="Arms: " + ", ".join(arms))
         self.protocol, self.animal, self.arm = protocol, animal, arm
         self.device, self.dataset, self.data = device, dataset, data
-        self.form = forms.chosen(protocol, device=device, asked=step)
+        self.form = forms.loaded(forms.chosen(protocol, device=device, asked=step), step)
         """Which form of the step it takes, and why."""
         self.steps = 0
         """Steps simulated so far."""
@@ -95,19 +95,26 @@ class Session:
         *,
         state: str = "final",
         allow_code: bool = False,
+        step: str | None = None,
     ) -> "Session":
-        """Return a session at a state that a run left: ``final``, ``branch``, or a kept step."""
+        """Return a session at a state that a run left: ``final``, ``branch``, or a kept step.
+
+        ``step`` is the form of the step; default: that of the run.
+        """
         opened = run if isinstance(run, Run) else open_run(run, allow_code=allow_code)
         made = opened.provenance
-        said, device = made.get("step", forms.WRITTEN_OUT), made["device"]
-        form = forms.kept(said, opened.protocol, device, str(opened.folder))
+        device = made["device"]
+        if step is None:
+            said = made.get("step", forms.WRITTEN_OUT)
+            form = forms.kept(said, opened.protocol, device, str(opened.folder))
+            step = forms.COMPILED if form.compiled else forms.WRITTEN_OUT
         session = cls(
             opened.protocol,
             animal=animal,
             arm=arm,
             device=device,
             data=made.get("data"),
-            step=forms.COMPILED if form.compiled else forms.WRITTEN_OUT,
+            step=step,
         )
         place = Place(opened.folder, animal, arm)
         if state == "branch":

@@ -294,7 +294,9 @@ def gpu_check(out: Path, *only: str) -> dict[str, dict[str, object]]:
 
 def test_the_gpu_check_can_be_tried_without_one(tmp_path):
     found = gpu_check(tmp_path / "gpu.json", "against_cpu")
-    assert found["against_cpu"]["weights_float64"] == 0
+    apart = found["against_cpu"]
+    assert {f"{n}_weights_float64" for n in ("dense", "conv")} <= apart.keys()
+    assert apart["passed"]
     if not torch.cuda.is_available():
         refused = script(ROOT / "benchmarks" / "gpu_check.py")
         assert refused.returncode == 1

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from neuro_aws.errors import NeuroAWSError
+from neuro_aws.errors import NeuroAWSError, in_a_line
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.schema import ProtocolSpec
@@ -19,6 +19,10 @@ from neuro_aws.protocol.schema import ProtocolSpec
 Asked = Literal["auto", "compiled", "written-out"]
 COMPILED, WRITTEN_OUT = "compiled", "written-out"
 INSTALL = "pip install 'neuro-aws[fast]'"
+MISSING = "numba is not installed"
+
+RELATIVE_TIME = 0.25
+"""Of a compiled step to a written-out one, for estimates (docs/performance.md)."""
 
 
 class Form(NamedTuple):
@@ -26,6 +30,11 @@ class Form(NamedTuple):
 
     compiled: bool
     reason: str = ""
+
+    @property
+    def relative_time(self) -> float:
+        """Return about how long a step takes, over a written-out one."""
+        return RELATIVE_TIME if self.compiled else 1.0
 
     def __str__(self) -> str:
         """Return it as provenance and logs have it."""
@@ -97,7 +106,7 @@ def against(protocol: Protocol, arms: Iterable[str], device: str) -> str:
         return f"it computes on {device}"
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return "several processes share an animal"
-    return "" if installed() else "numba is not installed"
+    return "" if installed() else MISSING
 
 
 def chosen(
@@ -116,11 +125,32 @@ def chosen(
         )
     reason = against(protocol, protocol.tree.arms if arms is None else arms, device)
     if reason and asked == COMPILED:
-        more = INSTALL if not installed() else "Use --step auto or written-out"
-        raise NeuroAWSError(
-            f"the compiled step is not to be had: {reason}", where="--step", next_step=more
-        )
+        raise _not_to_be_had(reason)
     return Form(not reason, reason)
+
+
+def loaded(form: Form, asked: str = "auto") -> Form:
+    """Return the form that was chosen, its kernels imported; another one where they cannot be.
+
+    numba may be there and of no use: too old for numpy, or with nowhere to keep what it compiles.
+    """
+    if not form.compiled:
+        return form
+    try:
+        from neuro_aws.backends.rate.compiled import steps  # noqa: F401
+    except Exception as error:  # numba raises of many kinds
+        reason = f"numba cannot be used: {in_a_line(error)}"
+        if asked == COMPILED:
+            raise _not_to_be_had(reason) from error
+        return Form(False, reason)
+    return form
+
+
+def _not_to_be_had(reason: str) -> NeuroAWSError:
+    more = INSTALL if reason == MISSING else "Use --step auto or written-out"
+    return NeuroAWSError(
+        f"the compiled step is not to be had: {reason}", where="--step", next_step=more
+    )
 
 
 def kept_from_before() -> bool:
@@ -143,6 +173,6 @@ def kept(said: str, protocol: Protocol, device: str, where: str) -> Form:
         raise NeuroAWSError(
             f"began with the compiled step, which is not to be had here: {reason}",
             where=where,
-            next_step=f"{INSTALL}, then resume",
+            next_step=f"{INSTALL}, then resume" if reason == MISSING else "Resume where it began",
         )
     return Form(True)

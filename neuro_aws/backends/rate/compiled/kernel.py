@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import numba
 
+import neuro_aws
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 LOOSE = {"contract", "reassoc", "nsz", "arcp"}
@@ -18,12 +20,15 @@ _UNWRAPPED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": Tr
 
 
 def _fingerprint() -> str:
-    """Return a hash of the sources here: numba looks at the file of a kernel, not at its callees'.
+    """Return a hash of the sources here, and of those whose constants are part of kernels.
 
-    Without it a kernel kept from before a callee changed would be used as it was.
+    numba looks at the file of a kernel, not at its callees'; without the hash a kernel kept from
+    before one of them changed would be used as it was.
     """
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=6)
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    package = Path(neuro_aws.__file__).parent
+    constants = [*(package / "functional").glob("*.py"), package / "model" / "prior.py"]
+    for path in sorted([*Path(__file__).parent.glob("*.py"), *constants]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
