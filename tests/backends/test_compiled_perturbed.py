@@ -1,6 +1,7 @@
 """Perturbed steps are the same in both forms: slots of a protocol, one by one."""
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 
@@ -34,8 +35,16 @@ PERTURBATIONS = {
     "pair": "{pair: {labels: [3, 4], gain: 3}}",
     "shuffled": "{yoke: {teaching: shuffled}}",
     "random": "{yoke: {teaching: random}}",
+    "own": f"{{apply: {{code: '{__name__}:TopOnly'}}}}",
     "plasticity": "{plasticity: {feedforward: 0.5, discriminator: 0}}",
 }
+
+
+class TopOnly:
+    """A perturbation of the user's own: the top layer is not taught, the others are."""
+
+    def neuromodulator(self, signal, labels, draws):
+        return replace(signal, teaching=[*signal.teaching[:-1], 0 * signal.teaching[-1]])
 
 
 class Rows(Discard):
@@ -50,7 +59,7 @@ class Rows(Discard):
 
 
 def advanced(text: str, compiled: bool, *settings: str) -> tuple[RateSimulator, Rows]:
-    protocol = Protocol.from_text(text, "p.yaml", settings)
+    protocol = Protocol.from_text(text, "p.yaml", settings, allow_code=True)
     rows = Rows()
     with one_thread():
         simulator = make(protocol, "rem_silenced", 0, compiled=compiled)

@@ -138,6 +138,19 @@ def killed(folder: Path, text: str, step: str) -> Path:
 
 
 @needs_numba
+def test_a_numba_that_is_of_no_use_is_left_alone_or_refused(monkeypatch):
+    form = forms.chosen(tiny())
+    assert form.compiled
+    monkeypatch.setitem(sys.modules, "neuro_aws.backends.rate.compiled", None)
+    fallen = forms.loaded(form)
+    assert not fallen.compiled
+    assert fallen.reason.startswith("numba cannot be used: ")
+    assert Session(tiny()).form == fallen
+    with pytest.raises(NeuroAWSError, match="numba cannot be used"):
+        forms.loaded(form, "compiled")
+
+
+@needs_numba
 @pytest.mark.parametrize("step", ["compiled", "written-out"])
 def test_a_killed_run_resumes_in_its_form_to_the_same_bits(tmp_path, step):
     cycles = f"cycles: {CYCLES[step]}"
@@ -160,6 +173,7 @@ def test_a_session_takes_the_form_of_its_run_to_the_same_bits(tmp_path):
     done = run(tiny(), options=Options(out=str(tmp_path), step="written-out"))
     assert str(Session(tiny()).form) == "compiled"
     assert not Session.from_run(done, 0, "control").form.compiled
+    assert Session.from_run(done, 0, "control", step="compiled").form.compiled
     ends = {}
     for step in ("written-out", "compiled"):
         session = Session(tiny(), arm="control", step=step)
