@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint clean check-python
+.PHONY: demo test lint gpu-check gpu-check-here clean check-python
 
 demo: $(STAMP)
 	$(BIN)/neuro-aws run protocols/critical_period.yaml
@@ -19,6 +19,13 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+# In an environment of its own, with a CUDA build of torch.
+gpu-check:
+	$(MAKE) gpu-check-here VENV=.venv-gpu TORCH=torch==2.13.0
+
+gpu-check-here: $(STAMP)
+	$(BIN)/python benchmarks/gpu_check.py
+
 check-python:
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: sudo apt install python3 python3-venv (Debian), brew install python (macOS)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; found $$($(PYTHON) --version). Give another one: make PYTHON=python3.12"; exit 1; }
@@ -27,7 +34,7 @@ check-python:
 $(STAMP): pyproject.toml constraints.txt | check-python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)" 2>/dev/null || $(PIP) --extra-index-url $(TORCH_INDEX) "$(TORCH)"
-	$(PIP) -c constraints.txt -e ".[spiking,test,lint]"
+	$(PIP) -c constraints.txt -e ".[fast,spiking,test,lint]"
 	@touch $@
 
 clean:

@@ -96,7 +96,7 @@ def curves(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]) 
         bars = [mean - [one.low for one in e], [one.high for one in e] - mean]
         axes.errorbar(x, mean, np.nan_to_num(bars), color=colour, marker=".", capsize=2, label=done)
     at = sorted({(rank(c.since), c.since) for c in lasting.values()})
-    axes.set_xticks([x for x, _ in at], [name for _, name in at], rotation=30)
+    axes.set_xticks([x for x, _ in at], [name for _, name in at], rotation=60)
     axes.axhline(1, color="#BBBBBB", lw=0.6, zorder=0)
     axes.axhline(0.5, color="#BBBBBB", lw=0.6, ls=":", zorder=0)
     axes.set(
@@ -138,7 +138,7 @@ def courses(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition])
 def switched(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> None:
     """Draw silencing after a switch at the branch, beside the same constant all along."""
     names: list[str] = []
-    for since in ("10", "100", "1000", "10000", "blocked", "none"):
+    for since in ("10", "100", "300", "1000", "10000", "blocked", "none"):
         for k, all_along in enumerate((True, False)):
             arms = [
                 arm

@@ -24,6 +24,7 @@ import torch
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from neuro_aws.backends.rate import forms  # noqa: E402
 from neuro_aws.backends.rate.build import build_algorithm, build_network, build_updates, device_of  # noqa: E402
 from neuro_aws.backends.rate.engine import Engine, Streams  # noqa: E402
 from neuro_aws.backends.rate.malloc import keep_memory  # noqa: E402
@@ -98,6 +99,7 @@ def product(
         Streams(0, torch.float32, device),
         batch,
         lambda _: Slots(),
+        compiled=device.type == "cpu" and forms.installed(),
     )
     count = iter(range(10**9))
 

@@ -1,26 +1,46 @@
-"""Written-out local rules against autograd of the same maths, side by side in one process.
+"""The step in its two forms against its peers, side by side in one process, on one thread.
 
     python benchmarks/local_step.py [--pairs 300] [--rounds 7]
+    python benchmarks/local_step.py --given     # written-out rules against torch's autograd
 
-Both forms take the same stimuli and the same noise; after the first pairs their weights are
-compared, then they are timed in turns, on one thread. Prints medians and ratios.
+First all forms of the reference network take the same stimuli and the same noise, in float64, and
+their weights are compared. Then each draws its own stimuli and noise, as in a run, and they are
+timed in turns: process CPU time, medians over rounds.
+
+reference   64-128-32, credit `layer`, `preset: without_homeostasis`; beside JAX (``jax_pair``), one
+            call of jit and scan for all pairs of a round
+default     the default network: homeostasis over time, learnt prior
 """
 
 import argparse
+import importlib.util
+import os
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from autograd_pair import AutogradPair, LeanPair
 from torch import Tensor
 
-from neuro_aws.backends.rate.build import build_algorithm, build_network, build_updates
+from neuro_aws.backends.rate.build import (
+    build_algorithm,
+    build_animal,
+    build_network,
+    build_updates,
+)
+from neuro_aws.backends.rate.engine import Engine, Streams
+from neuro_aws.experiment.session import one_thread
 from neuro_aws.functional.noise import RecordedNoise
 from neuro_aws.model.network import NO_GAINS
+from neuro_aws.perturbations import Slots
 from neuro_aws.phase import REM, WAKE, Phase
+from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.presets import completed
+from neuro_aws.protocol.schedule import Schedule
+from neuro_aws.protocol.schema import Block, Period
 from neuro_aws.protocol.theories import AdversarialWakeSleep
 
 Numbers = tuple[Tensor, list[Tensor], Tensor, list[Tensor]]
@@ -96,11 +116,11 @@ def disagreement(batch: int, pairs: int = 5) -> float:
 
 
 def seconds(step: Callable[[int], None], pairs: int) -> float:
-    """Return seconds a pair."""
-    start = time.perf_counter()
+    """Return seconds of CPU time a pair."""
+    start = time.process_time()
     for k in range(pairs):
         step(k)
-    return (time.perf_counter() - start) / pairs
+    return (time.process_time() - start) / pairs
 
 
 def compare(batch: int, pairs: int, rounds: int) -> list[float]:
@@ -114,21 +134,163 @@ def compare(batch: int, pairs: int, rounds: int) -> list[float]:
     return [statistics.median(t) for t in times]
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--pairs", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+PROTOCOL = """
+schema_version: 3
+{preset}name: pair
+stimulus: {{source: digits, batch: 32}}
+schedule: [{{name: all, cycles: 1, phases: [{{wake: 1}}, {{rem: 1}}]}}]
+"""
+
+PRESETS = {"reference": "preset: without_homeostasis\n", "default": ""}
+
+
+def engine(network: str, batch: int, compiled: bool) -> Engine:
+    """Return the engine of an animal, which draws stimuli and noise as in a run."""
+    spec = Protocol.from_text(PROTOCOL.format(preset=PRESETS[network]), network).spec
+    built, slots = build_animal(spec, 0, torch.device("cpu")), Slots()
+    pair = Period(name="all", cycles=1_000_000, phases=(Block(wake=1), Block(rem=1)))
+    return Engine(
+        built.network,
+        built.algorithm,
+        built.updates,
+        built.dataset,
+        Schedule((pair,)),
+        Streams(0, torch.float32, torch.device("cpu")),
+        batch,
+        lambda _: slots,
+        compiled=compiled,
+    )
+
+
+Round = Callable[[int], None]
+"""Takes so many pairs."""
+
+
+def stepping(one: Engine) -> Round:
+    """Return what takes pairs of an engine."""
+    at = 0
+
+    def run(pairs: int) -> None:
+        nonlocal at
+        for step in range(at, at + 2 * pairs):
+            one.step(step)
+        at += 2 * pairs
+
+    return run
+
+
+def jax_rounds(batch: int) -> dict[str, Round]:
+    """Return the forms in JAX, if it is installed."""
+    if importlib.util.find_spec("jax") is None:
+        return {}
+    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ.setdefault("XLA_FLAGS", flags)
+    import jax.numpy as jnp
+    import jax_pair
+
+    built = engine("reference", batch, False)
+    stimuli = jnp.asarray(built.dataset.train.numpy())
+
+    def of(pair: Any) -> Round:
+        runner = jax_pair.Runner(pair, built.network, AdversarialWakeSleep())
+        return lambda pairs: runner.run(stimuli, batch, pairs)
+
+    return {"JAX autograd": of(jax_pair.autograd_pair), "JAX local": of(jax_pair.local_pair)}
+
+
+def jax_disagreement(batch: int, pairs: int = 5) -> float:
+    """Return the largest relative difference of JAX's weights from the project's, in float64."""
+    import jax
+    import jax.numpy as jnp
+    import jax_pair
+    import numpy as np
+
+    worst = 0.0
+    with jax.enable_x64(True):
+        (local, *_), sizes, dtype = forms("float64")
+        runners = [
+            jax_pair.Runner(pair, local.network, AdversarialWakeSleep())
+            for pair in (jax_pair.autograd_pair, jax_pair.local_pair)
+        ]
+        for seed in range(pairs):
+            given = numbers(sizes, batch, seed, dtype)
+            local.pair(*given)
+            x, up, top, down = given
+            arrays = [jnp.asarray(x.numpy()), [jnp.asarray(t.numpy()) for t in up]]
+            arrays += [jnp.asarray(top.numpy()), [jnp.asarray(t.numpy()) for t in down]]
+            for runner in runners:
+                runner.pair(jax_pair.Numbers(*arrays))
+        for runner in runners:
+            for kind, found in jax_pair.by_kind(runner.weights).items():
+                for ours, (name, t) in zip(
+                    found, local.network.parameters(kind).items(), strict=True
+                ):
+                    if (
+                        name == "discriminator_bias"
+                    ):  # wake and REM cancel: Adam divides by residues
+                        continue
+                    scale = float(t.norm()) or 1.0
+                    worst = max(worst, float(np.linalg.norm(ours - t.numpy())) / scale)
+    return worst
+
+
+def timed(rounds: dict[str, Round], pairs: int, count: int) -> dict[str, float]:
+    """Return median ms a pair of each form, timed in turns."""
+    times: dict[str, list[float]] = {name: [] for name in rounds}
+    for run in rounds.values():
+        run(pairs)  # compile, and find the way into the caches
+    for _ in range(count):
+        for name, run in rounds.items():
+            start = time.process_time()
+            run(pairs)
+            times[name].append((time.process_time() - start) / pairs * 1e3)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def forms_and_peers(pairs: int, rounds: int) -> None:
+    """Print the table of both forms and JAX."""
+    print("ms a pair; stimuli and noise drawn; in brackets: times the compiled form")
+    for network in PRESETS:
+        for batch in (32, 64, 128):
+            with one_thread():
+                all_rounds = {
+                    "compiled": stepping(engine(network, batch, True)),
+                    "written-out": stepping(engine(network, batch, False)),
+                }
+                if network == "reference":
+                    all_rounds |= jax_rounds(batch)
+                found = timed(all_rounds, pairs, rounds)
+            first = found["compiled"]
+            cells = [f"{name} {ms:.3f} ({ms / first:.2f})" for name, ms in found.items()]
+            print(f"{network:<10} batch {batch:>3}  " + "  ".join(cells), flush=True)
+
+
+def against_autograd(pairs: int, rounds: int) -> None:
+    """Print the table of the written-out rules and torch's autograd, numbers given."""
     print("64-128-32, credit layer, Adam, one thread; a pair is a wake and a REM step")
     print("batch   local  autograd  ratio   lean autograd  ratio   weights differ (float64)")
     for batch in (32, 64, 128):
-        local, plain, lean = (1e3 * t for t in compare(batch, options.pairs, options.rounds))
+        local, plain, lean = (1e3 * t for t in compare(batch, pairs, rounds))
         print(
             f"{batch:>5} {local:5.2f} ms {plain:6.2f} ms {plain / local:6.1f} "
             f"{lean:12.2f} ms {lean / local:6.1f} {disagreement(batch):14.1e}"
         )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--pairs", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--given", action="store_true", help="against torch's autograd only")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.given:
+        against_autograd(options.pairs, options.rounds)
+        return
+    forms_and_peers(options.pairs, options.rounds)
+    if importlib.util.find_spec("jax") is not None:
+        print(f"weights differ from JAX's by {jax_disagreement(32):.1e} after 5 pairs, float64")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from neuro_aws.backends.rate import forms
 from neuro_aws.backends.rate.build import Animal, build_animal
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.functional.noise import KeyedNoise
@@ -77,6 +78,7 @@ def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None
     engine = Engine(
         animal.network, animal.algorithm, animal.updates, animal.dataset,
         Schedule(spec.schedule), streams, batch, lambda _: Slots(),
+        compiled=forms.chosen(protocol).compiled,
     )  # fmt: skip
     if arguments.initially:
         report(name, arguments, 0, {"probes": probe(animal.network, animal.dataset, running=False)})

@@ -12,6 +12,9 @@ from neuro_aws.protocol import Protocol
 
 ROOT = Path(__file__).parents[1]
 
+DEVICE = torch.device(os.environ.get("NEURO_AWS_TEST_DEVICE", "cpu"))
+"""Where small animals are made: benchmarks/gpu_check.py runs the table of laws on a GPU."""
+
 TINY = """
 schema_version: 3
 preset: without_homeostasis
@@ -101,6 +104,6 @@ def animal() -> Callable[..., Animal]:
         protocol = Protocol.from_text(
             TINY_CONV if conv else TINY, "tiny.yaml", settings, allow_code=True
         )
-        return build_animal(protocol.spec, seed, torch.device("cpu"))
+        return build_animal(protocol.spec, seed, DEVICE)
 
     return make

@@ -10,7 +10,11 @@ from neuro_aws.protocol.schema import Block, Period
 
 
 def engine_of(
-    built: Animal, phases: tuple[Block, ...], cycles: int, slots: Slots | None = None
+    built: Animal,
+    phases: tuple[Block, ...],
+    cycles: int,
+    slots: Slots | None = None,
+    compiled: bool = False,
 ) -> Engine:
     """Return the engine of one period, in float64, batches of 16; unperturbed without ``slots``."""
     schedule = Schedule((Period(name="training", cycles=cycles, phases=phases),))
@@ -21,7 +25,8 @@ def engine_of(
         built.updates,
         built.dataset,
         schedule,
-        Streams(0, torch.float64, torch.device("cpu")),
+        Streams(0, torch.float64, built.network.acetylcholine.baseline.device),
         16,
         lambda _: always,
+        compiled=compiled,
     )

@@ -1,6 +1,7 @@
 """Imports run one way; every heavy dependency has one owner; importing does nothing."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,7 +46,11 @@ OWNERS = {
     "pydantic": {"protocol"},
     "brian2": {"backends"},
     "numba": {"functional", "backends"},
+    "llvmlite": {"backends"},
 }
+
+COMPILED = (PACKAGE / "functional" / "compiled", PACKAGE / "backends" / "rate" / "compiled")
+"""The places that import numba, an extra."""
 
 
 def modules() -> list[Path]:
@@ -86,6 +91,14 @@ def test_imports_run_one_way_and_dependencies_have_owners(path):
             assert own in OWNERS[parts[0]], f"{own} imports {name}"
 
 
+def test_numba_is_imported_by_kernels_only():
+    for path in modules():
+        own = path.parent in COMPILED
+        assert own or not any(
+            name.split(".")[0] in ("numba", "llvmlite") for name in imported(path)
+        ), path
+
+
 def test_protocol_does_not_know_torch():
     for path in (PACKAGE / "protocol").glob("*.py"):
         assert not any(name.split(".")[0] == "torch" for name in imported(path)), path
@@ -96,6 +109,7 @@ def test_importing_everything_writes_nothing_and_seeds_nothing(tmp_path):
         "neuro_aws."
         + ".".join(p.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
         for p in modules()
+        if p.parent not in COMPILED or importlib.util.find_spec("numba") is not None
     ]
     code = (
         "import importlib, random, torch, numpy, matplotlib, pandas, xarray, sklearn.datasets\n"

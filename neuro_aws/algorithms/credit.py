@@ -145,10 +145,13 @@ class BackpropCredit:
             if i:
                 found, at_below = layer.onto_feedforward_and_below(share, below, drive, teaches)
             else:  # nothing below the stimulus receives it
-                found, at_below = layer.onto_feedforward(share, below, drive, None, teaches), below
+                found = layer.onto_feedforward(share, below, fired=drive, corrected=teaches)
+                at_below = below
             if weight is not None:
                 along = per_sample(weight, share)
-                found = layer.onto_feedforward(share * along, below, drive, along, teaches)
+                found = layer.onto_feedforward(
+                    share * along, below, fired=drive, weight=along, corrected=teaches
+                )
             carried = at_below
             scaled = [change * (-1.0 / batch_of(share)) for change in found]
             changes |= network.feedforward_changes(i, scaled)

@@ -29,6 +29,11 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options
     "--accept-loss", is_flag=True, help="With --resume: go on without lost parts of the recording."
 )
 @click.option(
+    "--step",
+    type=click.Choice(["auto", "compiled", "written-out"]),
+    help="Form of the step; default: auto, compiled where it covers all arms.",
+)
+@click.option(
     "--save-every",
     default=SAVE_SECONDS,
     show_default=True,
@@ -49,6 +54,7 @@ def command(
     sets: tuple[str, ...],
     allow_code: bool,
     accept_loss: bool,
+    step: str | None,
     save_every: float,
 ) -> None:
     """Run PROTOCOL: all its arms in all its animals.
@@ -86,11 +92,12 @@ def command(
         save_seconds=save_every,
         data=data,
         accept_loss=accept_loss,
+        step=step or "auto",
     )
     console = tables.console()
     bar = Bar(console)
     if resumed is not None:
-        if sets or arms or seeds or seed or short:
+        if sets or arms or seeds or seed or short or step:
             raise NeuroAWSError("a run keeps its settings; only --jobs and --data go with --resume")
         stopped = open_run(resumed)
         allowed = consented(stopped.protocol, stopped.provenance["protocol"], allow_code)

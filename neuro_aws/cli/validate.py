@@ -46,8 +46,10 @@ def command(
     neuro-aws validate my_experiment.yaml --allow-code
     neuro-aws validate protocols/quickstart.yaml --seed 7 --set seeds=1
     """
+    from neuro_aws.backends.rate.forms import chosen
     from neuro_aws.cli.consent import with_code
     from neuro_aws.protocol import Protocol
+    from neuro_aws.protocol.backends import backend_of
     from neuro_aws.protocol.consent import Request
     from neuro_aws.protocol.cost import estimate
     from neuro_aws.protocol.describe import describe
@@ -69,8 +71,10 @@ def command(
     _refuse_what_would_not_start(loaded, data, min(workers, branches))
     for line in describe(loaded, animals):
         say(line)
-    expected = estimate(loaded, len(animals), None, workers)
-    say(f"\nestimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
+    form = chosen(loaded)
+    say(f"\nstep: {form}" if backend_of(loaded.spec).batches else "")
+    expected = estimate(loaded, len(animals), None, workers, form.relative_time)
+    say(f"estimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
     say(f"{protocol}: valid")
 
 

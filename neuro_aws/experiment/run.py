@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neuro_aws.backends.rate import forms
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.progress import Progress, Silent
 from neuro_aws.experiment.run_folder import end, logged, new_folder, parts_of
@@ -45,7 +46,7 @@ class Stopped(NeuroAWSError):
 
 @dataclass(frozen=True)
 class Options:
-    """How a protocol is run; none of it changes a result but seed, arms and device.
+    """How a protocol is run; none of it changes a result but seed, arms, device and form of step.
 
     ``jobs`` None takes all cores. More than one process starts new interpreters, so a script that
     asks for them must keep its own start behind ``if __name__ == "__main__":``.
@@ -62,6 +63,8 @@ class Options:
     """Folder that holds mnist/ and other data sets; None: $NEURO_AWS_DATA."""
     allow_code: bool = False
     """Consent to importing the user's own code that a protocol names."""
+    step: str = "auto"
+    """Form of the step: auto (compiled where it covers all arms), compiled, or written-out."""
     accept_loss: bool = False
     """On resumption: go on where parts of the recording were lost, and record which steps."""
 
@@ -91,6 +94,7 @@ def run(
     device = str(device_of(options.device))
     options = replace(options, data=_data(protocol, arms, options.data), device=device)
     _refuse_memory(protocol, options, options.device, animals, arms)
+    form = forms.loaded(forms.chosen(protocol, device=device, asked=options.step), options.step)
     team = join(options.device)
     settings = {
         "protocol": _absolute(protocol.source),
@@ -102,6 +106,7 @@ def run(
         "arms": arms,
         "device": options.device,
         "data": options.data,
+        "step": str(form),
     }
     folder = Path(
         team.agree(str(new_folder(protocol, options.out, settings)) if team.writes else "")
@@ -130,7 +135,14 @@ def resume(
         _refuse_memory(protocol, options, data["device"], data["animals"], data["arms"])
     if not join(data["device"]).writes:
         return _follow(folder, protocol, options, data["animals"], data["arms"])
+    if data["outcome"] != "finished":
+        _form(folder, protocol, data)
     return _continue(folder, protocol, options, progress or Silent())
+
+
+def _form(folder: Path, protocol: Protocol, data: dict[str, Any]) -> forms.Form:
+    """Return the form of the step that a run began with; refuse if it is not there any more."""
+    return forms.kept(data.get("step", forms.WRITTEN_OUT), protocol, data["device"], str(folder))
 
 
 def _follow(
@@ -139,7 +151,7 @@ def _follow(
     """Simulate the same animals as process 0 of a team, which alone writes; return its run."""
     from neuro_aws.backends.rate.distributed import leave
 
-    job = _job(folder, protocol, options, options.device)
+    job = _job(folder, protocol, options, options.device, compiled=False)
     main = threading.current_thread() is threading.main_thread()
     with StopOnSignal() if main else nullcontext(threading.Event()) as stop:
         run_here(job, tasks_of(protocol, animals, arms), stop, lambda task, steps, note: None)
@@ -153,9 +165,9 @@ def _absolute(source: str) -> str:
     return str(path.resolve()) if path.is_file() else source
 
 
-def _job(folder: Path, protocol: Protocol, options: Options, device: str) -> Job:
+def _job(folder: Path, protocol: Protocol, options: Options, device: str, compiled: bool) -> Job:
     seconds, data = options.save_seconds, options.data
-    return Job.of(folder, protocol, device, seconds, data, options.accept_loss)
+    return Job.of(folder, protocol, device, seconds, data, options.accept_loss, compiled)
 
 
 def chosen_arms(protocol: Protocol, arms: tuple[str, ...]) -> list[str]:
@@ -248,9 +260,13 @@ def _simulate(
     write_index(folder / "recording.h5", parts_of(folder, tasks))
     steps = {task: _steps(protocol, task) for task in tasks}
     jobs = _jobs(protocol, options, data["device"], tasks)
-    expected = estimate(protocol, len(animals), arms, jobs)
+    form = _form(folder, protocol, data)
+    expected = estimate(protocol, len(animals), arms, jobs, form.relative_time)
     log.info("%d animals, arms %s, %d jobs", len(animals), ", ".join(arms), jobs)
-    job = _job(folder, protocol, options, data["device"])
+    log.info("step: %s", form)
+    if form.compiled and not forms.kept_from_before():
+        log.info("compiling the step for this machine: once, some half a minute")
+    job = _job(folder, protocol, options, data["device"], form.compiled)
     started, ended = time.monotonic(), set[Task]()
 
     def report(task: Task, done: int, note: str) -> None:

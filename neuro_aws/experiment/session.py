@@ -20,6 +20,7 @@ import pandas as pd
 import xarray as xr
 
 from neuro_aws.backends.base import Array, Observed, Simulator, make
+from neuro_aws.backends.rate import forms
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.probes import Probe, Weights, labelled
 from neuro_aws.experiment.states import refuse_step, state_file, take_up
@@ -42,7 +43,8 @@ class Session:
 
     ``protocol`` is a file or a ``Protocol``; ``overrides`` are key.path=value; ``dataset`` replaces
     the protocol's stimuli (``Dataset.from_arrays``), ``data`` is the folder of data sets;
-    ``allow_code`` consents to importing code of your own that the protocol names. Steps are those
+    ``allow_code`` consents to importing code of your own that the protocol names; ``step`` is the
+    form of the step, as ``neuro-aws run --step`` takes it. Steps are those
     of the schedule. A spiking simulator simulates them in blocks (``spiking.segment``): ``step``
     goes from one end of a block to another, callbacks are called there, and ``present`` and
     ``dream`` are not available.
@@ -59,6 +61,7 @@ class Session:
         dataset: Any = None,
         data: str | None = None,
         allow_code: bool = False,
+        step: str = "auto",
     ) -> None:
         if not isinstance(protocol, Protocol):
             protocol = Protocol.load(protocol, overrides, allow_code=allow_code)
@@ -71,6 +74,8 @@ class Session:
             raise NeuroAWSError(f"no arm {arm!r}", next_step="Arms: " + ", ".join(arms))
         self.protocol, self.animal, self.arm = protocol, animal, arm
         self.device, self.dataset, self.data = device, dataset, data
+        self.form = forms.loaded(forms.chosen(protocol, device=device, asked=step), step)
+        """Which form of the step it takes, and why."""
         self.steps = 0
         """Steps simulated so far."""
         self.weights = Weights(self)
@@ -90,12 +95,26 @@ class Session:
         *,
         state: str = "final",
         allow_code: bool = False,
+        step: str | None = None,
     ) -> "Session":
-        """Return a session at a state that a run left: ``final``, ``branch``, or a kept step."""
+        """Return a session at a state that a run left: ``final``, ``branch``, or a kept step.
+
+        ``step`` is the form of the step; default: that of the run.
+        """
         opened = run if isinstance(run, Run) else open_run(run, allow_code=allow_code)
         made = opened.provenance
+        device = made["device"]
+        if step is None:
+            said = made.get("step", forms.WRITTEN_OUT)
+            form = forms.kept(said, opened.protocol, device, str(opened.folder))
+            step = forms.COMPILED if form.compiled else forms.WRITTEN_OUT
         session = cls(
-            opened.protocol, animal=animal, arm=arm, device=made["device"], data=made.get("data")
+            opened.protocol,
+            animal=animal,
+            arm=arm,
+            device=device,
+            data=made.get("data"),
+            step=step,
         )
         place = Place(opened.folder, animal, arm)
         if state == "branch":
@@ -131,7 +150,12 @@ class Session:
     def _enter(self, branch: str) -> None:
         with one_thread(), using_data(self.data):
             made = make(
-                self.protocol, branch, self.animal, device=self.device, dataset=self.dataset
+                self.protocol,
+                branch,
+                self.animal,
+                device=self.device,
+                dataset=self.dataset,
+                compiled=self.form.compiled,
             )
         self._simulator: Simulator = made
         self._plan = self.protocol.tree.plan(branch)

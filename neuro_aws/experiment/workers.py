@@ -56,6 +56,8 @@ class Job:
     allow_code: bool = False
     accept_loss: bool = False
     """Whether a branch goes on whose recording has lost parts."""
+    compiled: bool = False
+    """Whether rate networks take the compiled step."""
 
     @classmethod
     def of(
@@ -66,6 +68,7 @@ class Job:
         save_seconds: float,
         data: str | None,
         accept_loss: bool,
+        compiled: bool,
     ) -> "Job":
         """Return the job of running a protocol."""
         return cls(
@@ -79,6 +82,7 @@ class Job:
             protocol.short,
             protocol.allow_code,
             accept_loss,
+            compiled,
         )
 
     def protocol(self) -> Protocol:
@@ -124,7 +128,14 @@ def simulate(
     what = f"animal {task.animal}, {task.branch}"
     held = lock(place.lock, what) if team.writes else nullcontext()
     with held, threadpool_limits(1), using_data(job.data):
-        simulator = make(protocol, task.branch, task.animal, device=job.device, team=team)
+        simulator = make(
+            protocol,
+            task.branch,
+            task.animal,
+            device=job.device,
+            team=team,
+            compiled=job.compiled,
+        )
         branch = Branch(protocol, place, simulator, job.save_seconds, team, job.accept_loss)
         return branch.run(stopped, report)
 

@@ -1,13 +1,14 @@
 """Where a compiled kernel stands in for a chain of torch operations: on a CPU, without a graph.
 
-The torch form stays the specification, and is what runs where numba (the extra ``fast``) is not
-installed, on a GPU, in other precisions than float32 and float64, and where a graph is recorded.
+The torch form stays the specification. Kernels are taken only inside ``compiled()``, which the step
+of a convolutional network enters if its run takes the compiled form; and there not on a GPU, in
+other precisions than float32 and float64, or where a graph is recorded.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -15,18 +16,17 @@ from torch import Tensor
 
 _REAL = (torch.float32, torch.float64)
 _loaded: dict[str, Any] = {}
-_switch = {"on": find_spec("numba") is not None}
+_on: ContextVar[bool] = ContextVar("fused", default=False)
 
 
 @contextmanager
-def written_out() -> Iterator[None]:
-    """Compute in torch alone: to compare, and to measure."""
-    before = _switch["on"]
-    _switch["on"] = False
+def compiled(on: bool = True) -> Iterator[None]:
+    """Take compiled kernels where they can be taken, or not."""
+    before = _on.set(on)
     try:
         yield
     finally:
-        _switch["on"] = before
+        _on.reset(before)
 
 
 def kernels(name: str, *tensors: Tensor | None) -> Any:
@@ -35,7 +35,7 @@ def kernels(name: str, *tensors: Tensor | None) -> Any:
     Tensors are of one precision; maps have their channels last in memory, all else is contiguous.
     """
     given = [tensor for tensor in tensors if tensor is not None]
-    if not _switch["on"] or (given and given[0].dtype not in _REAL):
+    if not _on.get() or (given and given[0].dtype not in _REAL):
         return None
     graph = torch.is_grad_enabled()
     for tensor in given:

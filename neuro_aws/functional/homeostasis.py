@@ -18,7 +18,8 @@ class Statistics(NamedTuple):
 class Undone(NamedTuple):
     """The part of each unit's learning signal that homeostasis would undo, (units,).
 
-    offset moves the mean of the drive, slope its variance.
+    offset shifts the drive by a constant, slope scales the unit's weights: a drive that is held at
+    mean and variance knows neither.
     """
 
     offset: Tensor
@@ -63,23 +64,28 @@ def held(
 
 
 def orthogonal(
-    signal: Tensor, normed: Normed, undone: Undone, axis: int, weight: Tensor | None = None
+    signal: Tensor,
+    normed: Normed,
+    undone: Undone,
+    axis: int,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Return the learning signal without what homeostasis would undo of it.
 
-        s'  =  s - p - q z   where s is not 0, else 0;      z = (v - m) / sqrt(s + 1e-5)
+        e'  =  e - p - q z   where e is not 0, else 0;      z = (v - m) / sqrt(s + 1e-5)
 
-    Symbols, in order: s = ``signal`` at the held drive; p, q = ``undone``; z the drive v as it is
-    held, ``normed`` (m, s its statistics). A change of the weights by <s' x^T> moves neither mean
-    nor variance of the drive, to first order, once <s'> = <s' z> = 0, which ``undone_after`` sees
-    to. Where nothing is to be learnt (s = 0: a silent ReLU, a silenced unit) nothing is. ``weight``
-    (broadcast to the signal) is a factor that the signal already carries, sample by sample.
+    Symbols, in order: e = ``signal`` at the held drive; p, q = ``undone``; z the drive v as it is
+    held, ``normed`` (m, s its statistics). Once <e'> = <e' z> = 0, which ``undone_after`` sees to,
+    the change <e' x^T> of a unit's weights w is orthogonal to w, as w . <e' x> = <e' v> = 0: it
+    neither scales them, nor has it a part that a constant added to the drive would have. So it is
+    on the way back through the statistics of a batch. Where nothing is to be learnt (e = 0: a
+    silent ReLU, a silenced unit) nothing is. ``weight`` (broadcast to the signal) is a factor that
+    it carries already, sample by sample.
     Local to a unit: two numbers of its own past.
     """
+    z = _centred(normed, axis)
     expected = torch.addcmul(
-        _along(undone.offset, axis, signal),
-        _centred(normed, axis),
-        _along(undone.slope, axis, signal),
+        _along(undone.offset, axis, signal), z, _along(undone.slope, axis, signal)
     )
     if weight is not None:
         expected = expected * weight
@@ -91,12 +97,12 @@ def undone_after(
 ) -> Undone:
     """Return p and q after a step.
 
-        p  +=  k <s'>
-        q  +=  k <s' z>,      k = 2 / (T (1 + <z^2>))
+        p  +=  k <e'>
+        q  +=  k <e' z>,      k = 2 / (T (1 + <z^2>))
 
-    < > is the mean over the batch (and positions). Symbols: p, q = ``undone``, s' = ``corrected``,
-    z as in ``orthogonal``, T = ``steps``, counted in steps in which the unit learns. At its set
-    point <z^2> is 1 and k is 1 / T; a drive that has left it far behind cannot make p, q diverge.
+    < > is the mean over the batch (and positions). Symbols: p, q = ``undone``, e' = ``corrected``,
+    z as in ``orthogonal``, T = ``steps``, counted in wake steps that adapt. At its set point <z^2>
+    is 1 and k is 1 / T; a drive that has left it far behind cannot make p, q diverge.
     """
     others = [d for d in range(corrected.dim()) if d != axis % corrected.dim()]
     z = _centred(normed, axis)

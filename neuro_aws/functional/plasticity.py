@@ -2,8 +2,9 @@
 
 Each returns a Delta: the direction of the update, batch mean taken, WITHOUT the rate eta, which
 the optimiser applies. All activities are (..., batch, units), or maps (batch, channels, height,
-width); dimensionless rates. ``onto(post, pre)`` puts a signal at the potentials, times what came
-in, onto the weights: ``outer`` in a dense layer, the sum over positions in a convolution.
+width); dimensionless rates. ``onto(post, pre, factor)`` puts a signal at the potentials, times what
+came in, times a factor, onto the weights: ``outer`` in a dense layer, the sum over positions in a
+convolution.
 """
 
 from collections.abc import Callable
@@ -16,15 +17,17 @@ from neuro_aws.functional.shapes import per_sample
 
 Density = Literal["gaussian", "laplacian", "bernoulli"]
 
-Onto = Callable[[Tensor, Tensor], list[Tensor]]
-"""(signal at the potentials, presynaptic activity) -> change of each tensor of the projection."""
+Onto = Callable[[Tensor, Tensor, float], list[Tensor]]
+"""(signal at the potentials, presynaptic activity, factor) -> change of each of the tensors."""
 
 
-def outer(post: Tensor, pre: Tensor) -> list[Tensor]:
-    """Return sum over the batch of post pre^T, and of post (the bias sees a constant 1).
+def outer(post: Tensor, pre: Tensor, factor: float = 1.0) -> list[Tensor]:
+    """Return the sum over the batch of factor post pre^T, and of factor post (the bias sees 1).
 
-    Weights are (..., post, pre); leading dimensions, if any, are separate networks.
+    The factor is put where there are fewer numbers to multiply. Weights are (..., post, pre);
+    leading dimensions, if any, are separate networks.
     """
+    post = post * factor
     return [post.mT @ pre, post.sum(-2)]
 
 
@@ -57,9 +60,9 @@ def predictive_plasticity(
     """
     scale = factor / batch_of(target)
     if density == "bernoulli":
-        return onto((target - fired.value) * scale, presynaptic)
+        return onto((target - fired.value) * scale, presynaptic, 1.0)
     error = pull_back(psi, target, fired, "sign" if density == "laplacian" else "difference")
-    return _scaled(onto, error, presynaptic, scale)
+    return onto(error, presynaptic, scale)
 
 
 def feedforward_plasticity(
@@ -73,7 +76,7 @@ def feedforward_plasticity(
     teach_{i+1} = ``teach`` (dD/dh of each unit, its credit), psi' = ``psi`` at ``fired.potential``,
     h_i = ``presynaptic``. Local to a layer, not to a synapse: teach is specific to the unit.
     """
-    return _scaled(onto, pull_back(psi, teach, fired), presynaptic, -1.0 / batch_of(teach))
+    return onto(pull_back(psi, teach, fired), presynaptic, -1.0 / batch_of(teach))
 
 
 def three_factor_plasticity(
@@ -88,11 +91,4 @@ def three_factor_plasticity(
     ``presynaptic``. No psi': the score is that of the potential. Local to the synapse plus
     one global number.
     """
-    return onto(per_sample(level, score) * score * (-1.0 / batch_of(score)), presynaptic)
-
-
-def _scaled(onto: Onto, post: Tensor, pre: Tensor, scale: float) -> list[Tensor]:
-    """Return scale * post pre^T, the factor put where there are fewer numbers to multiply."""
-    if post.dim() == 4:
-        return [change.mul_(scale) for change in onto(post, pre)]
-    return onto(post * scale, pre)
+    return onto(per_sample(level, score) * score, presynaptic, -1.0 / batch_of(score))

@@ -105,12 +105,15 @@ class ConvLayer:
         self,
         post: Tensor,
         pre: Tensor,
+        factor: float = 1.0,
+        *,
         fired: Fired,
         weight: Tensor | None = None,
         corrected: bool = True,
     ) -> list[Tensor]:
-        """Return sum over samples and positions of post pre^T, and of what else is learnt."""
-        return self._onto(post, pre, fired, weight, corrected)[0]
+        """Return factor times the sum over samples, positions of post pre^T, and of what else."""
+        found = self._onto(post, pre, fired, weight, corrected)[0]
+        return [change.mul_(factor) for change in found]
 
     def onto_feedforward_and_below(
         self, post: Tensor, pre: Tensor, fired: Fired, corrected: bool = True
@@ -119,18 +122,21 @@ class ConvLayer:
         found, at_raw = self._onto(post, pre, fired, None, corrected)
         return found, down(at_raw, self._effective(), self.geometry)
 
-    def onto_feedback(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
+    def onto_feedback(
+        self, post: Tensor, pre: Tensor, factor: float = 1.0, *, fired: Fired
+    ) -> list[Tensor]:
         """Return sum over samples and positions of post pre^T, and of post.
 
         Where the drive is held at a set point there is no bias to learn: its change is 0.
         """
         if fired.normed is None:
-            return [outer(pre, post, self.feedback[0], self.geometry), post.sum((0, 2, 3))]
+            change = outer(pre, post, self.feedback[0], self.geometry)
+            return [change.mul_(factor), post.sum((0, 2, 3)).mul_(factor)]
         dendrite = self.homeostats.dendrite
         assert dendrite is not None
         post, _, _ = dendrite.back(post, fired.normed)
         change = outer(pre, post, self.feedback[0], self.geometry)
-        return [change, torch.zeros_like(self.feedback[1])]
+        return [change.mul_(factor), torch.zeros_like(self.feedback[1])]
 
     def track_soma(self, fired: Fired) -> None:
         """Take on the running statistics above, and the direction of F's largest singular value."""

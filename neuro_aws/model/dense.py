@@ -83,24 +83,34 @@ class DenseLayer:
         self,
         post: Tensor,
         pre: Tensor,
+        factor: float = 1.0,
+        *,
         fired: Fired,
         weight: Tensor | None = None,
         corrected: bool = True,
     ) -> list[Tensor]:
-        """Return sum over samples of post pre^T, and of post (``weight``: ``Homeostat.back``)."""
-        return [self._at_soma(post, fired, weight, corrected).mT @ pre, post.sum(-2)]
+        """Return factor times the sum over samples of post pre^T, and of post.
 
-    def onto_feedback(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
-        """Return sum over samples of post pre^T, and of post.
+        ``weight``, ``corrected``: see ``Homeostat.back``.
+        """
+        if fired.normed is None:
+            return outer(post, pre, factor)
+        at_raw = self._at_soma(post, fired, weight, corrected)
+        return [(at_raw * factor).mT @ pre, (post * factor).sum(-2)]
+
+    def onto_feedback(
+        self, post: Tensor, pre: Tensor, factor: float = 1.0, *, fired: Fired
+    ) -> list[Tensor]:
+        """Return factor times the sum over samples of post pre^T, and of post.
 
         Where the drive is held at a set point there is no c to learn: its change is 0.
         """
         if fired.normed is None:
-            return outer(post, pre)
+            return outer(post, pre, factor)
         dendrite = self.homeostats.dendrite
         assert dendrite is not None
         at_raw, _, _ = dendrite.back(post, fired.normed)
-        return [at_raw.mT @ pre, torch.zeros_like(self.feedback[1])]
+        return [(at_raw * factor).mT @ pre, torch.zeros_like(self.feedback[1])]
 
     def onto_feedforward_and_below(
         self, post: Tensor, pre: Tensor, fired: Fired, corrected: bool = True

@@ -76,8 +76,9 @@ class Homeostat:
                  The samples of a batch have to be there together.
     over: time   m, s are running statistics of the steps before (``functional.homeostasis``); the
                  way back is a factor. With ``orthogonal`` the learning signal leaves out what
-                 would move mean and variance, as it does on the way back through a batch's; of
-                 that too the unit keeps running numbers. Needs its own past, and nothing else.
+                 scales the unit's weights or shifts its drive, as it does on the way back through
+                 a batch's statistics; of that too the unit keeps running numbers. Needs its own
+                 past, and nothing else.
 
     ``adaptation`` None: adapts outside of steps too, unless the running statistics are asked for.
     ``keeps`` False: no running statistics.
@@ -113,6 +114,7 @@ class Homeostat:
 
         ``scale`` is a learnt one in place of sigma; ``running`` asks for the running statistics.
         """
+        self._undone_next = None
         scale = self._scale if scale is None else scale
         if self._offset is not None:
             shift = self._offset if shift is None else shift + self._offset
@@ -159,7 +161,6 @@ class Homeostat:
             if self.undone is not None and self._undone_next is not None:
                 for kept, now in zip(self.undone, self._undone_next, strict=True):
                     kept.copy_(now)
-        self._undone_next = None
 
     def buffers(self, prefix: str) -> dict[str, Tensor]:
         """Return the running statistics by name."""

@@ -61,18 +61,22 @@ class Layer(Protocol):
         self,
         post: Tensor,
         pre: Tensor,
+        factor: float = 1.0,
+        *,
         fired: Fired,
         weight: Tensor | None = None,
         corrected: bool = True,
     ) -> list[Tensor]:
-        """Return sum over samples of post pre^T, as changes of ``feedforward``.
+        """Return factor times the sum over samples of post pre^T, as changes of ``feedforward``.
 
         ``weight`` and ``corrected`` as in ``Homeostat.back``: for drives held at a set point.
         """
         ...
 
-    def onto_feedback(self, post: Tensor, pre: Tensor, fired: Fired) -> list[Tensor]:
-        """Return sum over samples of post pre^T, as changes of ``feedback``."""
+    def onto_feedback(
+        self, post: Tensor, pre: Tensor, factor: float = 1.0, *, fired: Fired
+    ) -> list[Tensor]:
+        """Return factor times the sum over samples of post pre^T, as changes of ``feedback``."""
         ...
 
     def onto_feedforward_and_below(

@@ -38,9 +38,16 @@ def duration(seconds: float) -> str:
 
 
 def estimate(
-    protocol: Protocol, animals: int, arms: list[str] | None = None, jobs: int = 1
+    protocol: Protocol,
+    animals: int,
+    arms: list[str] | None = None,
+    jobs: int = 1,
+    relative_time: float = 1.0,
 ) -> Estimate:
-    """Return what running these arms will take with so many processes."""
+    """Return what running these arms will take with so many processes.
+
+    ``relative_time`` of a step is over that of one in its slowest form.
+    """
     tree, spec = protocol.tree, protocol.spec
     chosen = [tree.arms[a] for a in (arms or tree.arms)]
     trunks = [tree.trunks[name] for name in {arm.trunk for arm in chosen}]
@@ -48,7 +55,7 @@ def estimate(
     machine, backend = measured(), backend_of(spec)
     measuring = _measuring(protocol, chosen, trunks) * machine.relative
     spread = max(1, min(jobs, animals * len(chosen)))
-    one = steps * backend.step_seconds(spec, machine) + measuring
+    one = steps * relative_time * backend.step_seconds(spec, machine) + measuring
     seconds = animals / spread * one + START_SECONDS + BRANCH_SECONDS * animals * len(chosen)
     size = animals * backend.bytes(spec, steps, len(chosen))
     return Estimate(animals * steps, seconds, size, _images_per_step(protocol))

@@ -48,6 +48,7 @@ class _RunFacts(BaseModel):
     arms: Annotated[list[Text], Field(min_length=1, max_length=1000), AfterValidator(_once)]
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d{1,3})?)$")]
     data: str | None = None
+    step: Text = "written-out"
     short: bool = False
     allow_code: bool = False
     resumed: list[str] = []

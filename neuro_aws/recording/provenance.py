@@ -16,7 +16,17 @@ from neuro_aws.recording.folder import refuse_what_leads_out
 from neuro_aws.recording.parts import replace_file
 
 MOST_BYTES = 4_000_000
-LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "h5py", "pydantic", "matplotlib", "brian2")
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "h5py",
+    "pydantic",
+    "matplotlib",
+    "brian2",
+    "numba",
+)
 
 
 def version() -> str:

@@ -1,5 +1,6 @@
 """Everything shipped is run: protocols, analysis scripts, benchmarks, README commands."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -271,6 +272,42 @@ def test_the_spiking_benchmark_tells_how_cost_grows():
     rows = [line.split("|") for line in lines]
     assert [int(row[1].split()[0]) for row in rows] == [82, 120]
     assert all(float(row[2]) > 0 for row in rows)
+
+
+def test_growth_is_measured_in_both_forms_of_the_step(tmp_path):
+    small = ["--rounds", "1", "--largest", "64", "--animals", "1", "--pairs", "4", "--jobs", "1"]
+    done = script(ROOT / "benchmarks" / "growth.py", *small, "--out", str(tmp_path / "growth.png"))
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    sizes = [row for row in rows if row[0] in ("width", "batch", "depth")]
+    assert [row[0] for row in sizes].count("batch") == 6
+    assert all(float(row[-3]) > 0 and float(row[-2]) > 0 for row in sizes)
+    assert (tmp_path / "growth.png").exists()
+
+
+def gpu_check(out: Path, *only: str) -> dict[str, dict[str, object]]:
+    asked = ["--device", "cpu", "--short", "--only", ",".join(only), "--out", str(out)]
+    done = script(ROOT / "benchmarks" / "gpu_check.py", *asked)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(out.read_text())
+
+
+def test_the_gpu_check_can_be_tried_without_one(tmp_path):
+    found = gpu_check(tmp_path / "gpu.json", "against_cpu")
+    apart = found["against_cpu"]
+    assert {f"{n}_weights_float64" for n in ("dense", "conv")} <= apart.keys()
+    assert apart["passed"]
+    if not torch.cuda.is_available():
+        refused = script(ROOT / "benchmarks" / "gpu_check.py")
+        assert refused.returncode == 1
+        assert "nothing is measured" in refused.stderr
+
+
+@pytest.mark.slow
+def test_all_of_the_gpu_check_runs_on_a_cpu(tmp_path):
+    looks = ("conformance", "against_cpu", "kill_and_resume", "speed", "torchrun")
+    found = gpu_check(tmp_path / "gpu.json", *looks)
+    assert all(found[name].get("passed", True) for name in looks)
 
 
 def readme_commands() -> list[str]:

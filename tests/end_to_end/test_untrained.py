@@ -29,8 +29,8 @@ def of_probes(protocol: Protocol) -> list[Expectation]:
 PROBED = [path for path, forms in FORMS.items() if any(map(of_probes, forms))]
 
 
-PROBED_FOR_THE_TABLE = {"critical_period", "quickstart", "ach_dose", "ach_pairing", "equilibrium"}
-"""Measure probes beside what they ask; ``equilibrium``: homeostasis alone moves its noisy ones."""
+PROBED_FOR_THE_TABLE = {"critical_period", "quickstart", "ach_dose", "ach_pairing"}
+"""Measure probes beside what they ask."""
 NOT_MEASURED_YET = {"cifar10_doubly", "gamma_sweep"}
 """At full length: there is nothing to expect."""
 

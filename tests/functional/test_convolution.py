@@ -1,5 +1,7 @@
 """Convolutional layers: equal to dense ones when unrolled, and to autograd in every derivative."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.nn import functional as f
@@ -91,7 +93,7 @@ def test_a_convolution_unrolled_is_the_dense_layer(geometry, side):
     teach = draw(6, *above, seed=2)
     psi = layer.psi_above
     found = feedforward_plasticity(
-        teach, fired, psi, x, lambda post, pre: layer.onto_feedforward(post, pre, fired)
+        teach, fired, psi, x, partial(layer.onto_feedforward, fired=fired)
     )
     wanted = feedforward_plasticity(rows(teach), flat, relu, rows(x))
     shared(found, wanted, lambda w: unrolled(layer, below, lambda x: up(x, w, geometry)))
@@ -100,7 +102,7 @@ def test_a_convolution_unrolled_is_the_dense_layer(geometry, side):
         guess,
         layer.psi_predicted,
         y,
-        onto=lambda post, pre: layer.onto_feedback(post, pre, guess),
+        onto=partial(layer.onto_feedback, fired=guess),
     )
     wanted = predictive_plasticity(rows(x), flat_guess, tanh, rows(y))
     shared(found, wanted, lambda w: unrolled(layer, above, lambda y: down(y, w, geometry)))

@@ -1,7 +1,5 @@
 """Compiled kernels against the torch forms that they stand in for."""
 
-from contextlib import nullcontext
-
 import pytest
 import torch
 
@@ -18,12 +16,18 @@ from neuro_aws.functional.discriminator import (
 )
 from neuro_aws.functional.discriminator_plasticity import _weighted, discriminator_plasticity
 from neuro_aws.functional.double_backward import Pooled
-from neuro_aws.functional.fused import kernels, written_out
+from neuro_aws.functional.fused import compiled, kernels
 from neuro_aws.functional.low import lowered
 from neuro_aws.functional.optimisers import Adam
 
 FULL, BOTH = torch.float64, (torch.float64, torch.float32)
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6, torch.bfloat16: 1e-2}
+
+
+@pytest.fixture(autouse=True)
+def by_kernels():
+    with compiled():
+        yield
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = FULL) -> torch.Tensor:
@@ -68,7 +72,7 @@ def test_products_over_patches_are_the_librarys_convolutions(
         [False, True, False],
     )  # fmt: skip
     x_, y_, w_, b_ = (t.to(dtype) for t in (x, y, w, b))
-    with written_out() if form == "written_out" else nullcontext():
+    with compiled(form == "compiled"):
         assert (kernels("patches", x_) is None) == (form == "written_out")
         same(up(x_, w_, g).double(), wanted, near)
         same(down(y_, w_, g, b_).double(), below, near)
@@ -103,9 +107,9 @@ def test_a_gradient_at_the_activity_does_not_take_one_at_the_weights(monkeypatch
 def test_adam(dtype, betas):
     pytest.importorskip("numba")
     rule, changes = Adam(1e-3, betas), []
-    for how in (nullcontext, written_out):
+    for how in (True, False):
         moments = rule.start(torch.zeros(1001, dtype=dtype))
-        with how():
+        with compiled(how):
             for t in range(3):
                 change = rule.step(draw(1001, seed=t, dtype=dtype), moments)
         changes.append((change, moments))
@@ -122,7 +126,7 @@ def test_sums_over_the_batch(dtype):
     pytest.importorskip("numba")
     state, share, q = (draw(*s, dtype=dtype) for s in ((9, 70), (9, 1), (9, 70)))
     found = spread_of(state), _weighted(share, q, state)
-    with written_out():
+    with compiled(False):
         wanted = spread_of(state), _weighted(share, q, state)
     for a, b in zip((*found[0], found[1]), (*wanted[0], wanted[1]), strict=True):
         same(a, b)
@@ -161,7 +165,7 @@ def test_psi_and_its_way_back(psi, noisy, dtype):
         return fired, [t for t in tensors if t is not None] + back
 
     fired, found = all_of()
-    with written_out():
+    with compiled(False):
         other, wanted = all_of()
     for a_, b_ in zip(found, wanted, strict=True):
         same(a_, b_)
@@ -174,7 +178,7 @@ def test_inverse_relu(dtype):
     pytest.importorskip("numba")
     rate, uniform = draw(3, 20, 4, 4, dtype=dtype).relu(), draw(3, 20, 4, 4, dtype=dtype).sigmoid()
     found = inverse_relu(rate, uniform, 0.5)
-    with written_out():
+    with compiled(False):
         same(found, inverse_relu(rate, uniform, 0.5))
 
 
@@ -190,7 +194,7 @@ def test_derivatives_of_the_pool(c):
         return [normal, pool, back, *torch.autograd.grad(back, (values, at), g)]
 
     found = all_of()
-    with written_out():
+    with compiled(False):
         for one, other in zip(found, all_of(), strict=True):
             same(one.detach(), other.detach())
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from neuro_aws.backends.rate.engine import Engine
+from neuro_aws.functional import batch_norm
 from neuro_aws.functional.homeostasis import (
     Statistics,
     Undone,
@@ -231,8 +232,10 @@ class TestOrthogonal:
         assert torch.allclose(orthogonal(weight * signal, normed, undone, axis, weight), wanted)
 
 
-def test_an_orthogonal_change_moves_neither_mean_nor_variance_of_the_drive():
-    x, weight = draw(200, 6), draw(3, 6, seed=1)
+def test_an_orthogonal_change_neither_scales_the_weights_nor_shifts_the_drive():
+    """On inputs that are neither centred nor white: what a set point of the drive would undo."""
+    x = (draw(200, 6) @ draw(6, 6, seed=5) + 1).clamp(min=0)
+    weight = draw(3, 6, seed=1)
     raw = x @ weight.T
     at = Statistics(raw.mean(0), raw.var(0, unbiased=False))
     z, normed = held(raw, at, None, None, -1)
@@ -240,10 +243,22 @@ def test_an_orthogonal_change_moves_neither_mean_nor_variance_of_the_drive():
     slope = (signal * z).mean(0) / z.square().mean(0)
     corrected = orthogonal(signal, normed, Undone(signal.mean(0), slope), -1)
     for change, moves in ((corrected, False), (signal, True)):
-        drive = x @ (weight + 1e-5 * (change.T @ x) / 200).T
-        mean = (drive.mean(0) - at.mean).abs().max()
-        variance = (drive.var(0, unbiased=False) / at.variance - 1).abs().max()
-        assert bool(max(float(mean), float(variance)) > 1e-6) == moves
+        d_weight = change.T @ x / 200
+        along = (d_weight * weight).sum(1).abs() / (d_weight.norm(dim=1) * weight.norm(dim=1))
+        shift = change.mean(0).abs()
+        assert bool((along > 1e-9).all()) == bool((shift > 1e-9).all()) == moves
+
+
+def test_it_is_what_the_way_back_through_a_batch_does():
+    raw, signal = draw(64, 3), draw(64, 3, seed=1)
+    at = Statistics(raw.mean(0), raw.var(0, unbiased=False))
+    z, normed = held(raw, at, None, None, -1)
+    over_z = z.square().mean(0)  # 1, but for the constant that keeps it finite
+    undone = Undone(signal.mean(0), (signal * z).mean(0) / over_z)
+    found, _, _ = back_held(orthogonal(signal, normed, undone, -1), normed, None, -1)
+    _, through = batch_norm.normalise(raw, None, None)
+    wanted, _, _ = batch_norm.back(signal, through, None)
+    assert relative_error(found, wanted) < 1e-4
 
 
 @pytest.mark.parametrize("conv", [(), (CONV,)])
@@ -276,6 +291,17 @@ class TestOrthogonalLearning:
             deviation = credit(network, state, ach, 0.0, gate - gate.mean())
         for name, tensor in whole.items():
             assert torch.allclose(tensor, gate.mean() * plain[name] + deviation[name], atol=1e-12)
+
+    def test_it_is_the_same_signal_under_every_credit(self, animal, conv):
+        """What was learnt of it under one credit holds for another that sends the same signal."""
+        found = []
+        for credit in ("layer", "backprop"):
+            made = animal(TIME, *conv, "network.noise.scale=0.2", f"algorithm.credit={credit}")
+            engine_of(made, PAIR, 10).step(0)
+            found.append(made.network.layers[-1].homeostats.soma.undone)
+        for a, b in zip(*found, strict=True):
+            assert float(a.abs().max()) > 0
+            assert relative_error(a, b) < 1e-12
 
     def test_it_can_be_left_out(self, animal, conv):
         made = animal(*conv, "network.homeostasis={over: time, steps: 10, orthogonal: false}")

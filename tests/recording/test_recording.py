@@ -65,7 +65,8 @@ def test_every_dataset_is_described_and_time_is_axis_0(finished):
 def test_what_is_recorded_is_what_happened(finished, tmp_path):
     """Make the same steps by hand and compare signal by signal."""
     protocol = Protocol.from_text(TINY, "tiny.yaml")
-    simulator = make(protocol, TRUNK, 0)
+    compiled = finished.provenance["step"] == "compiled"
+    simulator = make(protocol, TRUNK, 0, compiled=compiled)
     traces = finished.traces(0, "control")
     for step in range(20):
         before = [t.clone() for t in simulator.animal.network.layers[0].feedforward]

@@ -52,7 +52,8 @@ def test_samples_are_those_of_every_so_many_wake_steps(finished):
 
 def test_each_sample_is_the_stimulus_that_it_says(finished):
     protocol = Protocol.from_text(TINY, "tiny.yaml")
-    simulator = make(protocol, TRUNK, 0)
+    compiled = finished.provenance["step"] == "compiled"
+    simulator = make(protocol, TRUNK, 0, compiled=compiled)
     samples = finished.samples(0, "control")
     data = simulator.animal.dataset
     for step in range(int(samples.step[1]) + 1):

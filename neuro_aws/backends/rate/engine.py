@@ -13,6 +13,7 @@ from neuro_aws.algorithms.updates import Updates
 from neuro_aws.backends.rate.distributed import SharedDraws, Team
 from neuro_aws.backends.rate.moment import Moment, Written
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.functional import fused
 from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Network
@@ -60,7 +61,8 @@ class Streams:
 class Engine:
     """One network going through one schedule, step by step.
 
-    ``compiled`` takes its steps by compiled kernels; ``backends/rate/forms.py`` says when they can.
+    ``compiled`` takes its steps by compiled kernels (``backends/rate/forms.py`` says when it can):
+    whole steps of a dense network, and those of a convolutional one where kernels fit.
     """
 
     def __init__(
@@ -89,7 +91,8 @@ class Engine:
         self.observers = observers
         self.check = DeltaCheck(algorithm, network, updates.plasticity)
         self._compiled: CompiledStep | None = None
-        if compiled:  # imported here: numba is an extra
+        self._fused = compiled and network.maps
+        if compiled and not network.maps:  # imported here: numba is an extra
             from neuro_aws.backends.rate.compiled import step
 
             self._compiled = step.CompiledStep(network, algorithm, updates, self.batch)
@@ -110,7 +113,8 @@ class Engine:
 
         Nothing in it needs a graph, so torch keeps no track, unless the algorithm asks for it.
         """
-        with torch.inference_mode(not getattr(self.algorithm, "uses_autograd", False)):
+        track = getattr(self.algorithm, "uses_autograd", False)
+        with torch.inference_mode(not track), fused.compiled(self._fused):
             return self._step(step)
 
     def _step(self, step: int) -> Moment:

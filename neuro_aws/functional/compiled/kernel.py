@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import numba
 
+import neuro_aws
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 LOOSE = {"contract", "reassoc", "nsz", "arcp"}
@@ -20,15 +22,19 @@ _UNWRAPPED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": Tr
 
 @cache
 def _fingerprint(folder: Path) -> str:
-    """Return a hash of the sources in a folder and of those here.
+    """Return a hash of the sources in a folder, and of those whose constants are part of kernels.
 
-    numba looks at the file of a kernel, not at its callees': without it a kernel kept from before a
-    callee changed would be used as it was.
+    numba looks at the file of a kernel, not at its callees'; without the hash a kernel kept from
+    before one of them changed would be used as it was.
     """
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=6)
-    for place in sorted({folder, Path(__file__).parent}):
-        for path in sorted(place.glob("*.py")):
-            digest.update(path.read_bytes())
+    package = Path(neuro_aws.__file__).parent
+    functional = package / "functional"
+    places = {folder, functional, functional / "compiled"}
+    for path in sorted(
+        [*(p for at in places for p in at.glob("*.py")), package / "model/prior.py"]
+    ):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -47,3 +53,10 @@ def part(function: Function) -> Function:
     """Compile a function that only kernels call, as a part of each; half the time of a kernel."""
     made: Function = numba.njit(**OPTIONS, **_UNWRAPPED)(function)
     return made
+
+
+def kept(function: Any) -> bool:
+    """Say whether a kernel was compiled before, by the same sources."""
+    folder = Path(function.stats.cache_path)
+    mark = _fingerprint(Path(function.py_func.__code__.co_filename).parent)
+    return any(folder.glob(f"*{mark}*.nbc"))

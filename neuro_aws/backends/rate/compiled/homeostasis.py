@@ -144,15 +144,16 @@ def at_raw(
 @part
 def leave_out(
     plan: Plan, weights: Weights, space: Space, what: int, layer: int, post: Any, raw: Any,
-    by_sample: Any,
+    by_sample: Any, carried: float,
 ) -> None:  # fmt: skip
     """Take out of a signal at the potentials what homeostasis would undo, in place.
 
-        s' = s - w (p + q z)  where s is not 0, else 0;      z = (v - m) / sqrt(s + 1e-5)
-        p += k <s'>,  q += k <s' z>,  k = 2 / (T (1 + <z^2>)),  at the end of the step
+        c w e' = c w (e - p - q z)  where e is not 0, else 0;      z = (v - m) / sqrt(s + 1e-5)
+        p += k <e'>,  q += k <e' z>,  k = 2 / (T (1 + <z^2>)),  at the end of the step
 
-    Symbols, in order: s = ``post``, w = ``by_sample`` (which s carries; 1 where it is empty, and
-    only then p, q move), p, q = ``weights.undone``, v = ``raw`` (``functional/homeostasis.py``).
+    Symbols, in order: c w e = ``post``: c = ``carried`` and w = ``by_sample`` are factors that it
+    carries already (w is 1 where it is empty, and only then p, q move); p, q = ``weights.undone``,
+    v = ``raw``; m, s its statistics (``functional/homeostasis.py``).
     """
     if not (plan.orthogonal and plan.held[what, layer]):
         return
@@ -162,10 +163,10 @@ def leave_out(
     centre = units(space.holding[CENTRE, what], plan, layer)
     inverse = units(space.holding[INVERSE, what], plan, layer)
     mean, along, square = np.zeros_like(slope), np.zeros_like(slope), np.zeros_like(slope)
-    zero, one = real(0), real(1)
+    zero, one, factor = real(0), real(1), real(carried)
     for s in range(batch):
         signal, drive = post[s], raw[s]
-        weight = by_sample[s] if by_sample.size else one
+        weight = factor * by_sample[s] if by_sample.size else factor
         for k in range(slope.size):
             z = (drive[k] - centre[k]) * inverse[k]
             left = signal[k] - weight * (offset[k] + slope[k] * z)
@@ -180,7 +181,7 @@ def leave_out(
     next_slope = units(space.holding[NEXT_SLOPE, what], plan, layer)
     share = one / real(batch)
     for k in range(slope.size):
-        rate = real(2) / (real(plan.steps) * (one + square[k] * share)) * share
+        rate = real(2) / (real(plan.steps) * factor * (one + square[k] * share)) * share
         next_offset[k] = offset[k] + rate * mean[k]
         next_slope[k] = slope[k] + rate * along[k]
 

@@ -83,15 +83,3 @@ def lengths(vector: Any, starts: Any, stops: Any, out: Any) -> None:
         for k in range(starts[i], stops[i]):
             total += vector[k] * vector[k]
         out[i] = np.sqrt(total)
-
-
-@kernel
-def spread(values: Any, out: Any) -> None:
-    """out = mean and (unbiased) standard deviation."""
-    total = 0.0
-    for s in range(values.size):
-        total += values[s]
-    mean, square = total / values.size, 0.0
-    for s in range(values.size):
-        square += (values[s] - mean) ** 2
-    out[0], out[1] = mean, np.sqrt(square / (values.size - 1.0))

@@ -109,7 +109,9 @@ def feedback_delta(plan: Plan, weights: Weights, space: Space, delta: Any, adapt
         weight, bias = feedback(delta, plan, i)
         if plan.held[DENDRITE, i]:
             raw = rows(space, plan, P_RAW, i)
-            leave_out(plan, weights, space, DENDRITE, i, error, raw, space.gains[:_NO_GAIN])
+            carried = plan.factors[i] / error.shape[0]
+            none = space.gains[:_NO_GAIN]
+            leave_out(plan, weights, space, DENDRITE, i, error, raw, none, carried)
             at_raw(plan, space, DENDRITE, i, error, raw, adapting)
             bias[:] = 0
         else:
@@ -178,7 +180,8 @@ def onto_feedforward(
 ) -> None:  # fmt: skip
     """dF = sum over the batch of post h^T, db = that of post; ``add`` to what is there.
 
-    ``corrected``: dF leaves out what homeostasis would undo; ``by_sample`` is in ``post`` already.
+    ``corrected``: dF leaves out what homeostasis would undo. ``post`` carries ``by_sample`` and
+    - 1 / batch already.
     """
     batch = post.shape[0]
     weight, bias = feedforward(delta, plan, layer - 1)
@@ -189,7 +192,7 @@ def onto_feedforward(
             bias[k] += post[s, k]
     raw = rows(space, plan, RAW, layer)
     if corrected:
-        leave_out(plan, weights, space, SOMA, layer, post, raw, by_sample)
+        leave_out(plan, weights, space, SOMA, layer, post, raw, by_sample, -1.0 / batch)
     at_raw(plan, space, SOMA, layer, post, raw, adapting)
     pre = rows(space, plan, FIRING, layer - 1)
     product(post, True, pre, False, weight, 1.0, 1.0 if add else 0.0)
@@ -282,7 +285,7 @@ def backprop_delta(
         sum_over_batch(weighted, bias)
         raw = rows(space, plan, RAW, layer)
         if teaches:
-            leave_out(plan, weights, space, SOMA, layer, teach, raw, none)
+            leave_out(plan, weights, space, SOMA, layer, teach, raw, none, 1.0)
         at_raw(plan, space, SOMA, layer, teach, raw, adapting)
         weigh(teach, by_sample, share, weighted)
         product(weighted, True, rows(space, plan, FIRING, layer - 1), False, weight, 1.0, 0.0)

@@ -140,9 +140,10 @@ class CompiledStep:
 
     def _perturbed(self, seen: Seen, signal: AcetylcholineSignal) -> None:
         """Take up ACh as a perturbation left it."""
-        teaching = list(signal.teaching)
-        if teaching[0].data_ptr() != self.room.rows(seen.sent, 0).data_ptr():
-            for layer, teach in enumerate(teaching):
+        sent = [self.room.rows(seen.sent, layer) for layer in range(len(signal.teaching))]
+        given = list(zip(signal.teaching, sent, strict=True))
+        if any(teach.data_ptr() != own.data_ptr() for teach, own in given):
+            for layer, teach in enumerate(signal.teaching):
                 self.room.rows(SENT, layer).copy_(teach)
             seen.sent = SENT
         seen.signal = seen.__dict__["ach"] = signal

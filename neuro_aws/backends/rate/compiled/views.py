@@ -28,7 +28,7 @@ from neuro_aws.backends.rate.compiled.layout import (
     Y,
 )
 from neuro_aws.backends.rate.compiled.memory import Array, Room
-from neuro_aws.backends.rate.compiled.optimisers import lengths, spread
+from neuro_aws.backends.rate.compiled.optimisers import lengths
 from neuro_aws.backends.rate.compiled.rate_functions import BARE
 from neuro_aws.backends.rate.moment import Lengths, Neuromodulators
 from neuro_aws.functional.compartments import Fired
@@ -218,13 +218,9 @@ class Seen:
 
     def neuromodulators(self) -> Neuromodulators:
         """Return ACh as it is recorded."""
-        found = np.empty(2)
-        spread(self.level.numpy(), found)
-        ach, wide = found.tolist()
-        if self.signal is not None:
-            return Neuromodulators(ach, wide, float(self.signal.release.mean()), self.gate)
-        release = 0.0 if self.spec.phase is NREM else ach - self.baseline
-        return Neuromodulators(ach, wide, release, self.gate)
+        spread, mean = torch.std_mean(self.level)
+        release = self._release() if self.signal is None else self.signal.release
+        return Neuromodulators(mean.item(), spread.item(), release.mean().item(), self.gate)
 
     def lengths(self) -> Lengths:
         """Return the lengths of teaching signals and changes as they are recorded."""
