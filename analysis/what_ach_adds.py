@@ -2,7 +2,8 @@
 
     python analysis/what_ach_adds.py RUN [--out figure.png]
 
-RUN is a run of protocols/what_ach_adds.yaml. Tests are paired differences to KL only (`none`).
+RUN is a run of protocols/what_ach_adds.yaml. Tests are paired differences to `frozen`: the KL alone
+(`none`) is no harmless null, as it undoes the top layer.
 `gain`: minus the same animal's value before anything was learnt.
 """
 
@@ -30,7 +31,7 @@ VALUES = [
     ("linear_probe_noisy", 1),
     ("linear_probe_noisy", 2),
 ]
-NULL = "none"
+NULL = "frozen"
 
 
 def tables(run: Run, metrics: pd.DataFrame) -> Report:
@@ -51,7 +52,7 @@ def tables(run: Run, metrics: pd.DataFrame) -> Report:
                 rows.append(["  gain", *map(str, gains)])
         report.say(pd.DataFrame(rows, columns=["value", *run.arms]).to_string(index=False))
         report.say(
-            f"fresh classifier, paired difference to {NULL} (KL only); below 0: closer to a match"
+            f"fresh classifier, paired difference to {NULL}; below 0: closer to a match"
         )
         base = values(metrics, NULL, "fresh_classifier", stretch.name)
         for arm in run.arms:
