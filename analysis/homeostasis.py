@@ -74,6 +74,11 @@ def tables(run: Run, metrics: pd.DataFrame, conditions: dict[str, Condition]) ->
     rows = [[*c, str(estimate(activity(metrics, arm), NAME))] for arm, c in conditions.items()]
     columns = ["grown up under", "since", "cells", "ACh clamped", "activity"]
     report.say(pd.DataFrame(rows, columns=columns).to_string(index=False))
+    report.say("\nsilenced in REM: where the course is lowest")
+    for arm, c in conditions.items():
+        if c.done == "silenced":
+            course = values_over_cycles(metrics, arm)
+            report.say(f"  {arm:22} {course.min():.3f} after {course.idxmin()} cycles")
     report.say("\npaired difference to the control of the same constant")
     for arm in conditions:
         reference = run.protocol.tree.arms[arm].reference
@@ -81,6 +86,12 @@ def tables(run: Run, metrics: pd.DataFrame, conditions: dict[str, Condition]) ->
             difference = paired(activity(metrics, arm), activity(metrics, reference))
             report.test(f"{arm} - {reference}", difference)
     return report
+
+
+def values_over_cycles(metrics: pd.DataFrame, arm: str) -> pd.Series:
+    """Return the targets' waking activity by cycle of the critical period, mean over animals."""
+    rows = metrics[(metrics["name"] == NAME) & (metrics["period"] == CRITICAL)]
+    return rows[rows["arm"] == arm].groupby("cycle")["value"].mean()
 
 
 def curves(axes: Axes, metrics: pd.DataFrame, conditions: dict[str, Condition]) -> None:
