@@ -51,9 +51,7 @@ def tables(run: Run, metrics: pd.DataFrame) -> Report:
                 gains = [estimate(a - b) for a, b in zip(found, began, strict=True)]
                 rows.append(["  gain", *map(str, gains)])
         report.say(pd.DataFrame(rows, columns=["value", *run.arms]).to_string(index=False))
-        report.say(
-            f"fresh classifier, paired difference to {NULL}; below 0: closer to a match"
-        )
+        report.say(f"fresh classifier, paired difference to {NULL}; below 0: closer to a match")
         base = values(metrics, NULL, "fresh_classifier", stretch.name)
         for arm in run.arms:
             if arm != NULL:

@@ -290,7 +290,8 @@ def main() -> None:
         return
     forms_and_peers(options.pairs, options.rounds)
     if importlib.util.find_spec("jax") is not None:
-        print(f"weights differ from JAX's by {jax_disagreement(32):.1e} after 5 pairs, float64")
+        apart = jax_disagreement(32)
+        print(f"weights (D's bias apart) differ from JAX's by {apart:.1e} after 5 pairs, float64")
 
 
 if __name__ == "__main__":

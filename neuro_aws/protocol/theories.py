@@ -138,6 +138,8 @@ class Theory(Entry):
     settings: type[AlgorithmSection]
     work: float = 1.0
     """Passes of one step over those of Adversarial Wake-Sleep."""
+    compiled: bool = False
+    """Whether dense networks have a compiled step for it (``backends/rate/compiled``)."""
 
 
 THEORIES = table(
@@ -150,6 +152,7 @@ THEORIES = table(
             CORTEX: "",
             NEURON: "",
         },
+        compiled=True,
     ),
     Theory(
         "doubly_adversarial",
@@ -163,12 +166,14 @@ THEORIES = table(
         "classic Wake-Sleep: feedforward learns in REM, ACh only watches",
         WakeSleep,
         code={RATE: "neuro_aws.algorithms.wake_sleep:WakeSleep"},
+        compiled=True,
     ),
     Theory(
         "frozen",
         "a null: no feedforward learning at all",
         Frozen,
         code={RATE: "neuro_aws.algorithms.frozen:Frozen", CORTEX: "", NEURON: ""},
+        compiled=True,
     ),
 )
 """Every theory by the name a protocol gives it; the first is the default."""

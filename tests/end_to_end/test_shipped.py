@@ -250,7 +250,11 @@ def test_every_analysis_script_prints_its_table_and_draws(
 
 
 def test_the_benchmark_compares_equal_things():
-    done = script(ROOT / "benchmarks" / "local_step.py", "--pairs", "3", "--rounds", "1")
+    short = ["--pairs", "3", "--rounds", "1"]
+    done = script(ROOT / "benchmarks" / "local_step.py", *short)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("written-out") == 6
+    done = script(ROOT / "benchmarks" / "local_step.py", "--given", *short)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()[2:]]
     assert len(rows) == 3

@@ -15,6 +15,7 @@ from neuro_aws.errors import NeuroAWSError, in_a_line
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.theories import THEORIES
 
 Asked = Literal["auto", "compiled", "written-out"]
 COMPILED, WRITTEN_OUT = "compiled", "written-out"
@@ -40,9 +41,6 @@ class Form(NamedTuple):
         return f"{WRITTEN_OUT} ({self.reason})" if self.reason else WRITTEN_OUT
 
 
-COVERED: tuple[str, ...] = ("adversarial_wake_sleep", "wake_sleep", "frozen")
-"""The theories that it covers."""
-
 Refusal = tuple[Callable[[ProtocolSpec], bool], str]
 
 REFUSALS: tuple[Refusal, ...] = (
@@ -63,11 +61,16 @@ REFUSALS: tuple[Refusal, ...] = (
         ),
         "D's penalty is another one than l2 of all states",
     ),
-    (lambda spec: spec.algorithm.name not in COVERED, "the algorithm has no compiled form"),
+    (lambda spec: not _theory_compiled(spec), "the algorithm has no compiled form"),
     (lambda spec: spec.algorithm.replay > 0, "dreams start from replayed states"),
     (lambda spec: spec.stimulus.batch < 2, "a batch is one stimulus"),
 )
 """What the compiled step does not cover, each with its reason in words."""
+
+
+def _theory_compiled(spec: ProtocolSpec) -> bool:
+    theory = THEORIES.get(spec.algorithm.name)
+    return theory is not None and theory.compiled
 
 
 def _published_discriminator(network: NetworkSection) -> bool:
