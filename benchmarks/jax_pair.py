@@ -263,7 +263,7 @@ class Runner:
         """Take so many pairs; wait for their end."""
         state = (self.weights, self.seconds, self.count)
         self.weights, self.seconds, self.count = self._many(*state, stimuli, batch, pairs)
-        jax.block_until_ready(self.weights)  # type: ignore[no-untyped-call]
+        jax.block_until_ready(self.weights)
 
     def _given(self, weights: Values, seconds: Values, count: Values, numbers: Numbers) -> Values:
         count = count + 1
