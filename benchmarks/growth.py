@@ -21,13 +21,14 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from torch import Tensor
 
 from neuro_aws import Options, Protocol, run
 from neuro_aws.backends.rate.build import build_algorithm, build_network, build_updates
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.perturbations import Slots
-from neuro_aws.plots.style import WIDTH, figure, save, styled
+from neuro_aws.plots.style import WIDTH, Axes, Figure, figure, save, styled
 from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
@@ -203,7 +204,7 @@ def main() -> None:
         print("figure", save(draw(rows, animals, times, options.jobs), options.out))
 
 
-def draw(rows: list[Row], animals: list[int], times: list[float], jobs: int):  # type: ignore[no-untyped-def]
+def draw(rows: list[Row], animals: list[int], times: list[float], jobs: int) -> Figure:
     """Draw time over width, batch, depth and animals, on logarithmic axes."""
     drawn = figure(WIDTH, 2.2)
     panels = drawn.subplots(1, 4)
@@ -212,11 +213,21 @@ def draw(rows: list[Row], animals: list[int], times: list[float], jobs: int):  #
         x = [int(row[1].split()[0].replace(",", "")) for row in chosen]
         for k, name in enumerate(FORMS):
             axes.plot(x, [row[2][k] for row in chosen], marker=".", label=name)
-        axes.set(xscale="log", yscale="log", xlabel=what, ylabel="ms of CPU time a pair")
+        logarithmic(axes, x, what, "CPU time of a pair (ms)")
     panels[0].legend(fontsize=5.5)
     panels[3].plot(animals, times, marker=".")
-    panels[3].set(xscale="log", yscale="log", xlabel="animals", ylabel=f"s, {jobs} processes")
+    logarithmic(panels[3], animals, "animals", f"run in {jobs} processes (s)")
     return drawn
+
+
+def logarithmic(axes: Axes, x: list[int], xlabel: str, ylabel: str) -> None:
+    """Give an axis in steps of its own values, and one of plain numbers."""
+    axes.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    axes.set_xticks(x, [f"{value:,}" for value in x], rotation=60)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 if __name__ == "__main__":
