@@ -41,7 +41,7 @@ PERTURBATIONS = {
 
 
 class TopOnly:
-    """A perturbation of the user's own: the top layer is not taught, the others are."""
+    """A perturbation of the user's own: the top layer receives no teaching signal, the others do."""
 
     def neuromodulator(self, signal, labels, draws):
         return replace(signal, teaching=[*signal.teaching[:-1], 0 * signal.teaching[-1]])

@@ -30,7 +30,7 @@ class Neuromodulators(NamedTuple):
 class Lengths(NamedTuple):
     """How long the changes of a step are.
 
-    teaching      root mean square over samples of what each layer h_1 ... h_N is taught by
+    teaching      root mean square over samples of the teaching signal of each layer h_1 ... h_N
     raw, applied  of Deltas and of changes, by kind of projection and layer; a kind that did not
                   change is left out
     """

@@ -62,7 +62,7 @@ class CompiledStep:
         self._path = return_path(network)
         self._none = np.zeros(0, self._levels[WAKE].dtype)
         self._deviation = self.views.deviation.numpy()
-        self._taught = self.views.taught.numpy()
+        self._excess = self.views.excess.numpy()
         self._slots: Slots | None = None
         self._declared = {phase: tuple(algorithm.changes.get(phase, ())) for phase in Phase}
 
@@ -178,13 +178,13 @@ class CompiledStep:
             level, constant = signal.level.numpy(), signal.constant
         delta = self.views.arrays[FEEDFORWARD]
         kernels.credited(
-            self.plan, self.weights, space, level, release, constant, self._none, self._taught,
+            self.plan, self.weights, space, level, release, constant, self._none, self._excess,
             delta, adapting,
         )  # fmt: skip
         if signal is not None and isinstance(signal.gate, Tensor):
             apart = (signal.gate - signal.gate.mean()).numpy()
             kernels.credited(
-                self.plan, self.weights, space, level, release, constant, apart, self._taught,
+                self.plan, self.weights, space, level, release, constant, apart, self._excess,
                 self._deviation, adapting,
             )  # fmt: skip
 

@@ -176,20 +176,20 @@ def rem_deltas(plan: Plan, weights: Weights, space: Space, d_discriminator: Any)
 @kernel
 def credited(
     plan: Plan, weights: Weights, space: Space, level: Any, release: Any, constant: bool,
-    by_sample: Any, taught: Any, delta: Any, adapting: bool,
+    by_sample: Any, excess: Any, delta: Any, adapting: bool,
 ) -> None:  # fmt: skip
-    """dF of a wake step; ``taught`` becomes ACh - baseline, what ``scalar`` teaches by."""
+    """dF of a wake step; ``excess`` becomes ACh - baseline, what ``scalar`` teaches by."""
     real = level.dtype.type
     if plan.running_baseline and not constant:
-        taught[:] = release
+        excess[:] = release
     else:
         mean = real(0)
         for s in range(level.size):
             mean += level[s]
         mean /= real(level.size)
         for s in range(level.size):
-            taught[s] = level[s] - mean
-    feedforward_delta(plan, weights, space, taught, by_sample, delta, adapting, not constant)
+            excess[s] = level[s] - mean
+    feedforward_delta(plan, weights, space, excess, by_sample, delta, adapting, not constant)
 
 
 @kernel

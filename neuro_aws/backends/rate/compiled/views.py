@@ -79,7 +79,7 @@ class Views:
         self.changes = {kind: torch.zeros_like(network.flat(kind)) for kind in network.kinds}
         self.changed = {kind: vector.numpy() for kind, vector in self.changes.items()}
         self.deviation = torch.zeros_like(network.flat(FEEDFORWARD))
-        self.taught = torch.zeros_like(levels[WAKE])
+        self.excess = torch.zeros_like(levels[WAKE])
         self.stretches = {kind: Stretches(network, kind) for kind in network.kinds}
         self._noise = {
             True: room.noise(range(1, network.depth + 1)),
@@ -196,7 +196,7 @@ class Seen:
         """Return what each kind of projection would change by."""
         views = self.views
         found: Deltas = {kind: Delta(views.deltas[kind]) for kind in self.kinds}
-        if FEEDFORWARD in found and self._taught:
+        if FEEDFORWARD in found and self._has_teaching:
             deviation = None
             if self.by_sample:
                 deviation = views.network.named(FEEDFORWARD, views.deviation)
@@ -205,13 +205,13 @@ class Seen:
         return found
 
     @property
-    def _taught(self) -> bool:
+    def _has_teaching(self) -> bool:
         return self.spec.phase is WAKE and FEEDFORWARD in self.kinds
 
     def _teaching(self) -> list[Tensor]:
         plan, depth = self.views.plan, self.views.network.depth
         if plan.credit == SCALAR:
-            return [self.views.taught.unsqueeze(-1)] * depth
+            return [self.views.excess.unsqueeze(-1)] * depth
         if plan.credit == NONE:
             return [torch.zeros_like(self.level).unsqueeze(-1)] * depth
         return [self.views.room.rows(self.sent, j) for j in range(1, depth + 1)]
@@ -231,9 +231,9 @@ class Seen:
 
     def _teaching_lengths(self) -> list[float]:
         plan, depth, batch = self.views.plan, self.views.network.depth, self.views.room.batch
-        if not self._taught or plan.credit == NONE:
+        if not self._has_teaching or plan.credit == NONE:
             return [0.0] * depth
-        values: Any = self.views.taught if plan.credit == SCALAR else None
+        values: Any = self.views.excess if plan.credit == SCALAR else None
         if values is not None:
             return [float(np.linalg.norm(values.numpy())) / batch**0.5] * depth
         starts = plan.layers[START, 1:] * batch
