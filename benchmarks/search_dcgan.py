@@ -112,8 +112,13 @@ def run(name: str, table: dict[str, Any], arguments: argparse.Namespace) -> None
 def report(name: str, arguments: argparse.Namespace, images: int, found: dict[str, Any]) -> None:
     """Print and append a line of what was found after so many images."""
     held_out = "validation" if arguments.validation else "test"
-    line = {"setting": name, "seed": arguments.seed, "images": images, **found}
-    line["held_out"] = held_out
+    line = {
+        "setting": name,
+        "seed": arguments.seed,
+        "images": images,
+        **found,
+        "held_out": held_out,
+    }
     print(json.dumps(line), flush=True)
     with arguments.out.open("a") as out:
         out.write(json.dumps(line) + "\n")

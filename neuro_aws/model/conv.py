@@ -111,7 +111,7 @@ class ConvLayer:
         weight: Tensor | None = None,
         corrected: bool = True,
     ) -> list[Tensor]:
-        """Return factor times the sum over samples, positions of post pre^T, and of what else."""
+        """Return factor times the sum of post pre^T, and of what else is learnt."""
         found = self._onto(post, pre, fired, weight, corrected)[0]
         return [change.mul_(factor) for change in found]
 
