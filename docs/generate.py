@@ -47,6 +47,14 @@ def theories() -> str:
     )
 
 
+def objectives() -> str:
+    """Return what each theory is, what it descends, and what of it is local."""
+    return table(
+        ["theory", "what it is", "objective", "local"],
+        ([f"`{e.name}`", e.help, e.objective, e.local] for e in registry.THEORIES.values()),
+    )
+
+
 def credits() -> str:
     """Return how ACh may teach."""
     return table(
@@ -96,6 +104,7 @@ def measures(rate: bool) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "theories": theories,
+    "objectives": objectives,
     "credits": credits,
     "stimuli": stimuli,
     "perturbations": perturbations,

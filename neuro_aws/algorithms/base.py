@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar, Literal, Protocol
 
+import torch
 from torch import Tensor
 
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density, predictive_plasticity
+from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Deltas, NetworkState, Tensors
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, REM, WAKE, Phase
@@ -35,7 +37,8 @@ class Algorithm(Protocol):
         return_path    asks for fixed random weights on the way back from the discriminator
         uses_autograd  keeps torch's graph available in a step
 
-    A user's class may leave all four out. Without ``changes`` and ``gated`` it may change what
+    What else an algorithm may say (how it dreams, what it remembers): ``algorithms/asked.py``.
+    A user's class may leave all of it out. Without ``changes`` and ``gated`` it may change what
     Adversarial Wake-Sleep changes: F (gated), G and D in wake, D in REM, nothing in NREM. Every
     step is held to the declaration: a Delta of another kind, in another phase, or under a gate that
     was not declared ends the run; so do names and shapes that are not those of the weights, when a
@@ -99,3 +102,13 @@ def feedback_delta(
         )
         changes |= network.feedback_changes(i, found)
     return changes
+
+
+def prediction_error(network: Network, stimuli: Tensor) -> Tensor:
+    """Return sum_i |h_i - d_i|^2 / 2 of each stimulus, noise off: what feedback descends."""
+    state = network.with_dendrites(network.recognise(stimuli, None))
+    errors = []
+    for layer in state.layers[:-1]:
+        assert layer.dendrite is not None
+        errors.append(rows(layer.soma - layer.dendrite.rate).square().sum(1) / 2)
+    return torch.stack(errors).sum(0)

@@ -1,14 +1,20 @@
 """Doubly Adversarial Wake-Sleep (Algorithm 2; Eq. 5): a second discriminator R, mixed by gamma."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from neuro_aws.algorithms.base import Declared, Reduction, density_of, feedback_delta, propagate
+from neuro_aws.algorithms.base import (
+    Declared,
+    Reduction,
+    density_of,
+    feedback_delta,
+    prediction_error,
+    propagate,
+)
+from neuro_aws.algorithms.graph import detached, gradients, leaves_of
 from neuro_aws.functional.densities import kl_to_standard_normal
 from neuro_aws.functional.discriminator_plasticity import NORM_EPSILON
 from neuro_aws.functional.noise import NoiseSource
@@ -118,6 +124,10 @@ class DoublyAdversarial:
         graph = Graph(leaves, first, again, seen, sent, dreamt)
         return NetworkState(REM, detached(dreamt).layers, tuple(map(detached, passes)), graph)
 
+    def objective(self, network: Network, stimuli: Tensor, noise: NoiseSource) -> Tensor:
+        """Return what G descends in wake, mean over stimuli."""
+        return prediction_error(network, stimuli).mean()
+
     def deltas(
         self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
     ) -> Deltas:
@@ -143,7 +153,7 @@ class DoublyAdversarial:
         if self.kl:
             top = rows(graph.first.layers[-1].soma)
             objective = objective - self.kl * kl_to_standard_normal(top)
-        forward, readout = _gradients(objective, graph.leaves, FEEDFORWARD, READOUT)
+        forward, readout = gradients(objective, graph.leaves, FEEDFORWARD, READOUT)
         gate = ach.gate if isinstance(ach.gate, float) else float(ach.gate.mean())
         return {
             FEEDBACK: Delta(_times(self.gamma, feedback)),
@@ -155,7 +165,7 @@ class DoublyAdversarial:
         self, network: Network, state: NetworkState, ach: AcetylcholineSignal, graph: Graph
     ) -> Deltas:
         objective, slope = self._readout(network, graph, sign=-1.0)
-        forward, readout = _gradients(objective, graph.leaves, FEEDFORWARD, READOUT)
+        forward, readout = gradients(objective, graph.leaves, FEEDFORWARD, READOUT)
         assert graph.dreamt is not None
         x = graph.dreamt.layers[0].soma
         if graph.sent is not None:
@@ -163,7 +173,7 @@ class DoublyAdversarial:
             graph.losses["readout_for_generator"] = level.detach()
             (slope,) = torch.autograd.grad(level.sum(), x, retain_graph=True)
         objective = ((1 - self.gamma) / len(x)) * (x * slope.detach()).sum()
-        (feedback,) = _gradients(objective, graph.leaves, FEEDBACK)
+        (feedback,) = gradients(objective, graph.leaves, FEEDBACK)
         return {
             FEEDFORWARD: Delta(forward),
             FEEDBACK: Delta(feedback),
@@ -185,46 +195,11 @@ class DoublyAdversarial:
         return (1 - self.gamma) * (sign * level.mean() - penalty), slope
 
 
-@contextmanager
-def leaves_of(network: Network, *kinds: str) -> Iterator[dict[str, Tensors]]:
-    """Let autograd see the weights of some kinds; memory is shared with the network's."""
-    kept = {kind: network.parameters(kind) for kind in kinds}
-    leaves: dict[str, Tensors] = {}
-    for kind, tensors in kept.items():
-        leaves[kind] = {name: t.detach().requires_grad_() for name, t in tensors.items()}
-        network.put(kind, leaves[kind])
-    try:
-        with torch.enable_grad():
-            yield leaves
-    finally:
-        for kind, tensors in kept.items():
-            network.put(kind, tensors)
-
-
 def _to_readout(
     network: Network, stimulus: Tensor, noise: NoiseSource, gains: Gains
 ) -> NetworkState:
     """Pass a stimulus up for R, which reads h_{N-1}: nothing above it is fired or tracked."""
     return network.recognise(stimulus, noise, gains, until=network.depth - 1)
-
-
-def detached(state: NetworkState) -> NetworkState:
-    """Return the state without its graph."""
-    return state.map(torch.Tensor.detach)
-
-
-def _gradients(objective: Tensor, leaves: Mapping[str, Tensors], *kinds: str) -> list[Tensors]:
-    """Return d objective / d leaves of each kind, 0 where there is none."""
-    tensors = [t for kind in kinds for t in leaves[kind].values()]
-    found = torch.autograd.grad(objective, tensors, allow_unused=True, retain_graph=True)
-    each = iter(found)
-    return [
-        {
-            name: torch.zeros_like(leaf) if (grad := next(each)) is None else grad
-            for name, leaf in leaves[kind].items()
-        }
-        for kind in kinds
-    ]
 
 
 def _times(factor: float, tensors: Tensors) -> Tensors:

@@ -5,7 +5,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from neuro_aws.algorithms.base import Declared, Reduction, density_of, feedback_delta, propagate
+from neuro_aws.algorithms.base import (
+    Declared,
+    Reduction,
+    density_of,
+    feedback_delta,
+    prediction_error,
+    propagate,
+)
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import predictive_plasticity
 from neuro_aws.model.network import Gains, Network
@@ -41,6 +48,10 @@ class WakeSleep:
     ) -> NetworkState:
         """Return the activity of one step."""
         return propagate(network, stimulus, phase, noise, gains)
+
+    def objective(self, network: Network, stimuli: Tensor, noise: NoiseSource) -> Tensor:
+        """Return what G descends in wake, mean over stimuli."""
+        return prediction_error(network, stimuli).mean()
 
     def deltas(
         self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase

@@ -27,10 +27,9 @@ def target_cells(subject: Subject) -> Iterator[Value]:
     (500 stimuli), which is 0 only if all of them are silent.
     """
     stimuli = subject.dataset.held_out[: 500 if subject.network.maps else 2000]
-    network, running = subject.network, subject.running
-    state = network.with_dendrites(network.recognise(stimuli, None, running=running))
+    state = subject.network.with_dendrites(subject.recognise(stimuli, None))
     state = state.map(by_channel)
-    noisy = network.recognise(stimuli, subject.draws("waking/held_out"), running=running)
+    noisy = subject.recognise(stimuli, subject.draws("waking/held_out"))
     for name, cells in subject.targets.items():
         layer = state.layers[cells.layer]
         mask = torch.zeros(layer.soma.shape[-1], dtype=torch.bool, device=layer.soma.device)

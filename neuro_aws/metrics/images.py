@@ -50,7 +50,7 @@ def dreamt_images(subject: Subject, count: int, stream: str = "images") -> Tenso
     parts = []
     for start in range(0, count, 500):
         n = min(500, count - start)
-        x = network.dream(network.prior(n, draws), draws).layers[0].soma
+        x = subject.dream(n, draws).layers[0].soma
         images = x if x.dim() == 4 else pictures(x, subject.dataset)
         parts.append(network.picture(images))
     return torch.cat(parts)

@@ -33,7 +33,7 @@ def reconstruction_strip(subject: Subject) -> Tensor:
     network, dataset = subject.network, subject.dataset
     chosen = torch.arange(max(STRIP, min(64, len(dataset.held_out)))) % len(dataset.held_out)
     stimuli = dataset.held_out[chosen.to(dataset.held_out.device)]
-    seen = network.recognise(stimuli, None, running=subject.running).somas
+    seen = subject.recognise(stimuli, None).somas
     shown = [pictures(stimuli[:STRIP], dataset)]
     for k in range(1, network.depth + 1):
         h = seen[k]

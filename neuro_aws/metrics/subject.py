@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuro_aws.algorithms import Algorithm, asked
 from neuro_aws.functional.noise import Draws, KeyedNoise
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import NO_GAINS, Gains, Network
+from neuro_aws.model.state import NetworkState
 from neuro_aws.protocol.targets import Targets
 from neuro_aws.rng import measure_stream
 from neuro_aws.stimuli.dataset import Dataset
@@ -66,6 +68,8 @@ class Subject:
     """Dreams that distances of images are taken from; None: as many as held-out stimuli."""
     extractor: "Extractor | None" = None
     """The features that distances of images are taken in; None: a classifier trained here."""
+    algorithm: Algorithm | None = None
+    """The theory that says how stimuli are recognised and dreams come about; None: passes."""
     _cache: dict[str, list[Tensor]] = field(default_factory=dict)
 
     @property
@@ -96,11 +100,16 @@ class Subject:
     def dreams(self, count: int, stream: str = "dreams", gains: Gains = NO_GAINS) -> list[Tensor]:
         """Return the somata of ``count`` dreams; their noise belongs to them and stays on."""
         draws = self.draws(stream)
-        parts = [
-            self.network.dream(self.network.prior(n, draws), draws, gains).somas
-            for n in self._portions(count)
-        ]
+        parts = [self.dream(n, draws, gains).somas for n in self._portions(count)]
         return _joined(parts)
+
+    def recognise(self, stimuli: Tensor, noise: Draws | None) -> NetworkState:
+        """Return the state that stimuli lead to, as the animal's theory has it."""
+        return asked.recognise(self.algorithm, self.network, stimuli, noise, NO_GAINS, self.running)
+
+    def dream(self, count: int, noise: Draws, gains: Gains = NO_GAINS) -> NetworkState:
+        """Return dreams as the animal's theory has them."""
+        return asked.dream(self.algorithm, self.network, count, noise, gains)
 
     def predicted(self, noisy: bool = False, train: bool = False) -> list[Tensor]:
         """Return what feedback predicts of h_0 ... h_{N-1}, on held-out or on training stimuli."""
@@ -123,7 +132,7 @@ class Subject:
 
     def _waking_parts(self, stimuli: Tensor, noise: Draws | None) -> Iterator[list[Tensor]]:
         for part in torch.split(stimuli, self._portions(len(stimuli))):
-            yield self.network.recognise(part, noise, running=self.running).somas
+            yield self.recognise(part, noise).somas
 
     def _portions(self, count: int) -> list[int]:
         """Return how many stimuli to take at a time: maps are large, rows are not."""

@@ -9,7 +9,7 @@ uniform  all weights, and the biases of F, G, D and R, from U(-1, 1) / sqrt(fan_
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.readout import Readout
 from neuro_aws.protocol.model import NetworkSection
-from neuro_aws.protocol.projections import kernel, side
+from neuro_aws.protocol.projections import Projection, kernel, side
 
 
 class Normal:
@@ -100,6 +100,17 @@ def lateral(section: NetworkSection, draw: Normal) -> dict[int, Tensor]:
     """Return L_i of every layer that has lateral weights."""
     sizes = {layer: section.layers[layer] for layer in sorted(section.lateral)}
     return {layer: draw(n, n, fan_in=n) for layer, n in sizes.items()}
+
+
+def extra(projections: Iterable[Projection], draw: Normal) -> dict[str, Tensor]:
+    """Return the weights of projections that a theory asks for: matrices drawn, the rest 0."""
+    return {
+        name: draw.scaled(*shape, fan_in=math.prod(shape[1:]))
+        if len(shape) > 1
+        else draw.constant(0.0, *shape)
+        for projection in projections
+        for name, shape in projection.tensors.items()
+    }
 
 
 def uniform(

@@ -39,22 +39,27 @@ class Network(Passes):
         prior: LearntPrior | None = None,
         replay: Replay | None = None,
         adaptation: Adaptation | None = None,
+        extra: Sequence[Projection] = (),
+        extra_weights: Tensors | None = None,
     ) -> None:
+        """``extra``: projections that a theory asks for, with ``extra_weights`` by name."""
         super().__init__(section, layers, lateral or Lateral({}), prior)
         self.acetylcholine = acetylcholine
         self.readout = readout
         self.replay = replay
         self.adaptation = adaptation or Adaptation()
         self._parameters = Parameters(
-            declared(section, readout is not None),
+            declared(section, readout is not None, extra),
             self.layers,
             self.lateral,
             acetylcholine,
             readout,
+            extra_weights,
         )
+        common = declared(section)
         kinds = (FEEDFORWARD, FEEDBACK)
         self._up, self._down = (
-            [tuple(p.tensors) for p in self.projections if p.kind == kind] for kind in kinds
+            [tuple(p.tensors) for p in common if p.kind == kind] for kind in kinds
         )
 
     @property

@@ -28,13 +28,16 @@ class Parameters:
         lateral: Lateral,
         acetylcholine: Acetylcholine,
         readout: Readout | None,
+        extra: Tensors | None = None,
     ) -> None:
+        """``extra``: the weights of projections that no part of the network computes with."""
         self.projections = tuple(projections)
         self.kinds = kinds(self.projections)
         self._layers = layers
         self._lateral = lateral
         self._acetylcholine = acetylcholine
         self._readout = readout
+        self._extra = extra or {}
         self._tensors: dict[str, dict[str, Tensor]] = {}
         self._vectors = {kind: self._gather(kind) for kind in self.kinds}
 
@@ -57,7 +60,7 @@ class Parameters:
         """Let the network compute with other tensors, of the same names and shapes."""
         self._tensors[kind] = {name: tensors[name] for name in self._tensors[kind]}
         for projection in self.projections:
-            if projection.kind == kind:
+            if projection.kind == kind and not self._apart(projection):
                 self._use(projection, [tensors[name] for name in projection.tensors])
 
     def apply(self, changes: Changes) -> None:
@@ -76,9 +79,12 @@ class Parameters:
         self.put(kind, self.named(kind, vector))
         return vector
 
-    def _own(self, projection: Projection) -> dict[str, Tensor]:
+    def _own(self, projection: Projection) -> Tensors:
         """Return the tensors that a part of the network was built with, as they are declared."""
-        if projection.kind == DISCRIMINATOR:
+        found: Tensors
+        if self._apart(projection):
+            found = {name: self._extra[name] for name in projection.tensors}
+        elif projection.kind == DISCRIMINATOR:
             found = self._acetylcholine.weights.tensors
         else:
             found = dict(zip(projection.tensors, self._parts(projection), strict=True))
@@ -86,6 +92,10 @@ class Parameters:
         if shapes != dict(projection.tensors):
             raise ValueError(f"{projection.name} declares {projection.tensors}, not {shapes}")
         return found
+
+    def _apart(self, projection: Projection) -> bool:
+        """Say whether a projection is one that only its theory computes with."""
+        return not self._extra.keys().isdisjoint(projection.tensors)
 
     def _parts(self, projection: Projection) -> Sequence[Tensor]:
         """Return a part's tensors in the order in which its projection declares them."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, Phase
-from neuro_aws.protocol.projections import changes_by_layer, declared
+from neuro_aws.protocol.projections import Projection, changes_by_layer, declared
 from neuro_aws.protocol.schema import ActivityRecord, ProtocolSpec
 
 FORMAT_VERSION = 1
@@ -53,6 +53,11 @@ _CHANGES = {
 """What is recorded of each kind by layer: the raw Delta, and the applied change."""
 
 
+def _projections(spec: ProtocolSpec) -> tuple[Projection, ...]:
+    """Return the projections that are recorded: all but the readout discriminator."""
+    return declared(spec.network, extra=spec.algorithm.projections(spec.network))
+
+
 def _plasticity(spec: ProtocolSpec) -> list[Column]:
     columns = [
         Column("plasticity/step", "step", "step of the run", dtype="i8"),
@@ -61,7 +66,7 @@ def _plasticity(spec: ProtocolSpec) -> list[Column]:
     for layer in range(1, len(spec.network.layers)):
         path = f"plasticity/layer{layer}/teaching"
         columns.append(Column(path, "D or D per rate", "root mean square of F's teaching signal"))
-    for kind, layers in changes_by_layer(declared(spec.network)).items():
+    for kind, layers in changes_by_layer(_projections(spec)).items():
         raw, applied = _CHANGES[kind]
         for layer in layers:
             here = f"plasticity/layer{layer}/{kind}"
@@ -150,7 +155,7 @@ def weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
     """
     return {
         name: shape
-        for projection in declared(spec.network)
+        for projection in _projections(spec)
         if spec.network.dcgan is None or projection.kind != DISCRIMINATOR
         for name, shape in projection.tensors.items()
     }

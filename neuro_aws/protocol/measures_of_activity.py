@@ -206,6 +206,18 @@ OF_ACTIVITY = table(
         code={RATE: f"{_REPRESENTATION}:reconstruction"},
     ),
     measure(
+        "objective",
+        "what the theory itself descends, on held-out stimuli",
+        V(
+            "objective",
+            "mean over held-out stimuli, in units of the theory's own (docs/theories.md): to be "
+            "compared with its own value earlier",
+            "of the theory",
+        ),
+        noise="as the theory has it",
+        code={RATE: "neuro_aws.metrics.objective:objective"},
+    ),
+    measure(
         "sliced_distance",
         "sliced Wasserstein distance of dreamt stimuli to held-out ones",
         V(

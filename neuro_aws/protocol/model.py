@@ -1,11 +1,14 @@
 """The `network` section, and what the settings of all theories share; defaults: the reference."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from neuro_aws.protocol.base import KeyPath, Section
+
+if TYPE_CHECKING:
+    from neuro_aws.protocol.projections import Projection
 
 TransferName = Literal["relu", "leaky_relu", "softplus", "tanh", "sigmoid", "linear"]
 
@@ -266,6 +269,13 @@ class AlgorithmSection(Section):
         """Return how projections of one kind learn; None where the theory does not change them."""
         found = getattr(self, kind, None)
         return found if isinstance(found, Learning) else None
+
+    def projections(self, network: NetworkSection) -> "tuple[Projection, ...]":
+        """Return the projections that this theory asks for beside those of every network.
+
+        Matrices start from N(0, 1 / fan_in), vectors and numbers from 0.
+        """
+        return ()
 
     def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
         """Yield what this theory cannot do with a network, as (key path, message)."""

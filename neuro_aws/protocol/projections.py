@@ -6,7 +6,7 @@ protocol checked, from the declaration alone.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, KINDS, LATERAL, READOUT
@@ -39,10 +39,13 @@ class Projection:
     tensors: Mapping[str, Shape]
 
 
-def declared(network: NetworkSection, with_readout: bool = False) -> tuple[Projection, ...]:
+def declared(
+    network: NetworkSection, with_readout: bool = False, extra: Iterable[Projection] = ()
+) -> tuple[Projection, ...]:
     """Return every projection of a network, kind by kind and from the bottom up.
 
-    ``with_readout``: with the readout discriminator that some algorithms bring along.
+    ``with_readout``: with the readout discriminator that some algorithms bring along; ``extra``:
+    with what else a theory asks for (``AlgorithmSection.projections``).
     """
     top = len(network.layers) - 1
     found = [_feedforward(network, i) for i in range(top)]
@@ -52,7 +55,8 @@ def declared(network: NetworkSection, with_readout: bool = False) -> tuple[Proje
     if with_readout:
         tensors: dict[str, Shape] = {READOUT: (units(network)[-2] + 1,), f"{READOUT}_bias": ()}
         found.append(Projection(READOUT, READOUT, top - 1, None, tensors))
-    return tuple(found)
+    found += extra
+    return tuple(sorted(found, key=lambda projection: KINDS.index(projection.kind)))
 
 
 def kinds(projections: tuple[Projection, ...]) -> tuple[str, ...]:
@@ -71,7 +75,9 @@ def changes_by_layer(projections: tuple[Projection, ...]) -> dict[str, dict[int,
     top = 0
     for projection in projections:
         if projection.target is not None:
-            found.setdefault(projection.kind, {})[projection.target] = tuple(projection.tensors)
+            layers = found.setdefault(projection.kind, {})
+            there = layers.get(projection.target, ())
+            layers[projection.target] = (*there, *projection.tensors)
             top = max(top, projection.target)
     return {**found, DISCRIMINATOR: {j: (f"{DISCRIMINATOR}_from{j}",) for j in range(top + 1)}}
 

@@ -65,7 +65,7 @@ def network_bytes(spec: ProtocolSpec) -> int:
     optimiser's moments. Of every unit soma and dendrite, drive and prediction, by stimulus.
     """
     section, numbers = spec.network, 0
-    for projection in declared(section):
+    for projection in declared(section, extra=spec.algorithm.projections(section)):
         learning = spec.algorithm.learning(projection.kind)
         copies = 1
         if learning is not None:

@@ -136,17 +136,25 @@ class Theory(Entry):
     """A theory of learning."""
 
     settings: type[AlgorithmSection]
+    objective: str
+    """What it descends, as the measure of that name gives it, with its unit."""
+    local: str
+    """What of its learning is local to a synapse or a layer, and what is not."""
     work: float = 1.0
     """Passes of one step over those of Adversarial Wake-Sleep."""
     compiled: bool = False
     """Whether dense networks have a compiled step for it (``backends/rate/compiled``)."""
 
 
+PREDICTION_ERROR = "sum over layers of |h - d|^2 / 2, squared rates: what G descends"
+
 THEORIES = table(
     Theory(
         "adversarial_wake_sleep",
         "the theory: feedforward learning driven by ACh, in wake",
         AdversarialWakeSleep,
+        objective=PREDICTION_ERROR,
+        local="G: to the synapse; F: to the layer (credit: scalar: synapse and one number)",
         code={
             RATE: "neuro_aws.algorithms.adversarial_wake_sleep:AdversarialWakeSleep",
             CORTEX: "",
@@ -159,12 +167,16 @@ THEORIES = table(
         "AWS mixed with a GAN: a second discriminator on the layer below the top",
         DoublyAdversarial,
         work=2.0,
+        objective=PREDICTION_ERROR,
+        local="G in wake; R is sent back through all of F and G",
         code={RATE: "neuro_aws.algorithms.doubly_adversarial:DoublyAdversarial"},
     ),
     Theory(
         "wake_sleep",
         "classic Wake-Sleep: feedforward learns in REM, ACh only watches",
         WakeSleep,
+        objective=PREDICTION_ERROR,
+        local="everything: each synapse predicts its own target cell",
         code={RATE: "neuro_aws.algorithms.wake_sleep:WakeSleep"},
         compiled=True,
     ),
@@ -172,6 +184,8 @@ THEORIES = table(
         "frozen",
         "a null: no feedforward learning at all",
         Frozen,
+        objective=PREDICTION_ERROR,
+        local="everything that learns",
         code={RATE: "neuro_aws.algorithms.frozen:Frozen", CORTEX: "", NEURON: ""},
         compiled=True,
     ),

@@ -25,7 +25,8 @@ def subject(animal, *overrides: str, **more) -> Subject:
     built = animal(*SETTINGS, *overrides)
     gains = {"cells_x0": {1: torch.cat([torch.zeros(5), torch.ones(15)]).double()}}
     fields = {"targets": {"cells": Targets(1, tuple(range(5)))}, "dream_gains": gains, "memory": {}}
-    return Subject(built.network, built.dataset, 0, 7, **{**fields, **more}, repeats=1)
+    fields |= {"algorithm": built.algorithm, "repeats": 1}
+    return Subject(built.network, built.dataset, 0, 7, **{**fields, **more})
 
 
 def values(name: str, of: Subject) -> dict[tuple[str, int], float]:

@@ -7,6 +7,7 @@ import torch
 
 from neuro_aws import algorithms, rng, stimuli
 from neuro_aws.algorithms import Algorithm
+from neuro_aws.algorithms.asked import initialise_by
 from neuro_aws.algorithms.updates import Plasticity, Thresholds, Updates
 from neuro_aws.errors import NeuroAWSError, clipped
 from neuro_aws.functional.decay import Decay
@@ -98,7 +99,9 @@ def build_network(
     if section.prior == "learnt":
         prior = LearntPrior(section.prior_components, sizes[-1], stream(rng.INITIAL_PRIOR), dtype)
     replay = Replay(algorithm.replay, sizes[-1], dtype, device) if algorithm.replay else None
-    return Network(section, layers, ach, readout, lateral, prior, replay, adaptation)
+    extra = algorithm.projections(section)
+    more = initialise.extra(extra, Normal(stream(rng.INITIAL_EXTRA), dtype))
+    return Network(section, layers, ach, readout, lateral, prior, replay, adaptation, extra, more)
 
 
 def build_algorithm(section: AlgorithmSection, network: NetworkSection) -> Algorithm:
@@ -187,9 +190,11 @@ def build_animal(
 ) -> Animal:
     """Return one animal with initial weights; its stimuli are the protocol's, or those given."""
     network = build_network(spec.network, spec.algorithm, animal, device)
+    algorithm = build_algorithm(spec.algorithm, spec.network)
+    initialise_by(algorithm, network)
     return Animal(
         network,
-        build_algorithm(spec.algorithm, spec.network),
+        algorithm,
         build_updates(spec.algorithm, network),
         load_dataset(spec, animal, device) if dataset is None else dataset,
     )

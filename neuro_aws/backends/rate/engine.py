@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws import rng
+from neuro_aws.algorithms import asked
 from neuro_aws.algorithms.base import Algorithm
 from neuro_aws.algorithms.declaration import DeltaCheck
 from neuro_aws.algorithms.updates import Updates
@@ -149,6 +150,7 @@ class Engine:
         self.network.apply(changes)
         self.network.acetylcholine.track(signal, state)
         self.network.track(state)
+        asked.track(self.algorithm, self.network, state)
         if self.network.replay is not None and spec.phase is WAKE:
             self.network.replay.store(rows(state.somas[-1]), signal.own.reading.level)
         self.team.settle(self.network, step)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuro_aws.algorithms import asked
+from neuro_aws.algorithms.declaration import name_of
 from neuro_aws.backends.base import Array, Observed, State
 from neuro_aws.backends.rate.build import build_animal, device_of
 from neuro_aws.backends.rate.distributed import Team
@@ -31,6 +33,9 @@ from neuro_aws.protocol.describe import in_words
 from neuro_aws.protocol.measure import Measure, TrainedMeasure
 from neuro_aws.recording.writer import Discard, Writer
 from neuro_aws.stimuli.dataset import Dataset
+
+PARTS = ("network", "updates", "algorithm", "memory")
+"""What the names in a state begin with: whose tensors they are; the last are the measures'."""
 
 
 class RateSimulator:
@@ -57,7 +62,7 @@ class RateSimulator:
         self.device = device_of(device)
         self.animal = build_animal(self.spec, animal, self.device, dataset)
         self.memory: Memory = {}
-        self.subjects = Subjects(self.spec, animal, self.animal.network, self.animal.dataset)
+        self.subjects = Subjects(self.spec, animal, self.animal)
         self.engine = Engine(
             self.animal.network,
             self.animal.algorithm,
@@ -112,12 +117,15 @@ class RateSimulator:
             for key, value in kept.items():
                 if value is not None:
                     state[f"updates/{projection}/{key}"] = _array(value)
+        theory = name_of(self.animal.algorithm)
+        for name, kept_by_it in asked.memory_of(self.animal.algorithm).items():
+            state[f"algorithm/{theory}/{name}"] = _array(kept_by_it)
         return state | {f"memory/{name}": _array(kept) for name, kept in self.memory.items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Take up what ``state_dict`` returned."""
         self._subject = None
-        parts: dict[str, dict[str, Array]] = {"network": {}, "updates": {}, "memory": {}}
+        parts: dict[str, dict[str, Array]] = {p: {} for p in PARTS}
         for name, values in state.items():
             part, key = name.split("/", 1)
             parts[part][key] = values
@@ -134,8 +142,18 @@ class RateSimulator:
                     raise NeuroAWSError(f"does not fit (updates/{name})")
                 updates[kind][key] = values.item() if values.ndim == 0 else self._tensor(values)
         self.animal.updates.load_state_dict(updates)
+        self._remember(parts["algorithm"])
         self.memory.clear()
         self.memory |= {name: torch.from_numpy(np.array(v)) for name, v in parts["memory"].items()}
+
+    def _remember(self, saved: Mapping[str, Array]) -> None:
+        """Give the algorithm its memory; another theory (an arm's) starts with none."""
+        own = f"{name_of(self.animal.algorithm)}/"
+        kept = asked.memory_of(self.animal.algorithm)
+        kept.clear()
+        for name, values in saved.items():
+            if name.startswith(own):
+                kept[name.removeprefix(own)] = self._tensor(values)
 
     def _tensor(self, values: Array) -> torch.Tensor:
         return torch.from_numpy(np.array(values)).to(self.device)
@@ -212,17 +230,22 @@ class RateSimulator:
 
     def present(self, stimuli: Array | None, noise: bool, running: bool = True) -> list[Observed]:
         """Return the somata of h_0 ... h_N for stimuli (rows of pixels); None: held-out ones."""
-        network, dataset = self.animal.network, self.animal.dataset
+        network, dataset, algorithm = (
+            self.animal.network,
+            self.animal.dataset,
+            self.animal.algorithm,
+        )
         x = dataset.held_out if stimuli is None else self._tensor(stimuli).to(dataset.train.dtype)
         draws = self.subject(0).draws("session/present") if noise else None
         with torch.inference_mode():
-            return [whole(h) for h in network.recognise(x, draws, running=running).somas]
+            state = asked.recognise(algorithm, network, x, draws, running=running)
+            return [whole(h) for h in state.somas]
 
     def dream(self, count: int, stream: str) -> list[Observed]:
         """Return the somata of h_0 ... h_N in dreams; their noise belongs to them and stays on."""
-        network, draws = self.animal.network, self.subject(0).draws(stream)
         with torch.inference_mode():
-            return [whole(h) for h in network.dream(network.prior(count, draws), draws).somas]
+            subject = self.subject(0)
+            return [whole(h) for h in subject.dream(count, subject.draws(stream)).somas]
 
     def _slots(self, spec: StepSpec) -> Slots:
         active = self.plan.active(spec.period, spec.cycle, spec.phase)

@@ -2,29 +2,36 @@
 
 import torch
 
+from neuro_aws.backends.rate.build import Animal
 from neuro_aws.metrics.subject import Memory, Subject
-from neuro_aws.model.network import Gains, Network
+from neuro_aws.model.network import Gains
 from neuro_aws.perturbations.activity import gains
 from neuro_aws.phase import REM
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.targets import followed, name_of, resolve
-from neuro_aws.stimuli.dataset import Dataset
 
 
 class Subjects:
     """Makes subjects of one animal: which cells are followed, and which perturbed dreams."""
 
-    def __init__(self, spec: ProtocolSpec, animal: int, network: Network, dataset: Dataset) -> None:
-        self.animal, self.network, self.dataset = animal, network, dataset
+    def __init__(self, spec: ProtocolSpec, number: int, animal: Animal) -> None:
+        self.number, self.animal = number, animal
         self.targets = {
-            name: resolve(cells, spec, animal) for name, cells in followed(spec).items()
+            name: resolve(cells, spec, number) for name, cells in followed(spec).items()
         }
-        self.dream_gains = dream_gains(spec, animal, dataset.train)
+        self.dream_gains = dream_gains(spec, number, animal.dataset.train)
 
     def at(self, step: int, memory: Memory) -> Subject:
         """Return the animal as measures see it after ``step`` steps."""
         return Subject(
-            self.network, self.dataset, self.animal, step, self.targets, self.dream_gains, memory
+            self.animal.network,
+            self.animal.dataset,
+            self.number,
+            step,
+            self.targets,
+            self.dream_gains,
+            memory,
+            algorithm=self.animal.algorithm,
         )
 
 
