@@ -8,13 +8,15 @@ their weights are compared. Then each draws its own stimuli and noise, as in a r
 timed in turns: process CPU time, medians over rounds.
 
 reference   64-128-32, credit `layer`, `preset: without_homeostasis`; beside JAX (``jax_pair``), one
-            call of jit and scan for all pairs of a round
+            call of jit and scan for all pairs of a round, and torch.compile (``torch_compiled``),
+            which needs a C++ compiler and half a minute for each size of batch
 default     the default network: homeostasis over time, learnt prior
 """
 
 import argparse
 import importlib.util
 import os
+import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from typing import Any
 import torch
 from autograd_pair import AutogradPair, LeanPair
 from torch import Tensor
+from torch_compiled import KINDS, CompiledRules
 
 from neuro_aws.backends.rate.build import (
     build_algorithm,
@@ -234,6 +237,40 @@ def jax_disagreement(batch: int, pairs: int = 5) -> float:
     return worst
 
 
+def torch_rounds(batch: int) -> dict[str, Round]:
+    """Return the written-out rules under torch.compile, if there is a C++ compiler."""
+    if shutil.which("g++") is None and shutil.which("clang++") is None:
+        return {}
+    built = engine("reference", batch, False)
+    rules = CompiledRules(built.network, built.algorithm, built.updates)
+    stimuli = built.dataset.train
+
+    def run(pairs: int) -> None:
+        for _ in range(pairs):
+            rules.pair(stimuli[torch.randint(len(stimuli), (batch,))], None)
+
+    return {"torch.compile": run}
+
+
+def torch_disagreement(batch: int, pairs: int = 5) -> float:
+    """Return the largest relative difference of its weights from the project's, in float64."""
+    (local, *_), sizes, dtype = forms("float64")
+    (other, *_), _, _ = forms("float64")
+    rules, worst = CompiledRules(other.network, other.algorithm, other.updates), 0.0
+    for seed in range(pairs):
+        x, up, top, down = numbers(sizes, batch, seed, dtype)
+        local.pair(x, up, top, down)
+        rules.pair(x, (up, top, down))
+    for kind, flat in zip(KINDS, rules.weights, strict=True):
+        wanted = local.network.parameters(kind)
+        for name, ours in local.network.named(kind, flat).items():
+            if name == "discriminator_bias":  # wake and REM cancel: Adam divides by residues
+                continue
+            scale = float(wanted[name].norm()) or 1.0
+            worst = max(worst, float((ours - wanted[name]).norm()) / scale)
+    return worst
+
+
 def timed(rounds: dict[str, Round], pairs: int, count: int) -> dict[str, float]:
     """Return median ms a pair of each form, timed in turns."""
     times: dict[str, list[float]] = {name: [] for name in rounds}
@@ -248,7 +285,7 @@ def timed(rounds: dict[str, Round], pairs: int, count: int) -> dict[str, float]:
 
 
 def forms_and_peers(pairs: int, rounds: int) -> None:
-    """Print the table of both forms and JAX."""
+    """Print the table of both forms and their peers."""
     print("ms a pair; stimuli and noise drawn; in brackets: times the compiled form")
     for network in PRESETS:
         for batch in (32, 64, 128):
@@ -258,7 +295,7 @@ def forms_and_peers(pairs: int, rounds: int) -> None:
                     "written-out": stepping(engine(network, batch, False)),
                 }
                 if network == "reference":
-                    all_rounds |= jax_rounds(batch)
+                    all_rounds |= jax_rounds(batch) | torch_rounds(batch)
                 found = timed(all_rounds, pairs, rounds)
             first = found["compiled"]
             cells = [f"{name} {ms:.3f} ({ms / first:.2f})" for name, ms in found.items()]
@@ -292,6 +329,8 @@ def main() -> None:
     if importlib.util.find_spec("jax") is not None:
         apart = jax_disagreement(32)
         print(f"weights (D's bias apart) differ from JAX's by {apart:.1e} after 5 pairs, float64")
+    apart = torch_disagreement(32)
+    print(f"and from torch.compile's by {apart:.1e}")
 
 
 if __name__ == "__main__":

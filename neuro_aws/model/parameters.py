@@ -95,7 +95,7 @@ class Parameters:
 
     def _apart(self, projection: Projection) -> bool:
         """Say whether a projection is one that only its theory computes with."""
-        return not self._extra.keys().isdisjoint(projection.tensors)
+        return any(name in self._extra for name in projection.tensors)
 
     def _parts(self, projection: Projection) -> Sequence[Tensor]:
         """Return a part's tensors in the order in which its projection declares them."""
