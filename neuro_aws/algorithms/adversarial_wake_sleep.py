@@ -77,4 +77,4 @@ class AdversarialWakeSleep:
             return Delta(tensors, ach.gate, teaching=teaching)
         mean = ach.gate.mean()
         deviation = self.credit(network, state, ach, self.kl, ach.gate - mean)
-        return Delta(tensors, float(mean), deviation, teaching)
+        return Delta(tensors, mean.double(), deviation, teaching)

@@ -49,7 +49,7 @@ class DeltaCheck:
                 "Name it in the class attribute `changes`",
             )
         for kind, delta in deltas.items():
-            if kind not in self.gated and (delta.gate != 1.0 or delta.deviation is not None):
+            if kind not in self.gated and _is_gated(delta):
                 raise self._error(
                     f"gates {kind}, which it does not declare",
                     "Name it in the class attribute `gated`",
@@ -66,6 +66,11 @@ class DeltaCheck:
             raise self._error(
                 f"changes {kind}, but there are no settings to learn with",
                 f"Give algorithm.{kind}",
+            )
+        if isinstance(delta.gate, Tensor) and delta.gate.dim():
+            raise self._error(
+                f"Delta.gate of {kind} has shape {_shape(delta.gate)}, not one number",
+                "Give its mean over the batch; what the samples add to that is Delta.deviation",
             )
         self._same(kind, weights, delta.tensors, "Delta.tensors")
         if delta.deviation is not None:
@@ -107,6 +112,11 @@ class DeltaCheck:
 
     def _error(self, what: str, next_step: str) -> NeuroAWSError:
         return NeuroAWSError(what, where=f"algorithm {self.name}", next_step=next_step)
+
+
+def _is_gated(delta: Delta) -> bool:
+    """Say whether a gate other than 1 acts; of a tensor the host does not ask what it is."""
+    return isinstance(delta.gate, Tensor) or delta.gate != 1.0 or delta.deviation is not None
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

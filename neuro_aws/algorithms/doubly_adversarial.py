@@ -154,7 +154,7 @@ class DoublyAdversarial:
             top = rows(graph.first.layers[-1].soma)
             objective = objective - self.kl * kl_to_standard_normal(top)
         forward, readout = gradients(objective, graph.leaves, FEEDFORWARD, READOUT)
-        gate = ach.gate if isinstance(ach.gate, float) else float(ach.gate.mean())
+        gate = ach.gate if isinstance(ach.gate, float) else ach.gate.mean().double()
         return {
             FEEDBACK: Delta(_times(self.gamma, feedback)),
             FEEDFORWARD: Delta(forward, gate, teaching=ach.teaching[1:]),

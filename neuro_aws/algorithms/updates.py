@@ -26,7 +26,7 @@ class Pending:
 
     total: Tensor | None = None
     weighted: Tensor | None = None
-    factor: float = 0.0
+    factor: float | Tensor = 0.0
     uneven: bool = False
     count: int = 0
     open: int = 0
@@ -35,7 +35,7 @@ class Pending:
     def add(
         self,
         parts: Sequence[Tensor],
-        gate: float,
+        gate: float | Tensor,
         deviation: Tensor | None,
         scale: float,
         thresholds: bool,
@@ -47,7 +47,7 @@ class Pending:
         """
         factor = gate * scale
         mean = self.factor / self.count if self.count else factor
-        if not self.uneven and (deviation is not None or factor != mean):
+        if not self.uneven and (deviation is not None or _may_differ(factor, mean)):
             self.uneven = True
             self.weighted = None if self.total is None else mean * self.total
         if self.uneven:
@@ -61,7 +61,7 @@ class Pending:
             pieces = torch.split(self.total, [part.numel() for part in parts])
             for piece, own in zip(pieces, parts, strict=True):
                 piece.add_(own)
-        self.factor += factor
+        self.factor = self.factor + factor
         self.count += 1
         self.open += thresholds
 
@@ -77,7 +77,7 @@ class Due(NamedTuple):
 
     total: Tensor
     rest: Tensor | None
-    mean: float
+    mean: float | Tensor
     age: float
     opened: float
 
@@ -135,8 +135,9 @@ class Plasticity:
         blocked = due.opened == 0 and self.thresholds is not None
         before = self.moments.copied() if blocked else None
         change = self.optimiser.step(due.total, self.moments)
-        if due.mean * due.age != 1.0:
-            change = change.mul_(due.mean * due.age)
+        factor = due.mean * due.age
+        if isinstance(factor, Tensor) or factor != 1.0:
+            change = change.mul_(factor)
         if due.rest is not None:
             change = change + self.optimiser.share(due.rest * due.age, self.moments)
         if self.thresholds is not None:
@@ -202,7 +203,7 @@ class Updates:
                 "second": rule.moments.second,
                 "pending": rule.pending.total,
                 "weighted": rule.pending.weighted,
-                "factor": rule.pending.factor,
+                "factor": float(rule.pending.factor),
                 "uneven": rule.pending.uneven,
                 "pending_count": rule.pending.count,
                 "pending_open": rule.pending.open,
@@ -238,9 +239,19 @@ class Updates:
             )
 
 
-def counts(gate: float, by_sample: bool, scale: float) -> bool:
-    """Say whether a step's Delta counts: not where its gate or its scale is 0."""
-    return scale != 0 and (gate != 0 or by_sample)
+def counts(gate: float | Tensor, by_sample: bool, scale: float) -> bool:
+    """Say whether a step's Delta counts: not where its gate or its scale is 0.
+
+    A gate that differs by sample always counts; the host does not ask what it is.
+    """
+    return scale != 0 and (by_sample or isinstance(gate, Tensor) or gate != 0)
+
+
+def _may_differ(factor: float | Tensor, mean: float | Tensor) -> bool:
+    """Say whether two factors differ, or may: the host does not ask for tensors."""
+    if factor is mean:
+        return False
+    return isinstance(factor, Tensor) or isinstance(mean, Tensor) or factor != mean
 
 
 def flat(tensors: Tensors, names: Sequence[str]) -> Tensor:

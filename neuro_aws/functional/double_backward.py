@@ -144,10 +144,11 @@ class _BatchNormedBack(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         arriving, (at_value, raw, scale, mean, inverse) = grads[0], ctx.saved_tensors
-        channels = (1, -1, 1, 1)
+        channels = (1, -1, *[1] * (raw.dim() - 2))
+        others = [d for d in range(raw.dim()) if d != 1]
 
         def by_channel(found: Tensor) -> Tensor:
-            return found.mean((0, 2, 3))
+            return found.mean(others)
 
         g, d = by_channel(arriving), by_channel(at_value)
         g_raw, d_raw = by_channel(arriving * raw), by_channel(at_value * raw)

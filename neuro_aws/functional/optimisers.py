@@ -104,7 +104,7 @@ class Adam:
         # torch's kernel descends from 0 at minus the rate: one pass in place of ten.
         torch._fused_adam_(
             [change], [delta], [first], [moments.second], [],
-            [torch.tensor(float(moments.count), device=delta.device)],
+            [torch.full((), float(moments.count), device=delta.device)],  # filled there: no copy
             lr=-self.rate, beta1=self.betas[0], beta2=self.betas[1], weight_decay=0.0,
             eps=self.epsilon, amsgrad=False, maximize=False,
         )  # fmt: skip

@@ -14,6 +14,7 @@ class Replay:
         self.share = share
         self.tops = torch.zeros(MOST, units, dtype=dtype, device=device)
         self.kept = torch.zeros((), dtype=torch.long, device=device)
+        self._places = torch.arange(MOST, device=device)[:, None]
 
     def buffers(self) -> dict[str, Tensor]:
         """Return what is kept, by name."""
@@ -28,5 +29,6 @@ class Replay:
 
     def mixed(self, draws: Tensor) -> Tensor:
         """Return the prior's draws with the first ones replaced by what was kept."""
-        count = min(int(self.kept), round(self.share * len(draws)))
-        return torch.cat([self.tops[:count], draws[count:]]) if count else draws
+        count = min(MOST, round(self.share * len(draws)))
+        there = self._places[:count] < self.kept  # how many are kept the host need not know
+        return torch.cat([torch.where(there, self.tops[:count], draws[:count]), draws[count:]])

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from neuro_aws.functional.asking import may_ask
 from neuro_aws.functional.compartments import Psi, pool_of
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.shapes import last
@@ -23,6 +24,10 @@ HALF = (2 / math.pi) ** 0.5
 
 RIDGE = 1e-3
 """Added to the variances, so that roots exist (squared rate)."""
+
+
+TINY = 1e-30
+"""Keeps what does not vary at all from being divided by 0."""
 
 
 class Prior:
@@ -127,19 +132,25 @@ class LearntPrior:
         covariances C - d d^T, with d = 0.8 sqrt(l) u, which leaves the mixture's mean and
         covariance as they were. 0.8 is the mean of half a Gaussian.
         """
-        idle, heavy = int(self.weight.argmin()), int(self.weight.argmax())
         fair = 1 / len(self.weight)
-        if self.weight[idle] > IDLE * fair or self.weight[heavy] < 2 * fair:
+        least, most = torch.aminmax(self.weight)
+        due = ~((least > IDLE * fair) | (most < 2 * fair))
+        asks = may_ask(due)
+        if asks and not due:
             return
-        mean, covariance = self._means()[heavy], self._covariance()[heavy]
-        values, axes = torch.linalg.eigh(covariance)
-        step = HALF * values[-1].clamp(min=0).sqrt() * axes[:, -1]
+        idle, heavy = self.weight.argmin(0, keepdim=True), self.weight.argmax(0, keepdim=True)
+        weight = self.weight[heavy].clamp(min=1e-6)[:, None]
+        mean = self.first[heavy] / weight
+        covariance = self.second[heavy][0] / weight - mean.T * mean
+        variance, axis = _widest(covariance) if asks else widest_unasked(covariance)
+        step = HALF * variance.clamp(min=0).sqrt() * axis
         half = self.weight[heavy] / 2
-        for k, at in ((idle, mean + step), (heavy, mean - step)):
-            self.weight[k] = half
-            self.first[k] = half * at
-            spread = covariance - step[:, None] * step
-            self.second[k] = half * (spread + at[:, None] * at)
+        at = mean + torch.stack([step, -step])
+        spread = covariance - step[:, None] * step + at[:, :, None] * at[:, None, :]
+        both = torch.cat([idle, heavy])
+        split = (half.expand(2), half * at, half * spread)
+        for kept, new in zip((self.weight, self.first, self.second), split, strict=True):
+            kept.index_copy_(0, both, torch.where(due, new, kept[both]))
 
     def _means(self) -> Tensor:
         return self.first / self.weight.clamp(min=1e-6)[:, None]
@@ -158,10 +169,10 @@ class LearntPrior:
             covariance = torch.lerp(covariance, pooled.expand_as(covariance), SHARED)
         ridge = RIDGE * torch.eye(means.shape[1], dtype=means.dtype, device=means.device)
         root, failed = torch.linalg.cholesky_ex(covariance + ridge)
-        if bool(failed.any()):
-            diagonal = covariance.diagonal(dim1=1, dim2=2).clamp(min=RIDGE).sqrt()
-            root = torch.where(failed.view(-1, 1, 1) > 0, torch.diag_embed(diagonal), root)
-        return means, root
+        if may_ask(failed) and not failed.any():
+            return means, root
+        diagonal = covariance.diagonal(dim1=1, dim2=2).clamp(min=RIDGE).sqrt()
+        return means, torch.where(failed.view(-1, 1, 1) > 0, torch.diag_embed(diagonal), root)
 
     def _responsibilities(self, top: Tensor) -> Tensor:
         """Return r (batch, components)."""
@@ -172,3 +183,23 @@ class LearntPrior:
         volume = roots.diagonal(dim1=1, dim2=2).log().sum(1)
         score = -0.5 * white.square().sum(1) - volume[:, None] + self.weight.log()[:, None]
         return torch.softmax(score, 0).T
+
+
+def _widest(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest variance along any axis, and that axis."""
+    values, axes = torch.linalg.eigh(covariance)
+    return values[-1], axes[:, -1]
+
+
+def widest_unasked(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same without a decomposition, whose errors the host would have to ask for.
+
+    C^65536 is, but for its size, the projection onto that axis. Where a second one is as wide to
+    some 1e-4, the axis lies between the two, as wide as either. Its sign may be the other one.
+    """
+    power = covariance
+    for _ in range(4):
+        power = torch.linalg.matrix_power(power / power.norm().clamp(min=TINY), 16)
+    column = power.index_select(1, power.diagonal().argmax(0, keepdim=True))[:, 0]
+    axis = column / column.norm().clamp(min=TINY)
+    return axis @ (covariance @ axis), axis

@@ -115,13 +115,15 @@ class Delta:
     """What the projections of one kind would change by, before optimiser, gate and scale.
 
     tensors    per unit of rate: one for each tensor of the kind, by its name
-    gate       the (mean) gate that multiplies the change after the optimiser
+    gate       the (mean) gate that multiplies the change after the optimiser: a number, or, where
+               the gate differs by sample, a tensor of none but one number in double precision,
+               which the host need not wait for
     deviation  mean over samples of (gate_s - mean gate) delta_s, where the gate differs by sample
     teaching   the teaching signal of each layer, from the bottom up, to be recorded
     """
 
     tensors: Tensors
-    gate: float = 1.0
+    gate: "float | Tensor" = 1.0
     deviation: Tensors | None = None
     teaching: "list[Tensor] | None" = None
 

@@ -64,6 +64,10 @@ class ScaleGate:
 
     def __init__(self, rule: Dose | Pair, setting: Setting) -> None:
         self.factor, self.labels = rule.factor, rule.labels
+        known = setting.dataset.train_labels
+        self._chosen: Tensor | None = None  # copied to the device once, not in every step
+        if rule.labels is not None and known is not None:
+            self._chosen = torch.tensor(rule.labels, device=known.device)
 
     def neuromodulator(
         self, signal: AcetylcholineSignal, labels: Tensor | None, draws: Draws
@@ -74,9 +78,9 @@ class ScaleGate:
             return signal
         if self.labels is None:
             return replace(signal, gate=self.factor * signal.gate)
-        if labels is None:
+        if labels is None or self._chosen is None:
             return signal
-        chosen = torch.isin(labels, torch.tensor(self.labels, device=labels.device))
+        chosen = (labels[:, None] == self._chosen).any(1)
         factor = 1 + (self.factor - 1) * chosen.to(signal.level.dtype)
         return replace(signal, gate=signal.gate * factor)
 

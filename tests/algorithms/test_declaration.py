@@ -78,6 +78,12 @@ class GatedFeedback(Rule):
         return {FEEDBACK: Delta(self.tensors(network, FEEDBACK), 0.5)}
 
 
+class GatedBySample(Rule):
+    def deltas(self, network, state, ach, phase):
+        gate = torch.ones_like(ach.level)
+        return {FEEDFORWARD: Delta(self.tensors(network), gate)} if phase is WAKE else {}
+
+
 class DeclaredGatedFeedback(GatedFeedback):
     gated = (FEEDFORWARD, FEEDBACK)
 
@@ -112,6 +118,7 @@ def engine(animal, rule: str, *settings: str) -> Engine:
         ("NotThere", ("readout", "no such projection")),
         ("Dreaming", ("changes feedforward in rem", "does not declare", "`changes`")),
         ("GatedFeedback", ("gates feedback", "does not declare", "`gated`")),
+        ("GatedBySample", ("Delta.gate of feedforward", "(16,)", "Delta.deviation")),
         ("Misnamed", ("feed-forward", "kinds are feedforward")),
     ],
 )

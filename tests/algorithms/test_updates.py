@@ -122,13 +122,32 @@ def test_gates_that_differ_by_sample_weigh_the_samples(optimiser):
         assert torch.allclose(change, ratio * (a + 3 * b) / 2, rtol=1e-9)
 
 
-def test_saved_state_goes_on_where_it_stopped():
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("when", ["step", "cycle"])
+def test_a_gate_that_stays_on_the_device_does_what_the_number_does(optimiser, when):
+    """To the bit at once; within a cycle to rounding, since the host cannot see that all agree."""
+    number, tensor = updates(optimiser, when), updates(optimiser, when)
+    for seed, gate in enumerate((0.7, 0.7, 0.3, 1.0)):
+        on_device = torch.tensor(gate, dtype=torch.float64)
+        ours, theirs = (
+            step(rule, seed, given, 0.3, seed % 2 == 1)
+            for rule, given in ((tensor, on_device), (number, gate))
+        )
+        assert (ours is None) == (theirs is None) == (when == "cycle" and seed % 2 == 0)
+        for a, b in zip(ours or (), theirs or (), strict=True):
+            assert torch.equal(a, b) if when == "step" else torch.allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("gate", [1.0, torch.tensor(0.4, dtype=torch.float64)])
+def test_saved_state_goes_on_where_it_stopped(gate):
     rule = updates(Adam(0.01, (0.5, 0.9)), "cycle")
-    step(rule, 0), step(rule, 1, ends=False)
+    step(rule, 0, gate), step(rule, 1, gate, ends=False)
     saved = rule.state_dict()
+    assert saved[FEEDFORWARD]["factor"] == float(gate)
+    assert type(saved[FEEDFORWARD]["factor"]) is float
     other = updates(Adam(0.01, (0.5, 0.9)), "cycle")
     other.load_state_dict(saved)
-    for a, b in zip(step(other, 2), step(rule, 2), strict=True):
+    for a, b in zip(step(other, 2, gate), step(rule, 2, gate), strict=True):
         assert torch.equal(a, b)
 
 

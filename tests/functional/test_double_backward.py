@@ -27,9 +27,10 @@ def test_the_pool_has_both_derivatives(axis, c):
     assert gradgradcheck(normal, v)
 
 
+@pytest.mark.parametrize("shape", [(3, 4, 2, 2), (5, 4)])
 @pytest.mark.parametrize("affine", [True, False])
-def test_the_batch_norm_has_both_derivatives(affine):
-    v = draws(3, 4, 2, 2)
+def test_the_batch_norm_has_both_derivatives(affine, shape):
+    v = draws(*shape)
     given = (draws(4, seed=1), draws(4, seed=2)) if affine else (None, None)
 
     def normal(v):

@@ -57,10 +57,14 @@ class Team:
     def _mean(self, delta: Delta) -> Delta:
         tensors = self._by_name(delta.tensors)
         deviation = None if delta.deviation is None else self._by_name(delta.deviation)
-        device = next(iter(tensors.values())).device
-        gate = torch.tensor(delta.gate, dtype=torch.float64, device=device)
-        gate = self._averaged([gate])[0]
-        return replace(delta, tensors=tensors, deviation=deviation, gate=float(gate))
+        gate = self._gate(delta.gate, next(iter(tensors.values())).device)
+        return replace(delta, tensors=tensors, deviation=deviation, gate=gate)
+
+    def _gate(self, own: float | Tensor, device: torch.device) -> float | Tensor:
+        """Return the mean gate as what it was: a number, or a tensor that stays on the device."""
+        if isinstance(own, Tensor):
+            return self._averaged([own])[0]
+        return float(self._averaged([torch.tensor(own, dtype=torch.float64, device=device)])[0])
 
     def _by_name(self, tensors: Tensors) -> Tensors:
         means = self._averaged([tensors[name] for name in sorted(tensors)])
