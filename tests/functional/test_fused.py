@@ -14,7 +14,7 @@ from neuro_aws.functional.discriminator import (
     spread_of,
     state_gradient,
 )
-from neuro_aws.functional.discriminator_plasticity import _weighted, discriminator_plasticity
+from neuro_aws.functional.discriminator_plasticity import _directed, discriminator_plasticity
 from neuro_aws.functional.double_backward import Pooled
 from neuro_aws.functional.fused import compiled, kernels
 from neuro_aws.functional.low import lowered
@@ -124,12 +124,31 @@ def test_adam(dtype, betas):
 @pytest.mark.parametrize("dtype", BOTH)
 def test_sums_over_the_batch(dtype):
     pytest.importorskip("numba")
-    state, share, q = (draw(*s, dtype=dtype) for s in ((9, 70), (9, 1), (9, 70)))
-    found = spread_of(state), _weighted(share, q, state)
+    state = draw(9, 70, dtype=dtype)
+    found = spread_of(state)
     with compiled(False):
-        wanted = spread_of(state), _weighted(share, q, state)
-    for a, b in zip((*found[0], found[1]), (*wanted[0], wanted[1]), strict=True):
+        wanted = spread_of(state)
+    for a, b in zip(found, wanted, strict=True):
         same(a, b)
+
+
+@pytest.mark.parametrize("spread", [True, False])
+@pytest.mark.parametrize("form", ["l1", "l1_signed", "l2"])
+@pytest.mark.parametrize("low", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_direction_of_the_penalty(low, form, spread):
+    pytest.importorskip("numba")
+    dtype = torch.float32 if low is torch.bfloat16 else low
+    share, g, h = (draw(*s, dtype=dtype) for s in ((9, 1), (9, 70), (9, 70)))
+    g[0, :3] = 0
+    given = Form(penalty_form=form), share, g, h.to(low), spread_of(h) if spread else None, True
+    found = _directed(*given)
+    with compiled(False):
+        wanted = _directed(*given)
+    assert torch.equal(found.both, wanted.both)
+    assert torch.equal(found.q, found.both[9:])
+    assert (found.felt is None) == (not spread)
+    if spread:
+        same(found.felt, wanted.felt)
 
 
 def test_a_weight_in_bfloat16_follows_its_changes():
