@@ -53,6 +53,7 @@ def same(found, wanted, tolerance: float | None = None) -> None:
         (3, 3, 5, 8, Geometry(4, 2, 1)),
         (3, 6, 300, 4, Geometry(4, 2, 1)),  # more kernels than positions
         (200, 6, 5, 4, Geometry(4, 2, 1)),
+        (3, 64, 5, 8, Geometry(4, 2, 1)),  # wide patches
         (3, 6, 7, 2, Geometry(2, 1, 0)),
     ],
 )
