@@ -15,7 +15,7 @@ from neuro_aws.functional.discriminator import (
     state_gradient,
 )
 from neuro_aws.functional.discriminator_plasticity import _directed, discriminator_plasticity
-from neuro_aws.functional.double_backward import Pooled
+from neuro_aws.functional.double_backward import BatchNormed, Pooled
 from neuro_aws.functional.fused import compiled, kernels
 from neuro_aws.functional.low import lowered
 from neuro_aws.functional.optimisers import Adam
@@ -217,6 +217,29 @@ def test_derivatives_of_the_pool(c):
     with compiled(False):
         for one, other in zip(found, all_of(), strict=True):
             same(one.detach(), other.detach())
+
+
+@pytest.mark.parametrize("dtype", BOTH)
+@pytest.mark.parametrize("scaled", [True, False])
+def test_second_derivatives_of_a_batchs_normalisation(scaled, dtype):
+    pytest.importorskip("numba")
+    a, t, g = (draw(20, 6, 4, 4, seed=s, dtype=dtype) for s in range(3))
+    scale, shift = (draw(6, seed=s, dtype=dtype) for s in range(2))
+
+    def all_of():
+        values, at = a.clone().requires_grad_(), t.clone().requires_grad_()
+        given = (scale.clone().requires_grad_(), shift) if scaled else (None, None)
+        normal = BatchNormed.apply(values, *given, 1e-5)[0]
+        (back,) = torch.autograd.grad(normal, values, at, create_graph=True)
+        wanted = (values, at, given[0]) if scaled else (values, at)
+        return torch.autograd.grad(back, wanted, g)
+
+    found = all_of()
+    with compiled(False):
+        wanted = all_of()
+    assert not torch.equal(found[0], wanted[0])
+    for one, other in zip(found, wanted, strict=True):
+        same(one, other, 20 * TOLERANCE[dtype])
 
 
 def test_the_way_back_through_an_inverse_relu():
