@@ -94,13 +94,15 @@ def inverse_relu(rate: Tensor, uniform: Tensor, scale: float) -> Tensor:
     if torch.is_grad_enabled() and rate.requires_grad:
         carried: Tensor = _InverseReLU.apply(rate, uniform, scale)  # type: ignore[no-untyped-call]
         return carried
-    below = uniform.log()
-    compiled = fused.kernels("psi", rate, below) if rate.dim() == 4 else None
+    compiled = fused.kernels("psi", rate, uniform) if rate.dim() == 4 else None
     if compiled is not None:
-        chosen = torch.empty_like(rate)
-        rows = map(fused.rows_of, (rate, below))
-        compiled.choose(*rows, scale, fused.rows_of(chosen))
+        by_log = rate.dtype is torch.float64
+        choose = compiled.choose if by_log else compiled.choose_below
+        chosen, drawn = torch.empty_like(rate), uniform.log() if by_log else uniform
+        rows = map(fused.rows_of, (rate, drawn))
+        choose(*rows, scale, fused.rows_of(chosen))
         return chosen
+    below = uniform.log()
     # torch.where is far slower on a CPU than the slope of a ReLU, which selects as exactly.
     below = below.mul_(scale)
     below -= torch.ops.aten.threshold_backward(below, rate, 0)

@@ -38,6 +38,9 @@ FEW_POSITIONS = 4
 MANY_WEIGHTS = 1_000_000
 """From so many weights on they are as well."""
 
+WIDE_PATCH = 1024
+"""Of patches of so many numbers what is learnt is found so, too, in bfloat16."""
+
 
 class Geometry(NamedTuple):
     """Kernel side, stride and padding; ``low``: products in bfloat16."""
@@ -102,7 +105,8 @@ def _outer(above: Tensor, below: Tensor, g: Geometry) -> Tensor:
     above_, below_ = (above.bfloat16(), below.bfloat16()) if g.low else (above, below)
     m, n, k = above.shape[1], below.shape[1], g.kernel
     like = above_.new_empty(m, n, k, k)
-    if _by_patches(like, g, above.shape[-2:].numel()):
+    wide = g.low and n * k * k >= WIDE_PATCH and above.device.type == "cpu"
+    if wide or _by_patches(like, g, above.shape[-2:].numel()):
         by_unit = _by_unit(like, len(above) * above.shape[-2:].numel())
         patches = _patches(below_, above.shape[-1], by_unit, g)
         found = product(_positions(above_).T, patches).to(above.dtype)

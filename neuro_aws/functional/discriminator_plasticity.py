@@ -1,6 +1,8 @@
 """How the wake/sleep discriminator learns: Eq. 3 under a gradient penalty, written out."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from neuro_aws.functional.discriminator import (
     Form,
     Potential,
     Reading,
+    Spread,
     Weights,
     add_read,
     pair_gradient,
@@ -58,26 +61,29 @@ def discriminator_plasticity(
         found = _plasticity_by_pair(weights, form, at, reading, penalised, sign)
         return _times(factor, found, [factor * change for change in found.reading])
     batch = at.value.shape[-2]
-    share, direction = _penalty_slope(form, gradient)
-    lowered = [q.to(h.dtype) for q, h in zip(direction, at.states, strict=True)]
-    image, spread_share = _image(weights, at, direction, lowered, share)
+    share = _penalty_share(form, gradient)
+    together = reading.pool is None and reading is penalised
+    directions = [
+        _directed(form, share, g, h, s, not together)
+        for g, h, s in zip_longest(gradient, at.states, at.spreads)
+    ]
+    image, spread_share = _image(weights, at, directions, share)
     through = times_slope(image, penalised.potential, form)
     moved, bent = _curvature(weights.readout, penalised, through)
     signal = reading.sent * (sign / batch)
     if bent is not None:
         signal = signal - times_slope(bent, penalised.potential, form)
     low = at.states[0].dtype
-    together = bent is None and reading is penalised
     carried = signal if factor == 1 else signal * factor
     if not together:  # both products as one, over the samples of both
         carried = torch.cat([carried, penalised.sent * (-factor * share)], -2)
     carried = carried.to(low)
     changes = []
-    for h, q, u in zip(at.states, lowered, weights.units, strict=True):
-        if together:
+    for h, (q, both, _), u in zip(at.states, directions, weights.units, strict=True):
+        if both is None:
             reached = torch.addcmul(h, (share * (batch * sign)).to(low), q, value=-1)
         else:
-            reached = torch.cat([h, q], -2)
+            reached = both
         changes.append(product(carried[..., u].mT, reached).to(signal.dtype))
     spread = [
         s.value[..., None] * signal[..., u].sum(-2) - a[..., None] * penalised.sent[..., u].sum(-2)
@@ -117,7 +123,8 @@ def _plasticity_by_pair(
     for i, (u, parts) in enumerate(
         zip(weights.pairs, pair_gradient(weights, at, penalised.sent), strict=True)
     ):
-        share, direction = _penalty_slope(form, parts)
+        share = _penalty_share(form, parts)
+        direction = [_direction(form, g) for g in parts]
         sent = penalised.sent[..., u]
         steered = (sent * share).to(low)
         image = torch.zeros_like(sent)
@@ -135,45 +142,71 @@ def _plasticity_by_pair(
     return Weights(changes, signal.sum(-2), readout, spread, [])
 
 
-def _penalty_slope(form: Form, gradient: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
-    """Return dpenalty/dg as one factor a sample (..., batch, 1) times a direction by state."""
+def _penalty_share(form: Form, gradient: Sequence[Tensor]) -> Tensor:
+    """Return the factor (..., batch, 1) that makes a sample's direction dpenalty/dg."""
     each = form.penalty / gradient[0].shape[-2]
     if form.penalty_form == "l2":
-        return (2 * each * (1 - 1 / _norm(gradient))).unsqueeze(-1), gradient
-    direction = [torch.sign(g) for g in gradient]
+        return (2 * each * (1 - 1 / _norm(gradient))).unsqueeze(-1)
     if form.penalty_form == "l1":
-        return (each * torch.sign(_norm_l1(gradient) - 1)).unsqueeze(-1), direction
-    return torch.full_like(gradient[0][..., :1], each), direction
+        return (each * torch.sign(_norm_l1(gradient) - 1)).unsqueeze(-1)
+    return torch.full_like(gradient[0][..., :1], each)
+
+
+def _direction(form: Form, gradient: Tensor) -> Tensor:
+    return gradient if form.penalty_form == "l2" else torch.sign(gradient)
+
+
+class _Direction(NamedTuple):
+    """Of one state: q in the precision of products; [h; q], where it is wanted; its share of t.
+
+    ``felt`` is the sum over samples of share_s q_sk deviation_sk, None without a spread.
+    """
+
+    q: Tensor
+    both: Tensor | None
+    felt: Tensor | None
+
+
+def _directed(
+    form: Form, share: Tensor, g: Tensor, h: Tensor, s: Spread | None, both: bool
+) -> _Direction:
+    """Return the direction of the penalty at one state, ``both``: laid under the state itself."""
+    deviation = None if s is None else s.deviation
+    signed, low = form.penalty_form != "l2", h.dtype is torch.bfloat16
+    compiled = fused.kernels("columns", g, deviation) if both and g.dim() == 2 else None
+    if compiled is None or (low and not signed):
+        q = _direction(form, g)
+        felt = None if deviation is None else (share.mT @ (q * deviation)).squeeze(-2)
+        q = q.to(h.dtype)
+        return _Direction(q, torch.cat([h, q], -2) if both else None, felt)
+    batch, units = g.shape
+    whole, total = h.new_empty(2 * batch, units), g.new_empty(units)
+    whole[:batch] = h
+    apart = g[:0] if deviation is None else deviation
+    sides = [fused.array(t) for t in (share.reshape(-1).contiguous(), g, apart)]
+    outs = [fused.array(t) for t in (whole[batch:], total)]
+    if low:
+        compiled.directed_low(*sides, *outs)
+    else:
+        compiled.directed(*sides[:2], signed, sides[2], *outs)
+    return _Direction(whole[batch:], whole, None if deviation is None else total)
 
 
 def _image(
-    weights: Weights,
-    at: Potential,
-    direction: Sequence[Tensor],
-    lowered: Sequence[Tensor],
-    share: Tensor,
+    weights: Weights, at: Potential, directions: Sequence[_Direction], share: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
     """Return t = sum_j V_j q_j (..., batch, U), and a_j = q_j . ds_j/dh_j of every spread."""
     image = torch.zeros_like(at.value)
-    add_read(image, weights, lowered)
+    add_read(image, weights, [direction.q for direction in directions])
     image *= share
-    felt = []
+    shares = []
     for j, s in enumerate(at.spreads):
-        a = (_weighted(share, direction[j], s.deviation) * s.slope).sum(-1)
+        felt = directions[j].felt
+        assert felt is not None
+        a = (felt * s.slope).sum(-1)
         image[..., weights.units[j]] += (a[..., None] * weights.spread[j]).unsqueeze(-2)
-        felt.append(a)
-    return image, felt
-
-
-def _weighted(share: Tensor, direction: Tensor, deviation: Tensor) -> Tensor:
-    """Return the sum over samples of share_s q_sk deviation_sk (..., n)."""
-    compiled = fused.kernels("columns", direction, deviation) if direction.dim() == 2 else None
-    if compiled is None:
-        return (share.mT @ (direction * deviation)).squeeze(-2)
-    total = direction.new_empty(direction.shape[-1])
-    shares = share.reshape(-1).contiguous()
-    compiled.weighted(*map(fused.array, (shares, direction, deviation, total)))
-    return total
+        shares.append(a)
+    return image, shares
 
 
 def _curvature(readout: Tensor, reading: Reading, t: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -5,6 +5,7 @@ own backward pass. Left to itself it takes the two normalisations apart into hun
 here their first and second derivatives are written out (checked by ``gradgradcheck``).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -144,31 +145,43 @@ class _BatchNormedBack(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         arriving, (at_value, raw, scale, mean, inverse) = grads[0], ctx.saved_tensors
-        channels = (1, -1, *[1] * (raw.dim() - 2))
-        others = [d for d in range(raw.dim()) if d != 1]
-
-        def by_channel(found: Tensor) -> Tensor:
-            return found.mean(others)
-
-        g, d = by_channel(arriving), by_channel(at_value)
-        g_raw, d_raw = by_channel(arriving * raw), by_channel(at_value * raw)
+        g, d, g_raw, d_raw, both = _means(arriving, at_value, raw)
         g_y, d_y = (g_raw - g * mean) * inverse, (d_raw - d * mean) * inverse
-        joint = by_channel(arriving * at_value) - g * d
+        joint = both - g * d
         times = inverse if scale is None else scale * inverse
-
-        def linear(of_g: Tensor, of_raw: Tensor, constant: Tensor) -> Tensor:
-            whole = torch.addcmul(
-                constant.view(channels), arriving, of_g.view(channels).expand_as(arriving)
-            )
-            return whole.addcmul_(raw, of_raw.view(channels))
-
-        slope = g_y * inverse
-        at_at = linear(times, -times * slope, times * (slope * mean - g))
-        k = -times * inverse
+        slope, k = g_y * inverse, -times * inverse
         of_raw = k * (joint - 3 * g_y * d_y) * inverse
         constant = -of_raw * mean - k * (d_y * g + g_y * d)
-        at_raw = linear(k * d_y, of_raw, constant)
-        at_raw.addcmul_(at_value, (k * g_y).view(channels))
+        at_at, at_raw = _combined(
+            arriving, at_value, raw,
+            [times, -times * slope, times * (slope * mean - g), k * d_y, of_raw, k * g_y, constant],
+        )  # fmt: skip
         count = raw.numel() // raw.shape[1]
         at_scale = None if scale is None else inverse * count * (joint - g_y * d_y)
         return at_at, at_raw, at_scale, None, None, None
+
+
+def _means(g: Tensor, d: Tensor, v: Tensor) -> Sequence[Tensor]:
+    """Return < g >, < d >, < g v >, < d v >, < g d > by channel, over batch and positions."""
+    compiled = fused.kernels("channels", g, d, v) if v.dim() == 4 else None
+    if compiled is None:
+        others = [axis for axis in range(v.dim()) if axis != 1]
+        return [found.mean(others) for found in (g, d, g * v, d * v, g * d)]
+    total = v.new_empty(5, v.shape[1])
+    compiled.sums(*map(fused.rows_of, (g, d, v)), fused.array(total))
+    return total.mul_(v.shape[1] / v.numel()).unbind()
+
+
+def _combined(g: Tensor, d: Tensor, v: Tensor, by: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return by_0 g + by_1 v + by_2 and by_3 g + by_4 v + by_5 d + by_6, by channel."""
+    compiled = fused.kernels("channels", g, d, v) if v.dim() == 4 else None
+    if compiled is None:
+        of = [factor.view(1, -1, *[1] * (v.dim() - 2)) for factor in by]
+        one = torch.addcmul(of[2], g, of[0].expand_as(g)).addcmul_(v, of[1])
+        other = torch.addcmul(of[6], g, of[3].expand_as(g)).addcmul_(v, of[4]).addcmul_(d, of[5])
+        return one, other
+    one, other = torch.empty_like(v), torch.empty_like(v)
+    factors = fused.array(torch.stack(by))
+    maps = map(fused.rows_of, (g, d, v))
+    compiled.combine(*maps, factors, fused.rows_of(one), fused.rows_of(other))
+    return one, other

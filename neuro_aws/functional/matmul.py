@@ -6,6 +6,10 @@ from torch import Tensor
 LARGE = 20_000_000
 """Multiplications from which a product is handed to oneDNN (float32 on a CPU)."""
 
+NARROW = 256
+"""Below so many columns of the result it is not, where the first factor is transposed: oneDNN lays
+that out anew, which then costs as much as the product."""
+
 
 def _onednn() -> bool:
     """Say whether torch offers oneDNN's linear map (an operator of its compiler)."""
@@ -39,5 +43,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 def _to_onednn(a: Tensor, b: Tensor) -> bool:
     plain = ONEDNN and a.dim() == 2 and a.dtype is torch.float32 and a.device.type == "cpu"
     if not plain or a.shape[0] * a.shape[1] * b.shape[-1] < LARGE:
+        return False
+    if a.stride(0) == 1 and b.shape[-1] < NARROW:
         return False
     return not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))

@@ -1,13 +1,17 @@
 """Where a step's random numbers come from: a keyed stream, or numbers put in from outside."""
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from neuro_aws.functional import twister
 from neuro_aws.functional.plasticity import Density
 from neuro_aws.rng import stream_key
+
+LEAST_UNIFORM = 1e-8
+"""Uniform numbers are never below it, so that their logarithm stays finite."""
 
 
 class NoiseSource(Protocol):
@@ -31,20 +35,28 @@ class Draws:
 
     def normal(self, shape: torch.Size) -> Tensor:
         """Return draws from N(0, 1)."""
-        return self._laid(torch.randn, shape)
+        return self._laid("normal", shape)
 
     def uniform(self, shape: torch.Size) -> Tensor:
-        """Return draws from U(1e-8, 1): never 0, so that the logarithm stays finite."""
-        return self._laid(torch.rand, shape).clamp_(min=1e-8)
+        """Return draws from U(1e-8, 1)."""
+        return self._laid("uniform", shape)
 
-    def _laid(self, draw: Callable[..., Tensor], shape: torch.Size) -> Tensor:
+    def _laid(self, kind: Literal["normal", "uniform"], shape: torch.Size) -> Tensor:
         """Return draws in the order of memory, which for maps has the channels last."""
         maps = len(shape) == 4
         if maps:
             batch, channels, high, wide = shape
             shape = torch.Size((batch, high, wide, channels))
-        device = self.generator.device
-        numbers = draw(shape, generator=self.generator, dtype=self.dtype, device=device)
+        numbers = None
+        if self.dtype is torch.float32:
+            numbers = twister.filled(kind, shape, self.generator, LEAST_UNIFORM)
+        if numbers is None:
+            how: dict[str, Any] = {"generator": self.generator, "dtype": self.dtype}
+            how["device"] = self.generator.device
+            if kind == "normal":
+                numbers = torch.randn(shape, **how)
+            else:
+                numbers = torch.rand(shape, **how).clamp_(min=LEAST_UNIFORM)
         return numbers.permute(0, 3, 1, 2) if maps else numbers
 
     def integers(self, high: int, shape: tuple[int, ...]) -> Tensor:

@@ -14,8 +14,8 @@ from neuro_aws.functional.discriminator import (
     spread_of,
     state_gradient,
 )
-from neuro_aws.functional.discriminator_plasticity import _weighted, discriminator_plasticity
-from neuro_aws.functional.double_backward import Pooled
+from neuro_aws.functional.discriminator_plasticity import _directed, discriminator_plasticity
+from neuro_aws.functional.double_backward import BatchNormed, Pooled
 from neuro_aws.functional.fused import compiled, kernels
 from neuro_aws.functional.low import lowered
 from neuro_aws.functional.optimisers import Adam
@@ -53,6 +53,7 @@ def same(found, wanted, tolerance: float | None = None) -> None:
         (3, 3, 5, 8, Geometry(4, 2, 1)),
         (3, 6, 300, 4, Geometry(4, 2, 1)),  # more kernels than positions
         (200, 6, 5, 4, Geometry(4, 2, 1)),
+        (3, 64, 5, 8, Geometry(4, 2, 1)),  # wide patches
         (3, 6, 7, 2, Geometry(2, 1, 0)),
     ],
 )
@@ -124,12 +125,31 @@ def test_adam(dtype, betas):
 @pytest.mark.parametrize("dtype", BOTH)
 def test_sums_over_the_batch(dtype):
     pytest.importorskip("numba")
-    state, share, q = (draw(*s, dtype=dtype) for s in ((9, 70), (9, 1), (9, 70)))
-    found = spread_of(state), _weighted(share, q, state)
+    state = draw(9, 70, dtype=dtype)
+    found = spread_of(state)
     with compiled(False):
-        wanted = spread_of(state), _weighted(share, q, state)
-    for a, b in zip((*found[0], found[1]), (*wanted[0], wanted[1]), strict=True):
+        wanted = spread_of(state)
+    for a, b in zip(found, wanted, strict=True):
         same(a, b)
+
+
+@pytest.mark.parametrize("spread", [True, False])
+@pytest.mark.parametrize("form", ["l1", "l1_signed", "l2"])
+@pytest.mark.parametrize("low", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_direction_of_the_penalty(low, form, spread):
+    pytest.importorskip("numba")
+    dtype = torch.float32 if low is torch.bfloat16 else low
+    share, g, h = (draw(*s, dtype=dtype) for s in ((9, 1), (9, 70), (9, 70)))
+    g[0, :3] = 0
+    given = Form(penalty_form=form), share, g, h.to(low), spread_of(h) if spread else None, True
+    found = _directed(*given)
+    with compiled(False):
+        wanted = _directed(*given)
+    assert torch.equal(found.both, wanted.both)
+    assert torch.equal(found.q, found.both[9:])
+    assert (found.felt is None) == (not spread)
+    if spread:
+        same(found.felt, wanted.felt)
 
 
 def test_a_weight_in_bfloat16_follows_its_changes():
@@ -197,6 +217,29 @@ def test_derivatives_of_the_pool(c):
     with compiled(False):
         for one, other in zip(found, all_of(), strict=True):
             same(one.detach(), other.detach())
+
+
+@pytest.mark.parametrize("dtype", BOTH)
+@pytest.mark.parametrize("scaled", [True, False])
+def test_second_derivatives_of_a_batchs_normalisation(scaled, dtype):
+    pytest.importorskip("numba")
+    a, t, g = (draw(20, 6, 4, 4, seed=s, dtype=dtype) for s in range(3))
+    scale, shift = (draw(6, seed=s, dtype=dtype) for s in range(2))
+
+    def all_of():
+        values, at = a.clone().requires_grad_(), t.clone().requires_grad_()
+        given = (scale.clone().requires_grad_(), shift) if scaled else (None, None)
+        normal = BatchNormed.apply(values, *given, 1e-5)[0]
+        (back,) = torch.autograd.grad(normal, values, at, create_graph=True)
+        wanted = (values, at, given[0]) if scaled else (values, at)
+        return torch.autograd.grad(back, wanted, g)
+
+    found = all_of()
+    with compiled(False):
+        wanted = all_of()
+    assert not torch.equal(found[0], wanted[0])
+    for one, other in zip(found, wanted, strict=True):
+        same(one, other, 20 * TOLERANCE[dtype])
 
 
 def test_the_way_back_through_an_inverse_relu():

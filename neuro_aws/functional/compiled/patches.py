@@ -44,12 +44,14 @@ def gather(maps: Any, patches: Any, s: int, r: int) -> None:
                         at[0], at[1] = rows[b, y, shift], rows[b, y, shift + 1]
                         at[2], at[3] = rows[b, y, shift + 2], rows[b, y, shift + 3]
                         continue
+                    at = into[b, p, q, i]
                     for c in range(first):
-                        into[b, p, q, i, c] = nothing
-                    for c in range(first, after):
-                        into[b, p, q, i, c] = rows[b, y, shift + c]
+                        at[c] = nothing
+                    found, room = rows[b, y, shift + first : shift + after], at[first:after]
+                    for c in range(found.size):  # by slices: counted from 0, whole vectors move
+                        room[c] = found[c]
                     for c in range(after, k * channels):
-                        into[b, p, q, i, c] = nothing
+                        at[c] = nothing
 
 
 @kernel
@@ -86,41 +88,56 @@ def overlay(patches: Any, bias: Any, maps: Any, s: int, r: int) -> None:
             for q in range(wide):
                 least, most = inside(q, s, r, k, maps.shape[2])
                 shift = (s * q - r) * channels
+                first, after = least * channels, most * channels
                 for i in range(k):
                     y = s * p + i - r
                     if y < 0 or y >= maps.shape[1]:
                         continue
-                    if (most - least) * channels == 4 and least == 0:
+                    if after - first == 4 and first == 0:
                         rows[b, y, shift] += found[b, p, q, i, 0]
                         rows[b, y, shift + 1] += found[b, p, q, i, 1]
                         rows[b, y, shift + 2] += found[b, p, q, i, 2]
                         rows[b, y, shift + 3] += found[b, p, q, i, 3]
                         continue
-                    for c in range(least * channels, most * channels):
-                        rows[b, y, shift + c] += found[b, p, q, i, c]
+                    total = rows[b, y, shift + first : shift + after]
+                    some = found[b, p, q, i, first:after]
+                    for c in range(total.size):
+                        total[c] += some[c]
+
+
+@part
+def _whole(low: Any) -> Any:
+    """Return a number in bfloat16, the upper 16 bits of a float32, as that."""
+    return np.uint32(np.uint32(low) << np.uint32(16)).view(np.float32)
 
 
 @kernel
 def overlay_low(patches: Any, bias: Any, maps: Any, s: int, r: int) -> None:
-    """As ``overlay``, patches in bfloat16: the upper 16 bits of a float32."""
+    """As ``overlay``, patches in bfloat16."""
     batch, high, wide, k, _, channels = patches.shape
     rows = maps.reshape(batch, maps.shape[1], maps.shape[2] * channels)
     found = patches.reshape(batch, high, wide, k, k * channels)
-    bits = np.empty(k * channels, np.uint32)
-    whole = bits.view(np.float32)
     for b in range(batch):
         _start(maps[b], bias)
         for p in range(high):
             for q in range(wide):
                 least, most = inside(q, s, r, k, maps.shape[2])
                 shift = (s * q - r) * channels
+                first, after = least * channels, most * channels
                 for i in range(k):
                     y = s * p + i - r
-                    if 0 <= y < maps.shape[1]:
-                        for c in range(k * channels):
-                            bits[c] = np.uint32(found[b, p, q, i, c]) << np.uint32(16)
-                        for c in range(least * channels, most * channels):
-                            rows[b, y, shift + c] += whole[c]
+                    if y < 0 or y >= maps.shape[1]:
+                        continue
+                    if after - first == 4 and first == 0:
+                        rows[b, y, shift] += _whole(found[b, p, q, i, 0])
+                        rows[b, y, shift + 1] += _whole(found[b, p, q, i, 1])
+                        rows[b, y, shift + 2] += _whole(found[b, p, q, i, 2])
+                        rows[b, y, shift + 3] += _whole(found[b, p, q, i, 3])
+                        continue
+                    total = rows[b, y, shift + first : shift + after]
+                    some = found[b, p, q, i, first:after]
+                    for c in range(total.size):
+                        total[c] += _whole(some[c])
 
 
 @kernel

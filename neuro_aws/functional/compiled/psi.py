@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from neuro_aws.functional.compartments import POOL_EPSILON
+from neuro_aws.functional.compiled.draws import log
 from neuro_aws.functional.compiled.kernel import kernel, part
 
 GIVEN, DIFFERENCE, SIGN = range(3)
@@ -131,6 +132,17 @@ def choose(rate: Any, below: Any, scale: float, out: Any) -> None:
     for s in range(rate.shape[0]):
         for k in range(rate.shape[1]):
             out[s, k] = rate[s, k] if rate[s, k] > zero else factor * below[s, k]
+
+
+@kernel
+def choose_below(rate: Any, uniform: Any, scale: float, out: Any) -> None:
+    """out = rate where it is above 0, else scale log(uniform), in float32; ``uniform`` is > 0."""
+    zero, factor = np.float32(0), np.float32(scale)
+    for s in range(rate.shape[0]):
+        given, drawn, into = rate[s], uniform[s], out[s]
+        for k in range(into.size):
+            below = factor * log(drawn[k])
+            into[k] = given[k] if given[k] > zero else below
 
 
 @kernel
