@@ -105,12 +105,30 @@ class Writer:
         self._close(table, label)
         open_[label] = (start, stop)
 
+    def intervals(
+        self, table: str, label: str, starts: NDArray[np.int64], stops: NDArray[np.int64]
+    ) -> None:
+        """Record that something lasted several times, one after the other and never on end."""
+        if not len(starts):
+            return
+        first, last = starts.tolist(), stops.tolist()
+        self.interval(table, first[0], last[0], label)
+        if len(first) == 1:
+            return
+        self._close(table, label)
+        here, over = f"intervals/{table}", len(first) - 2
+        self._rows[f"{here}/start"] += first[1:-1]
+        self._rows[f"{here}/stop"] += last[1:-1]
+        self._rows[f"{here}/label"] += [_text(label)] * over
+        self.bytes += 24 * over
+        self._open[table][label] = (first[-1], last[-1])
+
     def _close(self, table: str, label: str) -> None:
         interval = self._open[table].pop(label, None)
         if interval is not None:
             self.put(f"intervals/{table}/start", interval[0])
             self.put(f"intervals/{table}/stop", interval[1])
-            self.put(f"intervals/{table}/label", label.encode("ascii", "backslashreplace")[:120])
+            self.put(f"intervals/{table}/label", _text(label))
 
     def _sort(self, table: str) -> None:
         columns = [f"intervals/{table}/{key}" for key in ("start", "stop", "label")]
@@ -154,6 +172,10 @@ class Writer:
         return self.bytes >= FLUSH_BYTES
 
 
+def _text(label: str) -> bytes:
+    return label.encode("ascii", "backslashreplace")[:120]
+
+
 class Discard(Writer):
     """A recording that is not kept: of a process that does not write, of a session in Python."""
 
@@ -179,6 +201,11 @@ class Discard(Writer):
         """Do nothing."""
 
     def interval(self, table: str, start: int, stop: int, label: str) -> None:
+        """Do nothing."""
+
+    def intervals(
+        self, table: str, label: str, starts: NDArray[np.int64], stops: NDArray[np.int64]
+    ) -> None:
         """Do nothing."""
 
     def flush(self, step: int) -> None:

@@ -25,6 +25,11 @@ from neuro_aws.recording.writer import Discard, Writer
 Words = Callable[[int, int], Sequence[str]]
 """The perturbations in a cycle of a period, in words."""
 
+Table = NDArray[np.int64]
+"""Of steps: one row each, of ``STEP``, ``PERIOD``, ``CYCLE``, the code of the phase, ``NTH``."""
+
+STEP, PERIOD, CYCLE, PHASE, NTH = range(5)
+
 
 class Recorder:
     """What goes into the recording of one branch of one animal.
@@ -83,17 +88,17 @@ class Recorder:
             steps, rows = steps[: broken.row + 1], rows[: broken.row + 1]
         self._pending.write(self._out, steps[-1].step)
         if self._out.keeps:
-            self._write_scalars(steps, rows)
-            self._write_intervals(steps)
+            table = _table(steps)
+            self._write_scalars(table, rows)
+            self._write_intervals(table)
         if broken is not None:
             raise broken.error
 
-    def _write_scalars(self, steps: list[StepSpec], rows: NDArray[np.float64]) -> None:
+    def _write_scalars(self, table: Table, rows: NDArray[np.float64]) -> None:
         """Write ACh, its release and its gate; and teaching signals and changes by layer."""
-        table = np.array([(s.step, PHASE_CODES[s.phase], s.nth) for s in steps])
-        here, columns = "neuromodulators", self.columns
+        columns = self.columns
         values = {"ach": ACH, "ach_spread": SPREAD, "release": RELEASE, "gate": GATE}
-        self._write_table(here, table, self._ach, rows, values)
+        self._write_table("neuromodulators", table, self._ach, rows, values)
         values = {f"layer{k}/teaching": c for k, c in enumerate(columns.teaching, start=1)}
         for (kind, layer), column in columns.raw.items():
             values[f"layer{layer}/{kind}_raw"] = column
@@ -103,28 +108,32 @@ class Recorder:
     def _write_table(
         self,
         here: str,
-        steps: NDArray[np.int64],
+        table: Table,
         every: int,
         rows: NDArray[np.float64],
         values: dict[str, int],
     ) -> None:
-        due = steps[:, 2] % every == 0
+        due = table[:, NTH] % every == 0
         if not due.any():
             return
-        put, steps, rows = self._out.put_many, steps[due], rows[due]
-        put(f"{here}/step", steps[:, 0])
-        put(f"{here}/phase", steps[:, 1])
+        put, table, rows = self._out.put_many, table[due], rows[due]
+        put(f"{here}/step", table[:, STEP])
+        put(f"{here}/phase", table[:, PHASE])
         for name, column in values.items():
             put(f"{here}/{name}", rows[:, column])
 
-    def _write_intervals(self, steps: list[StepSpec]) -> None:
+    def _write_intervals(self, table: Table) -> None:
         """Write which phase each step was in, and what was done to it."""
-        first, interval = steps[0].step, self._out.interval
-        for start, stop in _runs([PHASE_CODES[spec.phase] for spec in steps]):
-            interval("phases", first + start, first + stop, str(steps[start].phase))
-        for start, stop in _runs([(spec.period, spec.cycle) for spec in steps]):
-            for words in self.words(steps[start].period, steps[start].cycle):
-                interval("perturbations", first + start, first + stop, words)
+        put, step = self._out.intervals, table[0, STEP]
+        starts, stops = _runs(table[:, [PHASE]])
+        codes = table[starts, PHASE]
+        for phase, code in PHASE_CODES.items():
+            chosen = codes == code
+            put("phases", str(phase), step + starts[chosen], step + stops[chosen])
+        for start, stop in zip(*_runs(table[:, [PERIOD, CYCLE]]), strict=True):
+            first, after = np.array([step + start]), np.array([step + stop])
+            for words in self.words(int(table[start, PERIOD]), int(table[start, CYCLE])):
+                put("perturbations", words, first, after)
 
     def homeostasis(self, spec: StepSpec) -> None:
         """Record the running statistics of the drives that are held, and the thresholds."""
@@ -171,7 +180,11 @@ def _of(values: Tensor, units: Tensor | None) -> Tensor:
     return (values if units is None else values[units]).detach()
 
 
-def _runs(keys: Sequence[object]) -> list[tuple[int, int]]:
-    """Return where equal keys that follow each other begin and end."""
-    edges = [k for k in range(1, len(keys)) if keys[k] != keys[k - 1]]
-    return list(zip([0, *edges], [*edges, len(keys)], strict=True))
+def _table(steps: Sequence[StepSpec]) -> Table:
+    return np.array([(s.step, s.period, s.cycle, PHASE_CODES[s.phase], s.nth) for s in steps])
+
+
+def _runs(keys: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where equal rows that follow each other begin and end."""
+    edges = 1 + np.flatnonzero((keys[1:] != keys[:-1]).any(1))
+    return np.append(0, edges), np.append(edges, len(keys))

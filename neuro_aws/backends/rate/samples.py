@@ -24,7 +24,7 @@ def put_samples(out: Rows, moment: Moment, depth: int, team: Team) -> None:
     ACh is D as the discriminator reads it, whatever is done to its release. The root mean square
     of the lengths over the batch is what is recorded as the layer's teaching.
     """
-    level = moment.ach.own.reading.level
+    level = moment.level
     labels = moment.labels
     if labels is None:
         labels = torch.full(level.shape, -1, device=level.device)
