@@ -25,14 +25,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from torch import Tensor
 
 from neuro_aws import Options, Protocol, run
+from neuro_aws.backends.base import make
 from neuro_aws.backends.rate.build import build_algorithm, build_network, build_updates
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.perturbations import Slots
 from neuro_aws.plots.style import WIDTH, Axes, Figure, figure, save, styled
+from neuro_aws.protocol.backends import backend_of
+from neuro_aws.protocol.branches import TRUNK
 from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
 from neuro_aws.protocol.theories import AdversarialWakeSleep
+from neuro_aws.recording.writer import Writer
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -150,6 +154,56 @@ def whole_run(cycles: int, record: str, animals: int = 1, jobs: int = 1) -> floa
         return time.perf_counter() - began
 
 
+NOTHING = (
+    "record.ach.every=1000000000",
+    "record.plasticity.every=1000000000",
+    "record.activity=[]",
+    "record.samples.every=0",
+)
+"""What leaves out all that a protocol records step by step."""
+
+
+def recorded_steps(rounds: int, pairs: int) -> None:
+    """Print what all that `critical_period` records costs, step by step, over nothing of it."""
+    shipped = HERE.parent / "protocols/critical_period.yaml"
+    with tempfile.TemporaryDirectory() as folder:
+        for name, compiled in FORMS.items():
+            every, nothing = (
+                Advancing(Protocol.load(shipped, changes), compiled, Path(folder) / f"{name}{k}")
+                for k, changes in enumerate(((), NOTHING))
+            )
+            with_, without, ratios = [], [], []
+            for k in range(rounds):
+                turns = (every, nothing) if k % 2 else (nothing, every)
+                times = {id(one): one.ms_a_pair(pairs) for one in turns}
+                with_.append(times[id(every)])
+                without.append(times[id(nothing)])
+                ratios.append(with_[-1] / without[-1])
+            print(f"recorded as in critical_period, {name:11}: {statistics.median(with_):.3f} ms a"
+                  f" pair, nothing {statistics.median(without):.3f}; ratio, median of {rounds}"
+                  f" rounds {statistics.median(ratios):.3f}")  # fmt: skip
+
+
+class Advancing:
+    """One animal in the common run of a protocol, its recording written into a folder."""
+
+    def __init__(self, protocol: Protocol, compiled: bool, folder: Path) -> None:
+        self.simulator = make(protocol, TRUNK, 0, compiled=compiled)
+        spec = protocol.spec
+        self.out = Writer(folder, backend_of(spec).columns(spec), [], 0)
+        self.step = 0
+        self.ms_a_pair(20)
+
+    def ms_a_pair(self, pairs: int) -> float:
+        """Return the CPU time of a pair, without saving: a run does that every 20 seconds."""
+        start, self.step = self.step, self.step + 2 * pairs
+        began = time.process_time()
+        self.simulator.advance(start, self.step, self.out, lambda: False)
+        took = time.process_time() - began
+        self.out.flush(self.step)
+        return 1e3 * took / pairs
+
+
 def recording(rounds: int, cycles: int) -> None:
     """Print what recording costs: whole runs in turns, per pair over the sparsest."""
     times: dict[str, list[float]] = {name: [] for name in RECORDS}
@@ -193,6 +247,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print("what    value          " + "  ".join(FORMS) + "  ms a pair;  share of sgemm (compiled)")
     rows = sizes(options.rounds, options.largest, min(300, options.pairs))
+    recorded_steps(20 * options.rounds, min(52, options.pairs))
     recording(options.rounds, options.pairs)
     for cycles in (options.pairs, 4 * options.pairs):
         print(f"length  {cycles:,} pairs: peak memory {memory(cycles):.0f} MB")

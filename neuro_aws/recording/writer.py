@@ -22,11 +22,15 @@ class Mark:
 
     streamed: dict[str, int]
     rows: dict[str, int]
+    blocks: dict[str, int]
     lasting: dict[str, dict[str, tuple[int, int]]]
 
 
 class Writer:
     """The recording of one branch of one animal, whatever its columns are."""
+
+    keeps = True
+    """Whether what is put here is kept at all."""
 
     def __init__(
         self, folder: Path, columns: Sequence[Column], known: Sequence[Part], step: int
@@ -36,8 +40,8 @@ class Writer:
         self.known = list(known)
         """The parts written so far."""
         self._begun = step
-        self.bytes = 0
-        self._rows: dict[str, list[Any]] = {column.path: [] for column in columns}
+        self._types = {column.path: column.dtype for column in columns}
+        self.forget()
         self._part: PartWriter | None = None
         self._open: dict[str, dict[str, tuple[int, int]]] = {"phases": {}, "perturbations": {}}
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,6 +50,12 @@ class Writer:
         """Append one row to a dataset."""
         self._rows[path].append(value)
         self.bytes += getattr(value, "nbytes", 8)
+
+    def put_many(self, path: str, rows: NDArray[Any]) -> None:
+        """Append a copy of many rows at once, to a dataset that gets no single ones."""
+        kept = np.array(rows, dtype=self._types[path])
+        self._blocks[path].append(kept)
+        self.bytes += kept.nbytes
 
     def extend(self, path: str, rows: NDArray[Any]) -> None:
         """Write many rows to the disk at once, into a dataset that gets no single ones."""
@@ -56,6 +66,7 @@ class Writer:
         return Mark(
             self._under_way().lengths(),
             {path: len(rows) for path, rows in self._rows.items()},
+            {path: len(blocks) for path, blocks in self._blocks.items()},
             {table: dict(lasting) for table, lasting in self._open.items()},
         )
 
@@ -64,6 +75,8 @@ class Writer:
         self._under_way().cut(mark.streamed)
         for path, length in mark.rows.items():
             del self._rows[path][length:]
+        for path, length in mark.blocks.items():
+            del self._blocks[path][length:]
         self._open = {table: dict(lasting) for table, lasting in mark.lasting.items()}
 
     def _under_way(self) -> PartWriter:
@@ -92,12 +105,30 @@ class Writer:
         self._close(table, label)
         open_[label] = (start, stop)
 
+    def intervals(
+        self, table: str, label: str, starts: NDArray[np.int64], stops: NDArray[np.int64]
+    ) -> None:
+        """Record that something lasted several times, one after the other and never on end."""
+        if not len(starts):
+            return
+        first, last = starts.tolist(), stops.tolist()
+        self.interval(table, first[0], last[0], label)
+        if len(first) == 1:
+            return
+        self._close(table, label)
+        here, over = f"intervals/{table}", len(first) - 2
+        self._rows[f"{here}/start"] += first[1:-1]
+        self._rows[f"{here}/stop"] += last[1:-1]
+        self._rows[f"{here}/label"] += [_text(label)] * over
+        self.bytes += 24 * over
+        self._open[table][label] = (first[-1], last[-1])
+
     def _close(self, table: str, label: str) -> None:
         interval = self._open[table].pop(label, None)
         if interval is not None:
             self.put(f"intervals/{table}/start", interval[0])
             self.put(f"intervals/{table}/stop", interval[1])
-            self.put(f"intervals/{table}/label", label.encode("ascii", "backslashreplace")[:120])
+            self.put(f"intervals/{table}/label", _text(label))
 
     def _sort(self, table: str) -> None:
         columns = [f"intervals/{table}/{key}" for key in ("start", "stop", "label")]
@@ -114,19 +145,25 @@ class Writer:
             for label in list(lasting):
                 self._close(table, label)
             self._sort(table)
-        rows: Rows = {
-            c.path: np.asarray(self._rows[c.path], dtype=c.dtype).reshape(-1, *c.shape)
-            for c in self.columns
-        }
+        rows: Rows = {column.path: self._gathered(column) for column in self.columns}
         part = self._under_way()
         written = part.finish(rows)
         self.known.append(part_of(part.path, written, self._begun, step))
         self._part, self._begun = None, step
         self.forget()
 
+    def _gathered(self, column: Column) -> NDArray[Any]:
+        """Return the rows of one dataset."""
+        single, blocks = self._rows[column.path], self._blocks[column.path]
+        if single and blocks:
+            raise ValueError(f"{column.path} got single rows beside blocks of them")
+        rows = np.concatenate(blocks) if blocks else np.asarray(single, dtype=column.dtype)
+        return rows.reshape(-1, *column.shape)
+
     def forget(self) -> None:
         """Drop the rows gathered so far."""
-        self._rows = {column.path: [] for column in self.columns}
+        self._rows: dict[str, list[Any]] = {column.path: [] for column in self.columns}
+        self._blocks: dict[str, list[NDArray[Any]]] = {c.path: [] for c in self.columns}
         self.bytes = 0
 
     @property
@@ -135,8 +172,14 @@ class Writer:
         return self.bytes >= FLUSH_BYTES
 
 
+def _text(label: str) -> bytes:
+    return label.encode("ascii", "backslashreplace")[:120]
+
+
 class Discard(Writer):
     """A recording that is not kept: of a process that does not write, of a session in Python."""
+
+    keeps = False
 
     def __init__(self) -> None:
         self.known, self.bytes = [], 0
@@ -144,17 +187,25 @@ class Discard(Writer):
     def put(self, path: str, value: Any) -> None:
         """Do nothing."""
 
+    def put_many(self, path: str, rows: NDArray[Any]) -> None:
+        """Do nothing."""
+
     def extend(self, path: str, rows: NDArray[Any]) -> None:
         """Do nothing."""
 
     def mark(self) -> Mark:
         """Return a mark of nothing."""
-        return Mark({}, {}, {})
+        return Mark({}, {}, {}, {})
 
     def back_to(self, mark: Mark) -> None:
         """Do nothing."""
 
     def interval(self, table: str, start: int, stop: int, label: str) -> None:
+        """Do nothing."""
+
+    def intervals(
+        self, table: str, label: str, starts: NDArray[np.int64], stops: NDArray[np.int64]
+    ) -> None:
         """Do nothing."""
 
     def flush(self, step: int) -> None:

@@ -82,8 +82,8 @@ class Dataset:
     def sample(self, draws: Draws, batch: int) -> tuple[Tensor, Tensor | None]:
         """Return a batch (batch, pixels) with its labels, drawn with replacement."""
         chosen = draws.integers(len(self.train), (batch,))
-        labels = None if self.train_labels is None else self.train_labels[chosen]
-        return self.train[chosen], labels
+        labels = None if self.train_labels is None else self.train_labels.index_select(0, chosen)
+        return self.train.index_select(0, chosen), labels
 
 
 def _rows(

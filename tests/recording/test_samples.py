@@ -88,7 +88,7 @@ def test_stimuli_without_labels_and_steps_without_teaching():
         labels=None,
         deltas={},
         spec=SimpleNamespace(step=7),
-        ach=SimpleNamespace(own=SimpleNamespace(reading=SimpleNamespace(level=level))),
+        level=level,
     )
     put_samples(kept, moment, 2, Team())
     assert kept.rows["samples/label"].tolist() == [-1, -1, -1]

@@ -1,73 +1,74 @@
 """Changes that are no numbers any more: the step, the projection, the layer, and what to lower."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from neuro_aws.backends.rate.scalars import REST, Columns, Where
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.model.network import Network
-from neuro_aws.model.state import Changes
-from neuro_aws.protocol.projections import changes_by_layer
 from neuro_aws.protocol.schema import ProtocolSpec
-
-Where = tuple[str, int]
-"""A kind of projection, and the layer that its changes are recorded under; -1: not known."""
 
 KEPT = "What was recorded is kept"
 
 
+class Broken(NamedTuple):
+    """The first step of some whose changes are not finite: its row, and what is raised."""
+
+    row: int
+    error: NeuroAWSError
+
+
 class FiniteCheck:
-    """Looks at the length of every change, as it is recorded; elsewhere at the whole change."""
+    """Looks at the lengths of all changes, of many steps at once."""
 
-    def __init__(self, spec: ProtocolSpec, network: Network) -> None:
-        self.spec, self.network = spec, network
-        self._sizes: dict[Where, int] = {}
-        for kind, layers in changes_by_layer(network.projections).items():
-            tensors = network.parameters(kind)
-            for layer, names in layers.items():
-                self._sizes[kind, layer] = sum(tensors[name].numel() for name in names)
-        self._last: dict[Where, float] = {}
+    def __init__(self, spec: ProtocolSpec, network: Network, columns: Columns) -> None:
+        self.spec = spec
+        self._where = list(columns.applied)
+        self._columns = slice(*_ends(list(columns.applied.values())))
+        tensors = {n: t for kind in network.kinds for n, t in network.parameters(kind).items()}
+        groups = columns.names.values()
+        self._sizes = np.array([sum(tensors[name].numel() for name in group) for group in groups])
+        self._last = np.zeros(len(self._where))
+        """The last length of each that was not 0."""
 
-    def __call__(self, step: int, changes: Changes, lengths: Mapping[Where, float]) -> None:
-        """Refuse to go on from a step whose changes are not finite.
+    def __call__(self, steps: Sequence[int], rows: NDArray[Any]) -> Broken | None:
+        """Return the first of some steps whose changes are not finite, and how to say so."""
+        lengths = rows[:, self._columns]
+        finite = np.isfinite(lengths)
+        if finite.all():
+            self._remember(lengths)
+            return None
+        at = int(np.argmin(finite.all(1)))
+        self._remember(lengths[:at])
+        broken = [where for where, fine in zip(self._where, finite[at], strict=True) if not fine]
+        return Broken(at, self._error(steps[at], broken))
 
-        ``lengths`` of the changes by layer, where they were recorded.
-        """
-        if changes and not lengths:
-            kinds = list(changes)
-            norms = torch.stack(torch._foreach_norm([changes[k] for k in kinds])).tolist()
-            lengths = {(kind, -1): norm for kind, norm in zip(kinds, norms, strict=True)}
-        broken = [where for where, length in lengths.items() if not math.isfinite(length)]
-        if broken:
-            raise self._error(step, changes, broken)
-        self._last |= {where: length for where, length in lengths.items() if length}
+    def _remember(self, lengths: NDArray[Any]) -> None:
+        """Keep the last length of each that is not 0."""
+        if not len(lengths):
+            return
+        some = lengths != 0
+        latest = len(lengths) - 1 - np.argmax(some[::-1], axis=0)
+        found = lengths[latest, np.arange(len(self._where))]
+        self._last = np.where(some.any(0), found, self._last)
 
-    def _error(self, step: int, changes: Changes, broken: list[Where]) -> NeuroAWSError:
-        kind, layer = min(broken)
-        if layer < 0:
-            layer = self._layer(kind, changes)
-        cause = max(self._last, key=self._per_weight, default=(kind, layer))
-        grown = f"; {_words(*cause)} weights had changed by {self._per_weight(cause):.2g} each"
+    def _error(self, step: int, broken: list[Where]) -> NeuroAWSError:
+        kind, layer = min(_by_layer(broken) or broken)
+        changed = [where for where, last in zip(self._where, self._last, strict=True) if last]
+        each = dict(zip(self._where, self._last / np.sqrt(self._sizes), strict=True))
+        cause = max(_by_layer(changed) or changed, key=lambda w: each[w], default=None)
+        grown = ""
+        if cause is not None:
+            grown = f"; {_words(*cause)} weights had changed by {each[cause]:.2g} each"
+        lower = self._setting(kind if cause is None else cause[0])
         return NeuroAWSError(
-            f"{_words(kind, layer)} weights are no longer finite at step {step}"
-            + (grown if cause in self._last else ""),
-            next_step=f"Lower {self._setting(cause[0])}. {KEPT}",
+            f"{_words(kind, layer)} weights are no longer finite at step {step}{grown}",
+            next_step=f"Lower {lower}. {KEPT}",
         )
-
-    def _per_weight(self, where: Where) -> float:
-        """Return the root mean square of the last change of a weight."""
-        kind, layer = where
-        size = self.network.flat(kind).numel() if layer < 0 else self._sizes[where]
-        return self._last.get(where, 0.0) / math.sqrt(max(size, 1))
-
-    def _layer(self, kind: str, changes: Changes) -> int:
-        parts = self.network.named(kind, changes[kind])
-        layers = changes_by_layer(self.network.projections).get(kind, {})
-        for layer, names in layers.items():
-            if not all(math.isfinite(float(parts[name].norm())) for name in names):
-                return layer
-        return -1
 
     def _setting(self, kind: str) -> str:
         section = getattr(self.spec.algorithm, kind, None)
@@ -87,5 +88,14 @@ def refuse_not_finite(network: Network, step: int) -> None:
             )
 
 
+def _by_layer(found: list[Where]) -> list[Where]:
+    """Return those that are recorded under a layer: the more telling ones."""
+    return [where for where in found if where[1] != REST]
+
+
+def _ends(columns: list[int]) -> tuple[int, int]:
+    return columns[0], columns[-1] + 1
+
+
 def _words(kind: str, layer: int) -> str:
-    return kind if layer < 0 else f"{kind} (layer {layer})"
+    return kind if layer == REST else f"{kind} (layer {layer})"

@@ -7,15 +7,15 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from neuro_aws.backends.rate.scalars import REST, SIGNALS, Columns, Scalars, Where
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import AcetylcholineSignal, Changes, Deltas, NetworkState, Tensors
 from neuro_aws.perturbations import Slots
 from neuro_aws.phase import FEEDFORWARD
-from neuro_aws.protocol.projections import changes_by_layer
 from neuro_aws.protocol.schedule import StepSpec
 
-Groups = Mapping[str, Mapping[int, tuple[str, ...]]]
-"""The tensors whose changes are recorded together: kind -> layer -> names."""
+ByLayer = dict[str, dict[int, float]]
+"""A number of each kind of projection and layer."""
 
 
 class Neuromodulators(NamedTuple):
@@ -36,8 +36,8 @@ class Lengths(NamedTuple):
     """
 
     teaching: list[float]
-    raw: dict[str, dict[int, float]]
-    applied: dict[str, dict[int, float]]
+    raw: ByLayer
+    applied: ByLayer
 
 
 class Moment(Protocol):
@@ -86,6 +86,14 @@ class Moment(Protocol):
         """Return D of each sample, as the discriminator reads it."""
         ...
 
+    def record(self, into: Scalars, at: int, signals: bool, plasticity: bool) -> None:
+        """Write the scalars of the step into a row, without waiting for anything.
+
+        ``signals``: ACh; ``plasticity``: teaching signals and Deltas. How long the changes are is
+        written at every step.
+        """
+        ...
+
     def neuromodulators(self) -> Neuromodulators:
         """Return ACh as it is recorded."""
         ...
@@ -113,37 +121,55 @@ class Written:
         """Return D of each sample, as the discriminator reads it."""
         return self.ach.own.reading.level
 
+    def record(self, into: Scalars, at: int, signals: bool, plasticity: bool) -> None:
+        """Write the scalars of the step into a row."""
+        with torch.no_grad():
+            if signals:
+                into.signals(at, self.level, self.ach.release, self.ach.gate)
+            raw: dict[str, Tensors] = {}
+            teaching: list[Tensor] = []
+            if plasticity:
+                raw = {kind: delta.tensors for kind, delta in self.deltas.items()}
+                found = self.deltas.get(FEEDFORWARD)
+                teaching = (found.teaching if found is not None else None) or []
+            applied = {kind: self.network.named(kind, v) for kind, v in self.changes.items()}
+            into.lengths(at, teaching, raw, applied)
+
     def neuromodulators(self) -> Neuromodulators:
         """Return ACh as it is recorded."""
-        ach = self.ach
-        spread, mean = torch.std_mean(self.level)
-        gate = ach.gate if isinstance(ach.gate, float) else float(ach.gate.mean())
-        return Neuromodulators(mean.item(), spread.item(), ach.release.mean().item(), gate)
+        return neuromodulators(self, self.network)
 
     def lengths(self) -> Lengths:
         """Return the lengths of teaching signals and changes as they are recorded."""
-        found = self.deltas.get(FEEDFORWARD)
-        lengths = [0.0] * self.network.depth
-        if found is not None and found.teaching is not None:
-            root = found.teaching[0].shape[0] ** 0.5
-            norms = torch.stack(torch._foreach_norm(found.teaching))
-            lengths = [x / root for x in norms.tolist()]
-        groups = changes_by_layer(self.network.projections)
-        raw = {kind: delta.tensors for kind, delta in self.deltas.items()}
-        applied = {kind: self.network.named(kind, v) for kind, v in self.changes.items()}
-        return Lengths(lengths, _by_layer(groups, raw), _by_layer(groups, applied))
+        return lengths(self, self.network)
 
 
-def _by_layer(groups: Groups, found: Mapping[str, Tensors]) -> dict[str, dict[int, float]]:
-    """Return the lengths of tensors that are recorded together."""
-    lengths: dict[str, dict[int, float]] = {}
-    for kind, layers in groups.items():
-        if kind not in found:
-            continue
-        names = [name for group in layers.values() for name in group]
-        norms = torch.stack(torch._foreach_norm([found[kind][name] for name in names])).tolist()
-        squares = {name: norm * norm for name, norm in zip(names, norms, strict=True)}
-        lengths[kind] = {
-            layer: sum(squares[name] for name in group) ** 0.5 for layer, group in layers.items()
-        }
-    return lengths
+def neuromodulators(moment: Moment, network: Network) -> Neuromodulators:
+    """Return ACh of a moment as it is recorded."""
+    return Neuromodulators(*_row(moment, Columns.of(network), network)[:SIGNALS])
+
+
+def lengths(moment: Moment, network: Network) -> Lengths:
+    """Return the lengths of a moment as they are recorded."""
+    columns = Columns.of(network)
+    row = _row(moment, columns, network)
+
+    def by_layer(kinds: Mapping[str, object], places: Mapping[Where, int]) -> ByLayer:
+        found: ByLayer = {}
+        for (kind, layer), column in places.items():
+            if kind in kinds and layer != REST:
+                found.setdefault(kind, {})[layer] = row[column]
+        return found
+
+    return Lengths(
+        [row[column] for column in columns.teaching],
+        by_layer(moment.deltas, columns.raw),
+        by_layer(moment.changes, columns.applied),
+    )
+
+
+def _row(moment: Moment, columns: Columns, network: Network) -> list[float]:
+    one = Scalars(columns, network.acetylcholine.baseline.device, rows=1)
+    moment.record(one, 0, signals=True, plasticity=True)
+    row: list[float] = one.host(1)[0].tolist()
+    return row

@@ -1,6 +1,5 @@
 """Signals of one step of a rate network, as arrays with dimensions and units."""
 
-import torch
 from torch import Tensor
 
 from neuro_aws.backends.base import Observed
@@ -38,12 +37,12 @@ def signal_of(
 def _neuromodulator(moment: Moment, what: str, samples: bool) -> Observed:
     ach, units = moment.ach, "1" if what == "gate" else "D"
     level = ach.own.reading.level
+    if not samples:
+        mean = getattr(moment.neuromodulators(), what)  # as it is recorded
+        return Observed(level.new_tensor([mean]).cpu().numpy(), ("step",), units)
     gate = level.new_ones(level.shape) * ach.gate
     values = {"ach": level, "release": ach.release, "gate": gate}[what]
-    if samples:
-        return Observed(values.cpu().numpy()[None].copy(), ("step", "sample"), units)
-    mean = torch.std_mean(values)[1] if what == "ach" else values.mean()  # as it is recorded
-    return Observed(mean.cpu().numpy()[None].copy(), ("step",), units)
+    return Observed(values.cpu().numpy()[None].copy(), ("step", "sample"), units)
 
 
 def _of_layer(activity: Tensor, samples: bool) -> Observed:

@@ -14,7 +14,7 @@ from neuro_aws.backends.base import Array, Observed, State
 from neuro_aws.backends.rate.build import build_animal, device_of
 from neuro_aws.backends.rate.distributed import Team
 from neuro_aws.backends.rate.engine import Engine, Streams
-from neuro_aws.backends.rate.finite import FiniteCheck, refuse_not_finite
+from neuro_aws.backends.rate.finite import refuse_not_finite
 from neuro_aws.backends.rate.moment import Moment
 from neuro_aws.backends.rate.observed import signal_of, whole
 from neuro_aws.backends.rate.recorder import Recorder
@@ -31,7 +31,7 @@ from neuro_aws.protocol import ArmPlan, Protocol, StepSpec, TrunkPlan, agenda
 from neuro_aws.protocol.columns import picture_shape, weight_shapes
 from neuro_aws.protocol.describe import in_words
 from neuro_aws.protocol.measure import Measure, TrainedMeasure
-from neuro_aws.recording.writer import Discard, Writer
+from neuro_aws.recording.writer import Writer
 from neuro_aws.stimuli.dataset import Dataset
 
 PARTS = ("network", "updates", "algorithm", "memory")
@@ -82,8 +82,9 @@ class RateSimulator:
         self._slots_of = lru_cache(maxsize=64)(self._make_slots)
         self._words = lru_cache(maxsize=64)(self._perturbations)
         self._status = Status()
-        self._recorder = Recorder(self.spec, self.animal.network, Discard(), self.team)
-        self._finite = FiniteCheck(self.spec, self.animal.network)
+        self._recorder = Recorder(
+            self.spec, self.animal.network, self.team, lambda *cycle: self._words(*cycle)
+        )
         self._subject: Subject | None = None
 
     def advance(self, start: int, stop: int, out: Writer, should_stop: Callable[[], bool]) -> int:
@@ -91,9 +92,14 @@ class RateSimulator:
         if should_stop():
             return start
         self._subject = None
-        self._recorder.out = out
-        for step in range(start, stop):
-            self.engine.step(step)
+        self._recorder.into(out)
+        try:
+            for step in range(start, stop):
+                self.engine.step(step)
+        except Exception:
+            self._recorder.write()  # and name the weights that were no numbers before, if any
+            raise
+        self._recorder.write()
         refuse_not_finite(self.animal.network, stop)
         return stop
 
@@ -101,8 +107,7 @@ class RateSimulator:
         if self._verify.waiting:
             self._verify(moment.spec, moment.state)
         self._status.note(moment)
-        lengths = self._recorder.step(moment, self._words(moment.spec.period, moment.spec.cycle))
-        self._finite(moment.spec.step, moment.changes, lengths)
+        self._recorder.step(moment)
         self.last = moment
 
     def _perturbations(self, period: int, cycle: int) -> tuple[str, ...]:

@@ -65,6 +65,7 @@ class Room:
 
         self.activity, self.hidden = zeros(12, batch * total), zeros(5, batch, hidden)
         self.gains, self.gained = zeros(total), torch.zeros(len(self.sizes), dtype=torch.bool)
+        self._rows: dict[tuple[int, int], Tensor] = {}
         self.pools, self.xi = zeros(2, len(self.sizes), batch), zeros(batch * total)
         self.space = Space(
             self.activity.numpy(), GRADIENT, self.hidden.numpy(), zeros(6, 3, total).numpy(),
@@ -72,9 +73,13 @@ class Room:
         )  # fmt: skip
 
     def rows(self, what: int, layer: int) -> Tensor:
-        """Return a layer's activity (batch, units)."""
-        start, stop = (self.batch * at for at in self.starts[layer : layer + 2])
-        return self.activity[what, start:stop].view(self.batch, self.sizes[layer])
+        """Return a layer's activity (batch, units); the same tensor whenever it is asked for."""
+        known = self._rows.get((what, layer))
+        if known is None:
+            start, stop = (self.batch * at for at in self.starts[layer : layer + 2])
+            known = self.activity[what, start:stop].view(self.batch, self.sizes[layer])
+            self._rows[what, layer] = known
+        return known
 
     def noise(self, layers: Sequence[int]) -> list[Tensor]:
         """Return where the noise of layers that fire one after the other lies."""

@@ -1,4 +1,4 @@
-"""From a Delta to the change of the weights, applied in the same pass, and how long both are."""
+"""From a Delta to the change of the weights, applied in the same pass."""
 
 from typing import Any
 
@@ -73,13 +73,3 @@ def descent(
             d *= own
         change[i] = d
         weights[i] += d
-
-
-@kernel
-def lengths(vector: Any, starts: Any, stops: Any, out: Any) -> None:
-    """out = the Euclidean length of each stretch of a vector."""
-    for i in range(starts.size):
-        total = vector.dtype.type(0)
-        for k in range(starts[i], stops[i]):
-            total += vector[k] * vector[k]
-        out[i] = np.sqrt(total)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +27,16 @@ from neuro_aws.backends.rate.compiled.layout import (
     Y,
 )
 from neuro_aws.backends.rate.compiled.memory import Array, Room
-from neuro_aws.backends.rate.compiled.optimisers import lengths
 from neuro_aws.backends.rate.compiled.rate_functions import BARE
-from neuro_aws.backends.rate.moment import Lengths, Neuromodulators
+from neuro_aws.backends.rate.compiled.scalars import (
+    There,
+    Vectors,
+    note_ach,
+    note_lengths,
+    stretches,
+)
+from neuro_aws.backends.rate.moment import Lengths, Neuromodulators, lengths, neuromodulators
+from neuro_aws.backends.rate.scalars import Scalars
 from neuro_aws.functional.compartments import Fired
 from neuro_aws.functional.discriminator import Potential, Reading
 from neuro_aws.model.network import Network
@@ -44,28 +50,7 @@ from neuro_aws.model.state import (
 )
 from neuro_aws.perturbations import Slots
 from neuro_aws.phase import FEEDFORWARD, NREM, WAKE, Phase
-from neuro_aws.protocol.projections import changes_by_layer
 from neuro_aws.protocol.schedule import StepSpec
-
-
-class Stretches:
-    """Which stretches of a kind's vector are recorded as one length, layer by layer."""
-
-    def __init__(self, network: Network, kind: str) -> None:
-        names = changes_by_layer(network.projections)[kind]
-        at, ends = 0, {}
-        for name, tensor in network.parameters(kind).items():
-            ends[name] = (at, at + tensor.numel())
-            at += tensor.numel()
-        self.layers = list(names)
-        self.starts = np.array([ends[group[0]][0] for group in names.values()], np.int64)
-        self.stops = np.array([ends[group[-1]][1] for group in names.values()], np.int64)
-
-    def of(self, vector: Array) -> dict[int, float]:
-        """Return the lengths of a vector by layer."""
-        found = np.empty(len(self.layers), vector.dtype)
-        lengths(vector, self.starts, self.stops, found)
-        return dict(zip(self.layers, found.tolist(), strict=True))
 
 
 class Views:
@@ -73,14 +58,17 @@ class Views:
 
     def __init__(self, network: Network, plan: Plan, room: Room, levels: dict[Phase, Tensor]):
         self.network, self.plan, self.room, self.levels = network, plan, room, levels
-        self.vectors = {kind: torch.zeros_like(network.flat(kind)) for kind in network.kinds}
+        self.delta, self.change = Vectors(network), Vectors(network)
+        self.vectors, self.arrays = self.delta.by_kind, self.delta.arrays
+        self.changes, self.changed = self.change.by_kind, self.change.arrays
         self.deltas = {kind: network.named(kind, vector) for kind, vector in self.vectors.items()}
-        self.arrays = {kind: vector.numpy() for kind, vector in self.vectors.items()}
-        self.changes = {kind: torch.zeros_like(network.flat(kind)) for kind in network.kinds}
-        self.changed = {kind: vector.numpy() for kind, vector in self.changes.items()}
         self.deviation = torch.zeros_like(network.flat(FEEDFORWARD))
         self.excess = torch.zeros_like(levels[WAKE])
-        self.stretches = {kind: Stretches(network, kind) for kind in network.kinds}
+        self.stretches = stretches(network, self.delta.starts)
+        self.there = There(network.kinds)
+        self.arrays_of_levels = {phase: level.numpy() for phase, level in levels.items()}
+        self._excess, self._none = self.excess.numpy(), np.zeros(0, self.delta.array.dtype)
+        self._teaching_starts = plan.layers[START, 1 : network.depth + 2] * room.batch
         self._noise = {
             True: room.noise(range(1, network.depth + 1)),
             False: room.noise(range(network.depth - 1, -1, -1)),
@@ -131,6 +119,31 @@ class Views:
                 s = states[i]
                 states[i] = LayerState(s.soma, s.transmitted, s.drive, s.xi, s.gain, predicted)
         return NetworkState(phase, tuple(states))
+
+    def teaching(self, sent: int) -> Array:
+        """Return the teaching signals of all layers, or the one of all of them."""
+        if self.plan.credit == SCALAR:
+            return self._excess
+        found: Array = self.room.space.activity[sent]
+        return found
+
+    def record(self, seen: "Seen", into: Scalars, at: int, signals: bool, plasticity: bool) -> None:
+        """Write the scalars of a step into a row."""
+        assert into.array is not None
+        if signals:
+            release, baseline, phase = self._none, seen.baseline, seen.spec.phase
+            if seen.signal is not None:
+                release = seen.signal.release.numpy()
+            elif phase is NREM:
+                baseline = np.nan
+            level = self.arrays_of_levels[phase]
+            note_ach(into.array, at, level, release, baseline, seen.gate)
+        teaching = self.teaching(seen.sent) if plasticity and seen.has_teaching else self._none
+        note_lengths(
+            into.array, at, plasticity, self.delta.array, self.change.array, self.stretches,
+            self.there(seen.kinds, tuple(seen.changes)), teaching, self._teaching_starts,
+            self.plan.credit, self.room.batch,
+        )  # fmt: skip
 
     def _pool(self, which: int, layer: int, norms: Array) -> Tensor | None:
         if norms[layer] == BARE:
@@ -196,7 +209,7 @@ class Seen:
         """Return what each kind of projection would change by."""
         views = self.views
         found: Deltas = {kind: Delta(views.deltas[kind]) for kind in self.kinds}
-        if FEEDFORWARD in found and self._has_teaching:
+        if FEEDFORWARD in found and self.has_teaching:
             deviation = None
             if self.by_sample:
                 deviation = views.network.named(FEEDFORWARD, views.deviation)
@@ -205,7 +218,8 @@ class Seen:
         return found
 
     @property
-    def _has_teaching(self) -> bool:
+    def has_teaching(self) -> bool:
+        """Say whether ACh teaches in this step."""
         return self.spec.phase is WAKE and FEEDFORWARD in self.kinds
 
     def _teaching(self) -> list[Tensor]:
@@ -216,28 +230,14 @@ class Seen:
             return [torch.zeros_like(self.level).unsqueeze(-1)] * depth
         return [self.views.room.rows(self.sent, j) for j in range(1, depth + 1)]
 
+    def record(self, into: Scalars, at: int, signals: bool, plasticity: bool) -> None:
+        """Write the scalars of the step into a row."""
+        self.views.record(self, into, at, signals, plasticity)
+
     def neuromodulators(self) -> Neuromodulators:
         """Return ACh as it is recorded."""
-        spread, mean = torch.std_mean(self.level)
-        release = self._release() if self.signal is None else self.signal.release
-        return Neuromodulators(mean.item(), spread.item(), release.mean().item(), self.gate)
+        return neuromodulators(self, self.views.network)
 
     def lengths(self) -> Lengths:
         """Return the lengths of teaching signals and changes as they are recorded."""
-        views = self.views
-        raw = {kind: views.stretches[kind].of(views.arrays[kind]) for kind in self.kinds}
-        applied = {kind: views.stretches[kind].of(views.changed[kind]) for kind in self.changes}
-        return Lengths(self._teaching_lengths(), raw, applied)
-
-    def _teaching_lengths(self) -> list[float]:
-        plan, depth, batch = self.views.plan, self.views.network.depth, self.views.room.batch
-        if not self._has_teaching or plan.credit == NONE:
-            return [0.0] * depth
-        values: Any = self.views.excess if plan.credit == SCALAR else None
-        if values is not None:
-            return [float(np.linalg.norm(values.numpy())) / batch**0.5] * depth
-        starts = plan.layers[START, 1:] * batch
-        vector = self.views.room.space.activity[self.sent]
-        found = np.empty(depth, vector.dtype)
-        lengths(vector, starts[:-1], starts[1:], found)
-        return [length / batch**0.5 for length in found.tolist()]
+        return lengths(self, self.views.network)
