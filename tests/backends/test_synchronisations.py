@@ -12,12 +12,14 @@ import torch
 from neuro_aws.algorithms.credit import CREDITS
 from neuro_aws.backends.rate.build import build_animal
 from neuro_aws.backends.rate.engine import Engine, Observer, Streams
+from neuro_aws.backends.rate.simulator import RateSimulator
 from neuro_aws.functional.asking import never
 from neuro_aws.perturbations import slots
 from neuro_aws.phase import NREM, REM, WAKE
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.entry import RATE
 from neuro_aws.protocol.registry import PERTURBATIONS, THEORIES
+from neuro_aws.recording.writer import Discard
 from tests.conftest import DEVICE
 from tests.synchronisations import watched
 
@@ -298,3 +300,27 @@ def test_a_step_that_waits_is_found():
         moment.level.mean().item()
 
     assert waits(made(DENSE, (), observers=(observer,)))
+
+
+RECORDED = (
+    "record={ach: {every: 1}, plasticity: {every: 1}, activity: [{layer: 1, every: 1}], "
+    "samples: {every: 1}, homeostasis: {every: 1}}"
+)
+
+
+@pytest.mark.parametrize("theory", list(THEORIES))
+def test_nothing_waits_for_a_step_that_is_recorded(theory):
+    """All that is recorded is gathered on the device; it is written, and waited for, later."""
+    text = PROTOCOL.replace("PERTURB", f"{{{ACTIONS['silence']}, in: all}}")
+    for key, value in DENSE.items():
+        text = text.replace(key, value)
+    protocol = Protocol.from_text(text, "watched.yaml", (f"algorithm.name={theory}", RECORDED))
+    simulator = RateSimulator(protocol, "perturbed", 0, device=str(DEVICE))
+    simulator.advance(0, 3, Discard(), lambda: False)
+    with never(), watched() as found:
+        for step in range(3, 9):
+            simulator.engine.step(step)
+    assert found == []
+    with watched() as found:
+        simulator.advance(9, 9, Discard(), lambda: False)
+    assert found, "rows are written from the host"
