@@ -21,6 +21,23 @@ def score(xi: Tensor, sigma: float, density: Density) -> Tensor:
     return xi / sigma
 
 
+def log_density(deviation: Tensor, sigma: float, density: Density) -> Tensor:
+    """Return log p(deviation), mean 0 and standard deviation sigma, entry by entry (nats).
+
+    gaussian: -(u / sigma)^2 / 2 - log(sigma sqrt(2 pi)).   laplacian: -|u| / b - log(2 b) with
+    b = sigma / sqrt(2).
+    """
+    if density == "laplacian":
+        b = sigma / math.sqrt(2.0)
+        return -deviation.abs() / b - math.log(2 * b)
+    return -(deviation / sigma).square() / 2 - math.log(sigma * math.sqrt(2 * math.pi))
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return KL(N(mean, var) || N(0, I)) of each sample: 1/2 sum (var - log var - 1 + mean^2)."""
+    return 0.5 * (log_variance.exp() - log_variance - 1 + mean.square()).sum(-1)
+
+
 def kl_to_standard_normal(top: Tensor) -> Tensor:
     """Return KL = 1/2 sum_k (var_k + mean_k^2 - 1 - log(var_k + 1e-12)) over the top units.
 

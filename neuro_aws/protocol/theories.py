@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
 
+from neuro_aws.phase import FEEDFORWARD
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
 from neuro_aws.protocol.model import (
@@ -21,6 +22,7 @@ from neuro_aws.protocol.model import (
     ReadoutLearning,
 )
 from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, called, lacks
+from neuro_aws.protocol.projections import Projection, units
 
 CREDITS: dict[str, str] = {
     "layer": "dD/dh of each unit, from the sub-discriminators that read it (default)",
@@ -96,6 +98,51 @@ class Frozen(_WithoutInference):
     """A null: feedforward connections do not learn."""
 
     name: Literal["frozen"]
+
+
+LOG_VARIANCE = "feedforward_log_variance"
+"""The projection from h_{N-1} that says how sure the top of a variational autoencoder is."""
+
+
+class Vae(_WithInference):
+    """The variational autoencoder: recognition and generation climb the ELBO together, in wake."""
+
+    name: Literal["vae"]
+    beta: float = Field(1.0, ge=0, le=1000)
+    """Weight of the top layer's KL to N(0, I); 1: the ELBO."""
+    stimulus_noise: float = Field(0.3, gt=0, le=10)
+    """Standard deviation of a stimulus given h_1, in units of the stimulus."""
+
+    def projections(self, network: NetworkSection) -> tuple[Projection, ...]:
+        """Return the one that gives the log-variance of h_N."""
+        top = len(network.layers) - 1
+        below, latents = units(network)[-2:]
+        tensors = {LOG_VARIANCE: (latents, below), f"{LOG_VARIANCE}_bias": (latents,)}
+        return (Projection(LOG_VARIANCE, FEEDFORWARD, top - 1, top, tensors),)
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield where a network has no likelihood of the kind that this theory descends."""
+        if network.units == "binary":
+            yield ("network", "units"), "vae differentiates its units; use rate units"
+            return
+        if network.prior != "standard":
+            yield ("network", "prior"), "vae draws h_N toward N(0, I); use prior: standard"
+        if network.top != "linear":
+            yield ("network", "top"), "vae has a Gaussian h_N; use top: linear"
+        if network.order != "transfer_first":
+            message = "vae has one psi for both ways; use order: transfer_first"
+            yield ("network", "order"), message
+        if network.inverse_relu:
+            message = "vae has no likelihood of the inverse ReLU's samples; use inverse_relu: 0"
+            yield ("network", "inverse_relu"), message
+        if network.lateral:
+            yield ("network", "lateral"), "vae's generative model has no lateral weights"
+        if network.noise.scale == 0 and len(network.layers) > 2:
+            message = "vae's hidden latents need a density; give noise.scale above 0"
+            yield ("network", "noise", "scale"), message
+        if self.reduction != "sum":
+            message = "vae sums over units, as nats are; use reduction: sum, and beta"
+            yield ("algorithm", "reduction"), message
 
 
 def _own_name(name: str) -> str:
@@ -188,6 +235,15 @@ THEORIES = table(
         local="everything that learns",
         code={RATE: "neuro_aws.algorithms.frozen:Frozen", CORTEX: "", NEURON: ""},
         compiled=True,
+    ),
+    Theory(
+        "vae",
+        "a variational autoencoder: F and G climb the ELBO together, in wake",
+        Vae,
+        work=2.0,
+        objective="negative ELBO (top KL times beta), one draw of the latents, nats",
+        local="nothing but D: the gradient runs through the whole pass up and down",
+        code={RATE: "neuro_aws.algorithms.vae:Vae"},
     ),
 )
 """Every theory by the name a protocol gives it; the first is the default."""

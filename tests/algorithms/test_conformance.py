@@ -62,12 +62,27 @@ VARIANTS = {
     "conv_wake_sleep_binary": (CONV, *BINARY, "algorithm.name=wake_sleep"),
     "conv_aws_binary": (CONV, *BINARY, "algorithm.kl=0", "algorithm.credit=scalar"),
     "both_doubly": ("algorithm.name=doubly_adversarial",),
+    "vae": ("algorithm.name=vae",),
+    "vae_laplacian": (
+        "algorithm.name=vae",
+        "algorithm.density=laplacian",
+        "network.noise.density=laplacian",
+    ),
+    "vae_held": ("algorithm.name=vae", "network.homeostasis={over: time, steps: 10, top: false}"),
+    "conv_vae": (CONV, "algorithm.name=vae"),
     "own": (
         "algorithm.name=tests.algorithms.test_conformance:Own",
         "algorithm.options={gain: 2.0}",
     ),
 }
-LEARNS_IN = {"aws": {WAKE}, "wake": {REM}, "frozen": set(), "own": {WAKE}, "both": {WAKE, REM}}
+LEARNS_IN = {
+    "aws": {WAKE},
+    "wake": {REM},
+    "frozen": set(),
+    "vae": {WAKE},
+    "own": {WAKE},
+    "both": {WAKE, REM},
+}
 """The phases in which feedforward connections learn, by the first word of a variant."""
 
 LEARNS_IN_NREM: set[str] = set()
