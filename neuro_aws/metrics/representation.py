@@ -14,9 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.metrics.subject import MOST_STIMULI, Subject, Value, array, ratio
+from neuro_aws.functional.corruption import corrupted
+from neuro_aws.metrics.subject import MOST_STIMULI, PORTION, Subject, Value, array, ratio
 from neuro_aws.protocol.measures_of_activity import LEAST_PER_LABEL
-from neuro_aws.protocol.measures_with_settings import Decoder
+from neuro_aws.protocol.measures_with_settings import Decoder, FromTop
 
 FIT_SHARE = 0.9
 """Share of the training stimuli that each repeat of the probe is fitted on."""
@@ -85,6 +86,27 @@ def reconstruction(subject: Subject) -> Iterator[Value]:
         error = (h - predicted).square().sum()
         spread = (h - h.mean(0)).square().sum()
         yield Value("reconstruction", ratio(float(error), float(spread)), i)
+
+
+def from_top(subject: Subject) -> Iterator[Value]:
+    """Unexplained variance of held-out stimuli given the top layer alone; units' noise off.
+
+    h_N by a pass up, d_N = h_N, d_i = psi(G_i d_{i+1}) down to d_0: sum (x - d_0)^2 / sum (x - mean
+    x)^2, over units and stimuli. ``from_top``: x was shown; ``from_top_corrupted``: a corrupted x.
+    """
+    given = subject.settings
+    asked = given if isinstance(given, FromTop) else FromTop(measure="from_top")
+    stimuli = subject.dataset.held_out[:MOST_STIMULI]
+    seen = corrupted(stimuli, subject.draws("from_top"), asked.corruption, asked.masked)
+    spread = float((stimuli - stimuli.mean(0)).square().sum())
+    for name, shown in (("from_top", stimuli), ("from_top_corrupted", seen)):
+        error = 0.0
+        for part, wanted in zip(*(torch.split(t, PORTION) for t in (shown, stimuli)), strict=True):
+            h = subject.recognise(part, None).somas[-1]
+            for layer in reversed(subject.network.layers):
+                h = layer.predict(h).rate
+            error += float((subject.network.admit(wanted) - h).square().sum())
+        yield Value(name, ratio(error, spread), 0)
 
 
 def ocular_dominance(subject: Subject) -> Iterator[Value]:

@@ -13,7 +13,7 @@ from neuro_aws.protocol.measure import (
     two_eyes,
     two_labels,
 )
-from neuro_aws.protocol.measures_with_settings import Decoder, ReceptiveField
+from neuro_aws.protocol.measures_with_settings import Decoder, FromTop, ReceptiveField
 from neuro_aws.protocol.stimulus_counts import distinct_labels, trained_on
 
 if TYPE_CHECKING:
@@ -204,6 +204,26 @@ OF_ACTIVITY = table(
         ),
         noise="off",
         code={RATE: f"{_REPRESENTATION}:reconstruction"},
+    ),
+    measure(
+        "from_top",
+        "unexplained variance of the stimulus given the top layer alone, shown clean or corrupted",
+        V(
+            "from_top",
+            "unexplained variance of the stimulus after a pass up and one down, each layer "
+            "predicted from the prediction above; 1 is as good as the mean",
+            "share of variance",
+            0,
+        ),
+        V(
+            "from_top_corrupted",
+            "the same of the stimulus as it was, from a corrupted one (`corruption`, `masked`)",
+            "share of variance",
+            0,
+        ),
+        base=FromTop,
+        noise="off",
+        code={RATE: f"{_REPRESENTATION}:from_top"},
     ),
     measure(
         "objective",

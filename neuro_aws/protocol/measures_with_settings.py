@@ -63,6 +63,15 @@ class Decoder(TrainedMeasure):
         return self.repeats * len(list(self.each(depth))) / (2 * depth)
 
 
+class FromTop(Measure):
+    """How stimuli are corrupted before they are to come back."""
+
+    corruption: float = Field(0.5, ge=0, le=10)
+    """Standard deviation of the noise on the stimulus, in its units."""
+    masked: float = Field(0.0, ge=0, lt=1)
+    """Share of the stimulus's units that are silent."""
+
+
 class ReceptiveField(Measure):
     """Whose fields: those of a set of `targets`, or of the first cells of a layer."""
 

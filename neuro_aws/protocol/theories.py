@@ -145,6 +145,47 @@ class Vae(_WithInference):
             yield ("algorithm", "reduction"), message
 
 
+class _Reconstructs(_WithInference):
+    cross_entropy: bool = False
+    """Cross-entropy of pixels read as probabilities, in place of the error of `density`."""
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what cannot be reconstructed, or not with this error."""
+        if network.units == "binary":
+            message = f"{self.name} differentiates its units; use rate units"
+            yield ("network", "units"), message
+        elif self.cross_entropy and network.bottom != "tanh":
+            message = "reads (1 + d_0) / 2 as a probability; use network.bottom: tanh, or leave it"
+            yield ("algorithm", "cross_entropy"), message
+        if self.reduction != "sum":
+            message = f"{self.name} sums its error over the stimulus; use reduction: sum"
+            yield ("algorithm", "reduction"), message
+
+
+class Autoencoder(_Reconstructs):
+    """The autoencoder: the stimulus passes through the top layer and comes back, in wake."""
+
+    name: Literal["autoencoder"]
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield also a top layer that stimuli pass through unchanged."""
+        yield from super().misfits(network)
+        *_, top = units(network)
+        if top >= units(network)[0]:
+            message = "autoencoder needs fewer units at the top than the stimulus has; it copies"
+            yield ("network", "layers"), message
+
+
+class DenoisingAutoencoder(_Reconstructs):
+    """The denoising autoencoder: the stimulus comes back from a corrupted one, in wake."""
+
+    name: Literal["denoising_autoencoder"]
+    corruption: float = Field(0.5, ge=0, le=10)
+    """Standard deviation of the noise on the stimulus, in its units."""
+    masked: float = Field(0.0, ge=0, lt=1)
+    """Share of the stimulus's units that are silent, drawn anew each time."""
+
+
 def _own_name(name: str) -> str:
     if not OWN.fullmatch(name):
         raise ValueError("one of " + ", ".join(THEORIES) + ", or module:Class")
@@ -195,6 +236,8 @@ class Theory(Entry):
 
 PREDICTION_ERROR = "sum over layers of |h - d|^2 / 2, squared rates: what G descends"
 
+THROUGH_ALL = "nothing but D: the gradient runs through the whole pass up and down"
+
 THEORIES = table(
     Theory(
         "adversarial_wake_sleep",
@@ -242,8 +285,26 @@ THEORIES = table(
         Vae,
         work=2.0,
         objective="negative ELBO (top KL times beta), one draw of the latents, nats",
-        local="nothing but D: the gradient runs through the whole pass up and down",
+        local=THROUGH_ALL,
         code={RATE: "neuro_aws.algorithms.vae:Vae"},
+    ),
+    Theory(
+        "autoencoder",
+        "an autoencoder: the stimulus comes back through the top layer, in wake",
+        Autoencoder,
+        work=2.0,
+        objective="|x - d_0|^2 / 2 after the way up and down, squared rates (or its other errors)",
+        local=THROUGH_ALL,
+        code={RATE: "neuro_aws.algorithms.autoencoder:Autoencoder"},
+    ),
+    Theory(
+        "denoising_autoencoder",
+        "an autoencoder that is shown corrupted stimuli, in wake",
+        DenoisingAutoencoder,
+        work=2.0,
+        objective="|x - d_0|^2 / 2 from a corrupted x, squared rates (or its other errors)",
+        local=THROUGH_ALL,
+        code={RATE: "neuro_aws.algorithms.denoising_autoencoder:DenoisingAutoencoder"},
     ),
 )
 """Every theory by the name a protocol gives it; the first is the default."""

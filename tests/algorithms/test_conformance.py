@@ -70,6 +70,11 @@ VARIANTS = {
     ),
     "vae_held": ("algorithm.name=vae", "network.homeostasis={over: time, steps: 10, top: false}"),
     "conv_vae": (CONV, "algorithm.name=vae"),
+    "autoencoder": ("algorithm.name=autoencoder",),
+    "autoencoder_held": ("algorithm.name=autoencoder", "network.homeostasis.over=time"),
+    "conv_autoencoder": (CONV, "algorithm.name=autoencoder", "algorithm.cross_entropy=true"),
+    "denoising": ("algorithm.name=denoising_autoencoder", "algorithm.density=laplacian"),
+    "conv_denoising": (CONV, "algorithm.name=denoising_autoencoder", "algorithm.masked=0.3"),
     "own": (
         "algorithm.name=tests.algorithms.test_conformance:Own",
         "algorithm.options={gain: 2.0}",
@@ -80,6 +85,8 @@ LEARNS_IN = {
     "wake": {REM},
     "frozen": set(),
     "vae": {WAKE},
+    "autoencoder": {WAKE},
+    "denoising": {WAKE},
     "own": {WAKE},
     "both": {WAKE, REM},
 }

@@ -14,7 +14,7 @@ from neuro_aws.metrics.distances import sliced
 from neuro_aws.metrics.statistics import estimate, interaction, paired
 from neuro_aws.protocol import registry
 from neuro_aws.protocol.entry import RATE
-from neuro_aws.protocol.measures_with_settings import Decoder, ReceptiveField
+from neuro_aws.protocol.measures_with_settings import Decoder, FromTop, ReceptiveField
 from neuro_aws.protocol.targets import Targets
 from tests.conftest import ROOT
 
@@ -149,6 +149,29 @@ def test_reconstruction_is_0_for_a_perfect_and_1_for_a_constant_prediction(anima
     layer.feedback[1].copy_(solved[-1])
     left = float((x - h @ solved).square().sum() / (x - x.mean(0)).square().sum())
     assert values("reconstruction", one)["reconstruction", 0] == pytest.approx(left)
+
+
+def test_what_comes_back_from_the_top_of_stimuli_and_of_corrupted_ones(animal):
+    linear = ("network.bottom=linear", "network.transfer=linear", "network.normalisation=none")
+    given = FromTop(measure="from_top", corruption=0.7, masked=0.2)
+    one = subject(animal, *linear, settings=given)
+    x = one.dataset.held_out
+    for layer in one.network.layers:
+        layer.feedforward[1].add_(0.1)
+        layer.feedback[1].add_(0.2)
+    draws = one.draws("from_top")
+    seen = x + 0.7 * draws.normal(x.shape)
+    seen = torch.where(draws.uniform(x.shape) < 0.2, 0.0, seen)
+    for name, h in (("from_top", x), ("from_top_corrupted", seen)):
+        for layer in one.network.layers:
+            h = h @ layer.feedforward[0].T + layer.feedforward[1]
+        for layer in reversed(one.network.layers):
+            h = h @ layer.feedback[0].T + layer.feedback[1]
+        wanted = float((x - h).square().sum() / (x - x.mean(0)).square().sum())
+        assert values("from_top", one)[name, 0] == pytest.approx(wanted)
+    bottom = one.network.layers[0]
+    bottom.feedback[0].zero_(), bottom.feedback[1].copy_(x.mean(0))
+    assert values("from_top", one)["from_top_corrupted", 0] == pytest.approx(1.0)
 
 
 def test_probe_is_chance_without_and_perfect_with_the_label(animal):
