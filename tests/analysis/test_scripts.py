@@ -23,6 +23,7 @@ OF_RUNS = [
     "ach_dose",
     "ach_against_plasticity",
     "critical_period",
+    "family",
     "gamma_sweep",
     "homeostasis",
     "monocular_deprivation",

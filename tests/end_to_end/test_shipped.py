@@ -52,6 +52,7 @@ ARGUMENTS = {
     "what_ach_adds": ["what_ach_adds"],
     "samples": ["mnist_aws", "mnist_wake_sleep_binary"],
     "gamma_sweep": ["gamma_sweep"],
+    "family": ["family", "--pairs", "1"],
     "linear_gaussian": ["--pairs", "20", "--seeds", "1"],
     "initial_probes": [str(ROOT / "protocols" / "quickstart.yaml"), "--seeds", "1"],
     "rates_and_spikes": ["critical_period", "spiking_critical_period"],
@@ -251,7 +252,7 @@ def test_every_analysis_script_prints_its_table_and_draws(
 
 def test_the_benchmark_compares_equal_things():
     short = ["--pairs", "3", "--rounds", "1"]
-    done = script(ROOT / "benchmarks" / "local_step.py", *short)
+    done = script(ROOT / "benchmarks" / "local_step.py", "--no-compile", *short)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("written-out") == 6
     done = script(ROOT / "benchmarks" / "local_step.py", "--given", *short)
