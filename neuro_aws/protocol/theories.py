@@ -98,6 +98,40 @@ class Frozen(_WithoutInference):
     name: Literal["frozen"]
 
 
+class PredictiveCoding(_WithInference):
+    """Predictive coding: somata settle on the prediction errors, feedback learns from them."""
+
+    name: Literal["predictive_coding"]
+    settling_steps: int = Field(20, ge=0, le=10_000)
+    """Steps down the energy that somata take in wake before anything is learnt; 0: none."""
+    settling_rate: float = Field(0.05, gt=0, le=10)
+    """Length of one such step."""
+    amortised: bool = False
+    """F, from which settling starts, learns to predict where it ends; else F does not learn."""
+    feedback: FeedbackLearning = FeedbackLearning(rate=1e-3)
+    feedforward: FeedforwardLearning = FeedforwardLearning(rate=1e-3)
+    """Of F where it is `amortised`."""
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what settling cannot do with a network."""
+        if network.units == "binary":
+            message = "predictive_coding differentiates its units; use rate units"
+            yield ("network", "units"), message
+        if network.homeostasis.over != "none":
+            message = "predictive_coding sends errors back through feedback as it is; use none"
+            yield ("network", "homeostasis", "over"), message
+        if network.batch_norm_feedback:
+            message = "predictive_coding sends errors back through feedback as it is; use false"
+            yield ("network", "batch_norm_feedback"), message
+        if network.perturb_activity == "before_normalisation":
+            message = "predictive_coding perturbs somata as they settle; use after_normalisation"
+            yield ("network", "perturb_activity"), message
+        for key, only in (("density", "gaussian"), ("reduction", "sum")):
+            if getattr(self, key) != only:
+                message = f"predictive_coding descends the sum of squared errors; use {only}"
+                yield ("algorithm", key), message
+
+
 def _own_name(name: str) -> str:
     if not OWN.fullmatch(name):
         raise ValueError("one of " + ", ".join(THEORIES) + ", or module:Class")
@@ -188,6 +222,14 @@ THEORIES = table(
         local="everything that learns",
         code={RATE: "neuro_aws.algorithms.frozen:Frozen", CORTEX: "", NEURON: ""},
         compiled=True,
+    ),
+    Theory(
+        "predictive_coding",
+        "somata settle on the prediction errors in wake, then feedback learns from them",
+        PredictiveCoding,
+        objective="energy: sum over layers of |e|^2 / 2 where somata have settled, squared rates",
+        local="to the synapse, given the errors; they go up by the weights that predict down",
+        code={RATE: "neuro_aws.algorithms.predictive_coding:PredictiveCoding"},
     ),
 )
 """Every theory by the name a protocol gives it; the first is the default."""

@@ -62,12 +62,35 @@ VARIANTS = {
     "conv_wake_sleep_binary": (CONV, *BINARY, "algorithm.name=wake_sleep"),
     "conv_aws_binary": (CONV, *BINARY, "algorithm.kl=0", "algorithm.credit=scalar"),
     "both_doubly": ("algorithm.name=doubly_adversarial",),
+    "predictive_coding": ("algorithm.name=predictive_coding",),
+    "predictive_none": ("algorithm.name=predictive_coding", "network.normalisation=none"),
+    "amortised_predictive": ("algorithm.name=predictive_coding", "algorithm.amortised=true"),
+    "conv_predictive_coding": (
+        CONV,
+        "algorithm.name=predictive_coding",
+        "algorithm.settling_steps=3",
+    ),
+    "conv_amortised_predictive": (
+        CONV,
+        "algorithm.name=predictive_coding",
+        "algorithm.amortised=true",
+        "algorithm.settling_steps=3",
+        "network.batch_norm=affine",
+    ),
     "own": (
         "algorithm.name=tests.algorithms.test_conformance:Own",
         "algorithm.options={gain: 2.0}",
     ),
 }
-LEARNS_IN = {"aws": {WAKE}, "wake": {REM}, "frozen": set(), "own": {WAKE}, "both": {WAKE, REM}}
+LEARNS_IN = {
+    "aws": {WAKE},
+    "wake": {REM},
+    "frozen": set(),
+    "own": {WAKE},
+    "both": {WAKE, REM},
+    "predictive": set(),
+    "amortised": {WAKE},
+}
 """The phases in which feedforward connections learn, by the first word of a variant."""
 
 LEARNS_IN_NREM: set[str] = set()
