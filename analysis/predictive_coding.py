@@ -139,7 +139,9 @@ def main() -> None:
         print(
             f"  largest change in one of the theory's own steps {max(a[k][1] for a in animals):.2g}"
         )
-    print("cosine of dG with backprop, mean and smallest: of all weights, of those into hidden units")
+    print(
+        "cosine of dG with backprop, mean and smallest: of all weights, of those into hidden units"
+    )
     found = [cosines(animal) for animal in range(options.seeds)]
     for scale, error in found[0]:
         both = torch.tensor([f[scale, error] for f in found])

@@ -77,6 +77,15 @@ VARIANTS = {
         "algorithm.settling_steps=3",
         "network.batch_norm=affine",
     ),
+    "boltzmann": ("algorithm.name=boltzmann", *BINARY),
+    "boltzmann_persistent": (
+        "algorithm.name=boltzmann",
+        "algorithm.persistent=true",
+        "algorithm.gibbs_steps=3",
+        "algorithm.feedforward.optimiser=adam",
+        *BINARY,
+    ),
+    "conv_boltzmann": (CONV, *BINARY, "algorithm.name=boltzmann"),
     "own": (
         "algorithm.name=tests.algorithms.test_conformance:Own",
         "algorithm.options={gain: 2.0}",
@@ -90,6 +99,7 @@ LEARNS_IN = {
     "both": {WAKE, REM},
     "predictive": set(),
     "amortised": {WAKE},
+    "boltzmann": {WAKE, REM},
 }
 """The phases in which feedforward connections learn, by the first word of a variant."""
 

@@ -291,8 +291,8 @@ def deltas_at(built, somas):
     ("override", "said"),
     [
         ("network.homeostasis.over=time", "as it is; use none"),
-        ("algorithm.density=laplacian", "use gaussian"),
-        ("algorithm.reduction=mean", "use sum"),
+        ("algorithm.density=laplacian", "no such choice; use gaussian"),
+        ("algorithm.reduction=mean", "no such choice; use sum"),
         ("network.perturb_activity=before_normalisation", "use after_normalisation"),
     ],
 )
