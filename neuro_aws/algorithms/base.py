@@ -104,6 +104,30 @@ def feedback_delta(
     return changes
 
 
+def recognition_delta(
+    network: Network, state: NetworkState, density: Density, reduction: Reduction = "sum"
+) -> Tensors:
+    """Return dF_i = < (h_{i+1} - psi(F_i h_i)) psi'(.) h_i^T > for every layer, by name.
+
+    Feedforward learns to predict what the somata fire, whatever made them fire it.
+    """
+    changes: dict[str, Tensor] = {}
+    for i, layer in enumerate(network.layers):
+        below, above = state.layers[i].soma, state.layers[i + 1].soma
+        fired = layer.recognise(below)
+        found = predictive_plasticity(
+            above,
+            fired,
+            layer.psi_above,
+            below,
+            density,
+            partial(layer.onto_feedforward, fired=fired, corrected=False),
+            1.0 if reduction == "sum" else 1.0 / network.sizes[i + 1],
+        )
+        changes |= network.feedforward_changes(i, found)
+    return changes
+
+
 def prediction_error(network: Network, stimuli: Tensor) -> Tensor:
     """Return sum_i |h_i - d_i|^2 / 2 of each stimulus, noise off: what feedback descends."""
     state = network.with_dendrites(network.recognise(stimuli, None))

@@ -1,6 +1,5 @@
 """Classic Wake-Sleep, a baseline. ACh is computed and recorded, and has no effect."""
 
-from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
@@ -12,11 +11,11 @@ from neuro_aws.algorithms.base import (
     feedback_delta,
     prediction_error,
     propagate,
+    recognition_delta,
 )
 from neuro_aws.functional.noise import NoiseSource
-from neuro_aws.functional.plasticity import predictive_plasticity
 from neuro_aws.model.network import Gains, Network
-from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState, Tensors
+from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase
 from neuro_aws.protocol import theories as sections
 from neuro_aws.protocol.model import NetworkSection
@@ -63,23 +62,6 @@ class WakeSleep:
         if phase is WAKE:
             deltas[FEEDBACK] = Delta(feedback_delta(network, state, self.density, self.reduction))
         else:
-            deltas[FEEDFORWARD] = Delta(self._recognition(network, state))
+            found = recognition_delta(network, state, self.density, self.reduction)
+            deltas[FEEDFORWARD] = Delta(found)
         return deltas
-
-    def _recognition(self, network: Network, state: NetworkState) -> Tensors:
-        changes: dict[str, Tensor] = {}
-        for i, layer in enumerate(network.layers):
-            below, above = state.layers[i].soma, state.layers[i + 1].soma
-            fired = layer.recognise(below)
-            factor = 1.0 if self.reduction == "sum" else 1.0 / network.sizes[i + 1]
-            found = predictive_plasticity(
-                above,
-                fired,
-                layer.psi_above,
-                below,
-                self.density,
-                partial(layer.onto_feedforward, fired=fired, corrected=False),
-                factor,
-            )
-            changes |= network.feedforward_changes(i, found)
-        return changes

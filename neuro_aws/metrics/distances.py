@@ -7,6 +7,7 @@ import torch
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
+from neuro_aws.functional.shapes import rows
 from neuro_aws.metrics.subject import Subject, Value, array
 
 DIRECTIONS = 200
@@ -45,7 +46,8 @@ def sliced_distance(subject: Subject) -> Iterator[Value]:
     dreams = subject.dreams(len(data))[0]
     yield Value("sliced_distance", sliced(dreams, data), 0)
     n = min(len(data), len(subject.dataset.train))
-    yield Value("sliced_distance_real", sliced(subject.dataset.train[:n], data[:n]), 0)
+    train = rows(subject.network.admit(subject.dataset.train[:n]))
+    yield Value("sliced_distance_real", sliced(train, data[:n]), 0)
 
 
 def diversity(subject: Subject) -> Iterator[Value]:

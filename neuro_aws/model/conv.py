@@ -138,6 +138,10 @@ class ConvLayer:
         change = outer(pre, post, self.feedback[0], self.geometry)
         return [change.mul_(factor), torch.zeros_like(self.feedback[1])]
 
+    def sent_up(self, post: Tensor) -> Tensor:
+        """Return G_i^T post, at the somata above: G_i as a convolution."""
+        return up(post, self.feedback[0], self.geometry)
+
     def track_soma(self, fired: Fired) -> None:
         """Take on the running statistics above, and the direction of F's largest singular value."""
         if self.homeostats.soma is not None:

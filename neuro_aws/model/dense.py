@@ -119,6 +119,10 @@ class DenseLayer:
         at_raw = self._at_soma(post, fired, None, corrected)
         return [at_raw.mT @ pre, post.sum(-2)], at_raw @ self.feedforward[0]
 
+    def sent_up(self, post: Tensor) -> Tensor:
+        """Return G_i^T post, at the somata above."""
+        return post @ self.feedback[0]
+
     def _at_soma(
         self,
         post: Tensor,

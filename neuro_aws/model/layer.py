@@ -85,6 +85,13 @@ class Layer(Protocol):
         """Return the same, and the signal sent on to the layer below (``backprop`` only)."""
         ...
 
+    def sent_up(self, post: Tensor) -> Tensor:
+        """Return G_i^T post: a signal at the dendrites below, sent back to the somata above.
+
+        Where feedback is not held at a set point, whose way back it leaves out.
+        """
+        ...
+
     def track_soma(self, fired: Fired) -> None:
         """Bring running statistics up to date with a step that drove the somata above so."""
         ...

@@ -95,9 +95,8 @@ class Passes:
             stimulus = stimulus * gain
         states = [LayerState(stimulus, stimulus, gain=gain)]
         reached = self.depth if until is None else until
-        for i, layer in enumerate(self.layers[:reached]):
-            potential, normed = layer.feedforward_potential(states[-1].transmitted, running)
-            state = self._fire(i + 1, layer.psi_above, potential, noise, gains.get(i + 1), normed)
+        for i in range(reached):
+            state = self.fire_above(i, states[-1].transmitted, noise, gains, running)
             if self.noise.inverse_relu and noise is not None and i + 1 < self.depth:
                 state = self._transmitted(state, noise, gains.get(i + 1))
             states.append(state)
@@ -114,11 +113,30 @@ class Passes:
         soma = top if gain is None else top * gain
         states = [LayerState(soma, soma, gain=gain)]
         for i in range(self.depth - 1, -1, -1):
-            layer = self.layers[i]
-            potential, normed = layer.feedback_potential(states[-1].soma, dreaming=True)
-            source = noise if i or self.noise.bottom else None
-            states.append(self._fire(i, layer.psi_below, potential, source, gains.get(i), normed))
+            states.append(self.fire_below(i, states[-1].soma, noise, gains))
         return NetworkState(Phase.REM, tuple(reversed(states)))
+
+    def fire_above(
+        self,
+        i: int,
+        below: Tensor,
+        noise: NoiseSource | None,
+        gains: Gains = NO_GAINS,
+        running: bool = False,
+    ) -> LayerState:
+        """Return h_{i+1} as feedforward input from layer i drives it."""
+        layer = self.layers[i]
+        potential, normed = layer.feedforward_potential(below, running)
+        return self._fire(i + 1, layer.psi_above, potential, noise, gains.get(i + 1), normed)
+
+    def fire_below(
+        self, i: int, above: Tensor, noise: NoiseSource | None, gains: Gains = NO_GAINS
+    ) -> LayerState:
+        """Return h_i as feedback from layer i + 1 drives it in REM."""
+        layer = self.layers[i]
+        potential, normed = layer.feedback_potential(above, dreaming=True)
+        source = noise if i or self.noise.bottom else None
+        return self._fire(i, layer.psi_below, potential, source, gains.get(i), normed)
 
     def with_dendrites(self, state: NetworkState) -> NetworkState:
         """Return the state with d_i = psi(G_i h_{i+1}), the prediction that feedback makes."""

@@ -51,6 +51,13 @@ class Prior:
             return (uniform < 0.5).to(uniform.dtype)
         return noise.normal(shape)
 
+    def mean(self, top: Tensor) -> Tensor:
+        """Return the mean of h_N, in the shape of ``top`` or one that is broadcast to it."""
+        if self.learnt is not None:
+            mean = self.learnt.first.sum(0) / self.learnt.weight.sum()
+            return mean.view(-1, *[1] * (top.dim() - 2))
+        return top.new_full((1,), 0.5 if self.psi.binary else 0.0)
+
     def shaped(self, draws: Tensor) -> Tensor:
         """Return draws in the shape of h_N, normalised where h_N is."""
         top = last(draws.view(-1, *self.shape)) if len(self.shape) > 1 else draws

@@ -12,8 +12,11 @@ from neuro_aws.phase import FEEDFORWARD, WAKE
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.theories import THEORIES
 from neuro_aws.recording.writer import Discard
-from tests.algorithms.test_conformance import Own
+from tests.algorithms.test_conformance import BINARY, Own
 from tests.conftest import TINY
+
+NEEDS = {"boltzmann": BINARY}
+"""What theories need of a network that it has not by default."""
 
 HERE = "tests.algorithms.test_asked:"
 
@@ -111,7 +114,7 @@ def test_what_is_not_said_is_passed_through_the_layers():
 
 @pytest.mark.parametrize("name", list(THEORIES))
 def test_every_theory_says_what_it_descends(name):
-    found = list(objective(simulator(name).subject(0)))
+    found = list(objective(simulator(name, *NEEDS.get(name, ())).subject(0)))
     assert len(found) == 1
     assert np.isfinite(found[0].value)
     assert THEORIES[name].objective

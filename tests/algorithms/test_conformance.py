@@ -75,6 +75,30 @@ VARIANTS = {
     "conv_autoencoder": (CONV, "algorithm.name=autoencoder", "algorithm.cross_entropy=true"),
     "denoising": ("algorithm.name=denoising_autoencoder", "algorithm.density=laplacian"),
     "conv_denoising": (CONV, "algorithm.name=denoising_autoencoder", "algorithm.masked=0.3"),
+    "predictive_coding": ("algorithm.name=predictive_coding",),
+    "predictive_none": ("algorithm.name=predictive_coding", "network.normalisation=none"),
+    "amortised_predictive": ("algorithm.name=predictive_coding", "algorithm.amortised=true"),
+    "conv_predictive_coding": (
+        CONV,
+        "algorithm.name=predictive_coding",
+        "algorithm.settling_steps=3",
+    ),
+    "conv_amortised_predictive": (
+        CONV,
+        "algorithm.name=predictive_coding",
+        "algorithm.amortised=true",
+        "algorithm.settling_steps=3",
+        "network.batch_norm=affine",
+    ),
+    "boltzmann": ("algorithm.name=boltzmann", *BINARY),
+    "boltzmann_persistent": (
+        "algorithm.name=boltzmann",
+        "algorithm.persistent=true",
+        "algorithm.gibbs_steps=3",
+        "algorithm.feedforward.optimiser=adam",
+        *BINARY,
+    ),
+    "conv_boltzmann": (CONV, *BINARY, "algorithm.name=boltzmann"),
     "own": (
         "algorithm.name=tests.algorithms.test_conformance:Own",
         "algorithm.options={gain: 2.0}",
@@ -89,6 +113,9 @@ LEARNS_IN = {
     "denoising": {WAKE},
     "own": {WAKE},
     "both": {WAKE, REM},
+    "predictive": set(),
+    "amortised": {WAKE},
+    "boltzmann": {WAKE, REM},
 }
 """The phases in which feedforward connections learn, by the first word of a variant."""
 

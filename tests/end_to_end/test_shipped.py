@@ -54,12 +54,20 @@ ARGUMENTS = {
     "gamma_sweep": ["gamma_sweep"],
     "family": ["family", "--pairs", "1"],
     "linear_gaussian": ["--pairs", "20", "--seeds", "1"],
+    "predictive_coding": ["--pairs", "5", "--seeds", "1"],
+    "boltzmann": ["--pairs", "5", "--seeds", "1"],
     "initial_probes": [str(ROOT / "protocols" / "quickstart.yaml"), "--seeds", "1"],
     "rates_and_spikes": ["critical_period", "spiking_critical_period"],
     "three_factor": ["--seconds", "10", "--seeds", "1", "--target", "numpy"],
     "linearised_layer": ["--seconds", "8", "--seeds", "1", "--target", "numpy"],
 }
-PRINT_ONLY = ("initial_probes", "linear_gaussian", "linearised_layer")
+PRINT_ONLY = (
+    "boltzmann",
+    "initial_probes",
+    "linear_gaussian",
+    "linearised_layer",
+    "predictive_coding",
+)
 
 TOGETHER = {
     "critical": (
