@@ -34,7 +34,7 @@ from torch import Tensor
 from neuro_aws.functional.interneurons import Interneurons, hebbian_plasticity, votes
 from neuro_aws.functional.optimisers import Adam
 from neuro_aws.metrics.statistics import estimate
-from neuro_aws.plots.style import ARM_COLOURS, figure, save, styled
+from neuro_aws.plots.style import figure, save, styled
 
 DRIVE, TEACHER, NOISE = 0.6, 0.8, 0.3
 BATCH, COUNT, SCALING, LENGTH = 256, 32, 0.1, 2.0
@@ -195,7 +195,6 @@ def draw_joints(shown: dict[str, np.ndarray], path: Path) -> None:
         for axes, (name, joint) in zip(drawn.subplots(1, 4), shown.items(), strict=True):
             extent = (-RANGE, RANGE, -RANGE, RANGE)
             axes.imshow(joint.T, origin="lower", extent=extent, cmap="Greys")
-            axes.plot([-RANGE, RANGE], [-RANGE, RANGE], lw=0.4, color=ARM_COLOURS[0])
             axes.set_title(name, loc="left")
             axes.set(xlabel="B", ylabel="C")
         save(drawn, path)
