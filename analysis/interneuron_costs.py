@@ -1,12 +1,11 @@
 """What learning by interneurons costs: against the width of a layer, and with slow alternation.
 
-    python analysis/interneuron_costs.py width          # 5 animals, hidden layers of 32, 128, 512 units
+    python analysis/interneuron_costs.py width          # 5 animals; 32, 128, 512 hidden units
     python analysis/interneuron_costs.py alternation    # wake and REM in blocks of 1, 10, 100 steps
     python analysis/interneuron_costs.py width --seeds 1 --pairs 100
 
-Each network (64 pixels, one hidden layer, 32 units) lives through the same number of pairs of wake and
-REM under `interneuron` and under `adversarial_wake_sleep` (D changing in every step, as interneurons
-do), each at its own default rates. Prints, by arm and as mean and 95 % t interval over animals:
+Each network (64 pixels, one hidden layer, 32 units) goes through the same number of pairs of wake
+and REM at the default rates. Prints mean and 95 % t interval over animals of:
 
     fresh      a fresh classifier's share of right answers on wake against dreams (0.5: alike)
     objective  what G descends, over its initial value
@@ -28,6 +27,7 @@ from neuro_aws.recording.writer import Discard
 PROTOCOL = """
 schema_version: 3
 name: interneuron_costs
+algorithm: {name: interneuron}
 stimulus: {source: digits}
 network: {layers: [64, 128, 32]}
 schedule:
@@ -36,10 +36,6 @@ measure: [{measure: fresh_classifier, repeats: 1}, objective, {measure: linear_p
 """
 WIDTHS = (32, 128, 512)
 BLOCKS = (1, 10, 100)
-THEORIES = {
-    "interneuron": "algorithm={name: interneuron}",
-    "adversarial_wake_sleep": "algorithm={name: adversarial_wake_sleep, discriminator: {apply: step}}",
-}
 TOP = 2
 
 
@@ -52,15 +48,13 @@ class Arm(NamedTuple):
 
 def arms(what: str, pairs: int) -> Iterator[Arm]:
     """Yield what is compared."""
-    for theory, setting in THEORIES.items():
-        for width in WIDTHS if what == "width" else ():
-            layers = f"network.layers=[64, {width}, 32]"
-            cycles = f"schedule.0.cycles={pairs}"
-            yield Arm(f"{theory}, {width} units", (setting, layers, cycles))
-        for block in BLOCKS if what == "alternation" else ():
-            phases = f"schedule.0.phases=[{{wake: {block}}}, {{rem: {block}}}]"
-            cycles = f"schedule.0.cycles={max(1, pairs // block)}"
-            yield Arm(f"{theory}, blocks of {block}", (setting, phases, cycles))
+    for width in WIDTHS if what == "width" else ():
+        layers = f"network.layers=[64, {width}, 32]"
+        yield Arm(f"{width} units", (layers, f"schedule.0.cycles={pairs}"))
+    for block in BLOCKS if what == "alternation" else ():
+        phases = f"schedule.0.phases=[{{wake: {block}}}, {{rem: {block}}}]"
+        cycles = f"schedule.0.cycles={max(1, pairs // block)}"
+        yield Arm(f"blocks of {block}", (phases, cycles))
 
 
 def main() -> None:
@@ -73,12 +67,12 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"{options.seeds} animals, {options.pairs} pairs of wake and REM")
     for arm in arms(options.what, options.pairs):
-        found = [lived(arm, seed) for seed in range(options.seeds)]
+        found = [course(arm, seed) for seed in range(options.seeds)]
         columns = [f"{name} {estimate([f[name] for f in found])}" for name in found[0]]
-        print(f"  {arm.words:<42}" + "   ".join(columns), flush=True)
+        print(f"  {arm.words:<16}" + "   ".join(columns), flush=True)
 
 
-def lived(arm: Arm, seed: int) -> dict[str, float]:
+def course(arm: Arm, seed: int) -> dict[str, float]:
     """Return what one animal has come to."""
     protocol = Protocol.from_text(PROTOCOL, "interneuron_costs", arm.changes)
     simulator = RateSimulator(protocol, next(iter(protocol.tree.trunks)), seed)

@@ -1,16 +1,16 @@
 """Silencing in REM where discriminators are local: which layers change, and how soon?
 
-    python analysis/interneuron_silencing.py                      # 5 animals, 1500 pairs, then 500
+    python analysis/interneuron_silencing.py                      # 5 animals, 800 pairs, then 200
     python analysis/interneuron_silencing.py --seeds 1 --pairs 100 --out figure.png
 
-A cortex with three hidden layers learns digits; then 30 % of layer 2 is silenced in REM, or it is not.
-Both arms see the same stimuli, noise and priors. Under `interneuron` every layer has discriminators of
-its own, under `adversarial_wake_sleep` one D (with one gradient penalty over all layers) teaches all.
-For every layer, so many pairs after the silencing began:
+A cortex with three hidden layers learns digits; then 30 % of layer 2 is silenced in REM, or not.
+Both arms see the same stimuli, noise and priors. Under `interneuron` every layer has discriminators
+of its own, under `adversarial_wake_sleep` one D, with one gradient penalty over all layers, teaches
+all. For every layer, so many pairs after the silencing began:
 
-    feedforward    |F_silenced - F_control| / |F_control - F_control at the branch|, the weights into the layer
+    feedforward    |F_silenced - F_control| / |F_control - F at the branch|, weights into the layer
     discriminator  the same of what reads the layer: U, its interneurons; V, D's weights from it
-    activity       mean over units of |mean rate - its control's| on held-out stimuli, over the mean rate
+    activity       mean over units of |mean rate - its control's| on held-out stimuli, over the mean
 """
 
 import argparse
@@ -34,8 +34,8 @@ network: {layers: [64, 96, 64, 48, 32]}
 targets:
   cells: {layer: 2, fraction: 0.3}
 schedule:
-  - {name: infancy, cycles: 1500, phases: [{wake: 1}, {rem: 1}]}
-  - {name: critical_period, cycles: 500, branch: true, phases: [{wake: 1}, {rem: 1}]}
+  - {name: infancy, cycles: 800, phases: [{wake: 1}, {rem: 1}]}
+  - {name: critical_period, cycles: 200, branch: true, phases: [{wake: 1}, {rem: 1}]}
 arms:
   control: {}
   silenced: {perturb: [{silence: {targets: cells}, during: rem, in: critical_period}]}
@@ -55,12 +55,12 @@ def main() -> None:
     """Print the tables and draw the courses."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--pairs", type=int, default=1500, help="before the silencing")
-    parser.add_argument("--silenced", type=int, default=500, help="pairs with it")
+    parser.add_argument("--pairs", type=int, default=800, help="before the silencing")
+    parser.add_argument("--silenced", type=int, default=200, help="pairs with it")
     parser.add_argument("--out", type=Path, default=Path("interneuron_silencing.png"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    times = [t for t in (1, 2, 10, 100, 500) if t < options.silenced] + [options.silenced]
+    times = [t for t in (1, 2, 10, 100, 1000) if t < options.silenced] + [options.silenced]
     courses = {
         theory: [one(theory, seed, options.pairs, times) for seed in range(options.seeds)]
         for theory in THEORIES

@@ -7,28 +7,31 @@ Cell A drives B and C, B drives C; a teacher T drives B and C in wake. In sleep 
     wake    B = 0.6 A + 0.8 T + 0.3 xi        C = 0.6 A - 0.8 T + 0.3 xi       A, T, xi ~ N(0, 1)
     sleep   B = b A + beta xi_B               C = c A + d B + gamma xi_C
 
-Both rules learn all of b, c, d, beta, gamma by the same optimiser, from the same numbers of samples:
+Both rules learn b, c, d, beta, gamma by the same optimiser, from the same number of samples:
 
-    single cells   climbs log p(B|A) + log p(C|A), each cell's activity in wake under what it does in sleep:
+    single cells   climbs log p(B|A) + log p(C|A), a cell in wake under what it does in sleep:
                    B | A ~ N(b A, beta^2),  C | A ~ N((c + d b) A, d^2 beta^2 + gamma^2)
-    interneurons   read A, B and C, Hebbian in wake and anti-Hebbian in sleep (``functional/interneurons``,
-                   as the theory `interneuron` has it), and teach in sleep what they see:
-                   db = < t_B A >   dc = < t_C A >   dd = < t_C B >   dbeta = < t_B xi_B >   dgamma = < t_C xi_C >
+    interneurons   read A, B and C, Hebbian in wake and anti-Hebbian in sleep, as in the theory
+                   `interneuron` (``functional/interneurons``), and teach in sleep what they see:
+                   db = < t_B A >        dc = < t_C A >        dd = < t_C B >
+                   dbeta = < t_B xi_B >  dgamma = < t_C xi_C >
                    t = sum_m s_m q_m u_m, what they say to the cell
 
-"All for wake" are the same interneurons without those that vote for sleep (s = -1): E is then convex
-and sees no direction in which sleep varies more than wake.
+"All for wake" are the same interneurons without those that vote for sleep (s = -1): E is then
+convex, and never lowers what varies more in sleep than in wake.
 
-Prints the Kullback-Leibler divergence of the binned joint of B and C in wake from that in sleep (nats;
-20 x 20 bins), its floor (wake against wake), and the correlation of B and C given A.
+Prints the Kullback-Leibler divergence of the binned joint of B and C in wake from that in sleep
+(nats; 20 x 20 bins), its floor (wake against wake), and the correlation of B and C given A.
 """
 
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuro_aws.functional.interneurons import Interneurons, hebbian_plasticity, votes
@@ -39,8 +42,9 @@ from neuro_aws.plots.style import figure, save, styled
 DRIVE, TEACHER, NOISE = 0.6, 0.8, 0.3
 BATCH, COUNT, SCALING, LENGTH = 256, 32, 0.1, 2.0
 RATE, INTERNEURON_RATE = 1e-3, 5e-2
-"""Interneurons have to be faster than what they teach; the rate of the cells falls to a fiftieth."""
+"""Interneurons have to be faster than what they teach; that of the cells falls to a fiftieth."""
 
+Array = NDArray[Any]
 SAMPLES, BINS, RANGE = 200_000, 20, 3.0
 
 
@@ -129,7 +133,7 @@ def learn(rule: str, seed: int, steps: int) -> Cells:
 
 def grouped(vector: Tensor, opposed: float) -> Interneurons:
     """Return interneurons whose weights are views of a vector."""
-    below, own, bias = vector.split([COUNT, COUNT * 2, COUNT])
+    below, own, bias = torch.split(vector, [COUNT, COUNT * 2, COUNT])
     cast = votes(COUNT, opposed, vector)
     return Interneurons(below.view(COUNT, 1), own.view(COUNT, 2), bias, cast)
 
@@ -142,7 +146,7 @@ def hebbian(group: Interneurons, samples: Tensor, sign: float) -> Tensor:
     return torch.cat([change.flatten() for change in changes])
 
 
-def binned(samples: Tensor) -> np.ndarray:
+def binned(samples: Tensor) -> Array:
     """Return the shares of samples by bin of B and C; what lies outside counts for the edge."""
     pairs = samples[:, 1:].clamp(-RANGE + 1e-9, RANGE - 1e-9).numpy()
     edges = np.linspace(-RANGE, RANGE, BINS + 1)
@@ -150,7 +154,7 @@ def binned(samples: Tensor) -> np.ndarray:
     return np.asarray(counts / counts.sum())
 
 
-def divergence(p: np.ndarray, q: np.ndarray) -> float:
+def divergence(p: Array, q: Array) -> float:
     """Return KL(p || q), nats."""
     return float((p * np.log(p / q)).sum())
 
@@ -188,7 +192,7 @@ def main() -> None:
     print(options.out)
 
 
-def draw_joints(shown: dict[str, np.ndarray], path: Path) -> None:
+def draw_joints(shown: dict[str, Array], path: Path) -> None:
     """Draw the binned joints side by side."""
     with styled():
         drawn = figure(7.2, 2.2)

@@ -45,16 +45,16 @@ class Interneuron:
         REM    dU_m = - s_m < q_m [h_i; h_{i+1}; 1] > - scaling (|u_m|^2 - length^2) u_m
         NREM   nothing
 
-    < > is the batch mean; u_m above is its part that reads h_{i+1}. The interneurons climb, and F_i
-    descends in wake, <E_{i+1}>_wake - <E_{i+1}>_REM: waking activity becomes like dreams. What
-    switches sign between wake and REM is plasticity at the interneurons (``sleep`` and ``wake``
-    cells, s = -1 and +1, in opposite ways), and nowhere else.
+    < > is the batch mean; the u_m of teach_{i+1} is its part that reads h_{i+1}. Interneurons climb,
+    and F_i descends in wake, <E_{i+1}>_wake - <E_{i+1}>_REM: waking activity becomes like dreams.
+    What switches sign between wake and REM is plasticity at the interneurons: those with s = +1 are
+    Hebbian in wake and anti-Hebbian in REM, those with s = -1 (``opposed``) the reverse.
 
     Local: dU to the synapse (both rates) and one number of its cell; dG to the synapse; dF to the
-    layer: a vote q_m comes back through the weights u_m that it was cast from, to every unit of the
-    layer. No signal crosses a layer, ACh teaches and gates nothing: D learns so that it can be
-    looked at. Source: Benjamin & Kording, PLoS Comput Biol 19(9): e1011484 (2023); that paper
-    states no equations for the interneurons: these are one way to have what it describes.
+    layer: a rate q_m comes back through the weights u_m that made it, to every unit of the layer.
+    No signal crosses a layer. ACh teaches and gates nothing; D learns so that it can be looked at.
+    Source: Benjamin & Kording, PLoS Comput Biol 19(9): e1011484 (2023); sigmoids, s and scaling
+    are this program's way to have what it describes.
     """
 
     changes: ClassVar[Declared] = {
@@ -107,7 +107,8 @@ class Interneuron:
     def _interneurons(
         self, groups: list[Interneurons], rates: list[Tensor], said: list[Tensor], phase: Phase
     ) -> Delta:
-        sign, found = 1.0 if phase is WAKE else -1.0, {}
+        sign = 1.0 if phase is WAKE else -1.0
+        found: dict[str, Tensor] = {}
         for i, (group, q) in enumerate(zip(groups, rates, strict=True)):
             changes = hebbian_plasticity(
                 group, q, said[i], said[i + 1], sign, self.settings.scaling, self.settings.length

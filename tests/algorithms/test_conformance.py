@@ -70,7 +70,14 @@ VARIANTS = {
         "algorithm.options={gain: 2.0}",
     ),
 }
-LEARNS_IN = {"aws": {WAKE}, "wake": {REM}, "frozen": set(), "own": {WAKE}, "inter": {WAKE}, "both": {WAKE, REM}}
+LEARNS_IN = {
+    "aws": {WAKE},
+    "wake": {REM},
+    "frozen": set(),
+    "own": {WAKE},
+    "inter": {WAKE},
+    "both": {WAKE, REM},
+}
 """The phases in which feedforward connections learn, by the first word of a variant."""
 
 LEARNS_IN_NREM: set[str] = set()
