@@ -45,8 +45,8 @@ class Interneuron:
         REM    dU_m = - s_m < q_m [h_i; h_{i+1}; 1] > - scaling (|u_m|^2 - length^2) u_m
         NREM   nothing
 
-    < > is the batch mean; the u_m of teach_{i+1} is its part that reads h_{i+1}. Interneurons climb,
-    and F_i descends in wake, <E_{i+1}>_wake - <E_{i+1}>_REM: waking activity becomes like dreams.
+    < > is the batch mean; the u_m of teach_{i+1} is the part that reads h_{i+1}. Interneurons climb
+    and, in wake, F_i descends <E_{i+1}>_wake - <E_{i+1}>_REM: waking activity becomes like dreams.
     What switches sign between wake and REM is plasticity at the interneurons: those with s = +1 are
     Hebbian in wake and anti-Hebbian in REM, those with s = -1 (``opposed``) the reverse.
 
