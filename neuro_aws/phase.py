@@ -30,5 +30,8 @@ DISCRIMINATOR: Final = "discriminator"
 READOUT: Final = "readout"
 """R: from the layer below the top to the readout discriminator of the doubly adversarial form."""
 
-KINDS: Final = (FEEDFORWARD, FEEDBACK, LATERAL, DISCRIMINATOR, READOUT)
+INTERNEURONS: Final = "interneurons"
+"""U: from a layer and the one below to the interneurons that are its own discriminators."""
+
+KINDS: Final = (FEEDFORWARD, FEEDBACK, LATERAL, DISCRIMINATOR, READOUT, INTERNEURONS)
 """Every kind, in the order in which they are listed everywhere."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from neuro_aws.phase import Phase
+from neuro_aws.phase import INTERNEURONS, Phase
 from neuro_aws.protocol.action import Action
 from neuro_aws.protocol.base import KeyPath
 
@@ -113,8 +113,11 @@ class PlasticityScale(Action):
     feedback: float = Field(1.0, ge=0, le=100)
     lateral: float = Field(1.0, ge=0, le=100)
     discriminator: float = Field(1.0, ge=0, le=100)
+    interneurons: float = Field(1.0, ge=0, le=100)
 
     def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
-        """Yield that a network has no lateral weights to scale."""
+        """Yield what a network has none of to scale: lateral weights, interneurons."""
         if self.lateral != 1 and not spec.network.lateral:
             yield ("lateral",), NO_LATERAL
+        if self.interneurons != 1 and spec.algorithm.learning(INTERNEURONS) is None:
+            yield ("interneurons",), f"{spec.algorithm.name} has no interneurons"

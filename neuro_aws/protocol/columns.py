@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, Phase
+from neuro_aws.phase import (
+    DISCRIMINATOR,
+    FEEDBACK,
+    FEEDFORWARD,
+    INTERNEURONS,
+    LATERAL,
+    Phase,
+)
 from neuro_aws.protocol.projections import Projection, changes_by_layer, declared
 from neuro_aws.protocol.schema import ActivityRecord, ProtocolSpec
 
@@ -49,6 +56,7 @@ _CHANGES = {
     FEEDBACK: ("length of dG into the layer", "length of G's change there"),
     LATERAL: ("length of dL within the layer", "length of L's change there"),
     DISCRIMINATOR: ("length of dV: D's weights from the layer", "length of V's change"),
+    INTERNEURONS: ("length of dU: the layer's interneurons", "length of U's change"),
 }
 """What is recorded of each kind by layer: the raw Delta, and the applied change."""
 

@@ -254,6 +254,21 @@ class ReadoutLearning(Learning):
     """lambda of its gradient penalty."""
 
 
+class InterneuronLearning(Learning):
+    """The interneurons of every layer, and their learning."""
+
+    rate: float = Field(1e-3, gt=0, le=10)
+    decay: Decay = FALLING
+    count: int = Field(64, ge=1, le=4096)
+    """Interneurons of each layer above the stimulus."""
+    opposed: float = Field(0.5, ge=0, le=1)
+    """Share of them that vote for sleep: anti-Hebbian in wake and Hebbian in REM."""
+    scaling: float = Field(0.1, ge=0, le=100)
+    """Synaptic scaling: pull of an interneuron's summed squared weights toward length^2."""
+    length: float = Field(3.0, ge=0, le=100)
+    """Length of an interneuron's weights that scaling holds."""
+
+
 class AlgorithmSection(Section):
     """What the settings of every theory share; each theory has its own in ``theories``."""
 

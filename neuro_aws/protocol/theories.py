@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
 
-from neuro_aws.phase import FEEDBACK, FEEDFORWARD
+from neuro_aws.phase import FEEDBACK, FEEDFORWARD, INTERNEURONS
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
 from neuro_aws.protocol.model import (
@@ -17,6 +17,7 @@ from neuro_aws.protocol.model import (
     DiscriminatorLearning,
     FeedbackLearning,
     FeedforwardLearning,
+    InterneuronLearning,
     LateralLearning,
     Learning,
     NetworkSection,
@@ -93,6 +94,36 @@ class WakeSleep(_WithInference):
     """Classic Wake-Sleep: feedforward connections learn in REM."""
 
     name: Literal["wake_sleep"]
+
+
+class Interneuron(_WithInference):
+    """Interneurons of every layer as its discriminators; no global critic teaches."""
+
+    name: Literal["interneuron"]
+    feedforward: FeedforwardLearning = FeedforwardLearning(rate=5e-5)
+    interneurons: InterneuronLearning = InterneuronLearning()
+
+    def projections(self, network: NetworkSection) -> tuple[Projection, ...]:
+        """Return the weights of every layer's interneurons."""
+        count, sizes = self.interneurons.count, units(network)
+        found = []
+        for layer in range(1, len(sizes)):
+            shapes = (count, sizes[layer - 1]), (count, sizes[layer]), (count,)
+            named = dict(zip(interneuron_tensors(layer), shapes, strict=True))
+            found.append(Projection(f"{INTERNEURONS}_of{layer}", INTERNEURONS, None, layer, named))
+        return tuple(found)
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield that interneurons teach units with a slope only."""
+        if network.units == "binary":
+            message = "interneurons teach through the slope of their units; use rate units"
+            yield ("network", "units"), message
+
+
+def interneuron_tensors(layer: int) -> tuple[str, str, str]:
+    """Return the names of the weights of a layer's interneurons: from below, own, thresholds."""
+    name = f"{INTERNEURONS}_of{layer}"
+    return f"{name}_below", f"{name}_own", f"{name}_bias"
 
 
 class Frozen(_WithoutInference):
@@ -364,6 +395,15 @@ THEORIES = table(
         local="everything: each synapse predicts its own target cell",
         code={RATE: "neuro_aws.algorithms.wake_sleep:WakeSleep"},
         compiled=True,
+    ),
+    Theory(
+        "interneuron",
+        "interneurons as each layer's own discriminators: no global critic teaches",
+        Interneuron,
+        work=1.2,
+        objective=PREDICTION_ERROR,
+        local="U and G: to the synapse; F: to the layer, whose own interneurons teach it",
+        code={RATE: "neuro_aws.algorithms.interneuron:Interneuron"},
     ),
     Theory(
         "frozen",

@@ -34,6 +34,9 @@ VARIANTS = {
     "wake_sleep": ("algorithm.name=wake_sleep",),
     "wake_sleep_laplacian": ("algorithm.name=wake_sleep", "algorithm.density=laplacian"),
     "frozen": ("algorithm.name=frozen",),
+    "inter_neuron": ("algorithm.name=interneuron",),
+    "inter_neuron_held": ("algorithm.name=interneuron", "network.homeostasis.over=time"),
+    "conv_inter_neuron": (CONV, "algorithm.name=interneuron"),
     "conv_aws_layer": (CONV,),
     "conv_aws_backprop": (CONV, "algorithm.credit=backprop", "network.inverse_relu=0.5"),
     "conv_aws_scalar": (CONV, "algorithm.credit=scalar"),
@@ -116,6 +119,7 @@ LEARNS_IN = {
     "predictive": set(),
     "amortised": {WAKE},
     "boltzmann": {WAKE, REM},
+    "inter": {WAKE},
 }
 """The phases in which feedforward connections learn, by the first word of a variant."""
 
