@@ -280,3 +280,7 @@ class AlgorithmSection(Section):
     def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
         """Yield what this theory cannot do with a network, as (key path, message)."""
         yield from ()
+
+    def needs_pictures(self) -> str:
+        """Return what it does with pictures of known height and width; empty: nothing."""
+        return ""

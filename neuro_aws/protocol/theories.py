@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag
 
+from neuro_aws.phase import READOUT
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
 from neuro_aws.protocol.model import (
     AlgorithmSection,
+    Decay,
     DiscriminatorLearning,
     FeedbackLearning,
     FeedforwardLearning,
     LateralLearning,
+    Learning,
     NetworkSection,
     ReadoutLearning,
 )
 from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, called, lacks
+from neuro_aws.protocol.projections import Projection, units
 
 CREDITS: dict[str, str] = {
     "layer": "dD/dh of each unit, from the sub-discriminators that read it (default)",
@@ -78,12 +82,7 @@ class DoublyAdversarial(_WithInference):
 
     def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
         """Yield what a readout discriminator cannot do with a network."""
-        if network.units == "binary":
-            message = "doubly_adversarial differentiates its units; use rate units"
-            yield ("network", "units"), message
-        if len(network.layers) < 3:
-            message = "doubly_adversarial reads the layer below the top; give three"
-            yield ("network", "layers"), message
+        yield from _reads_below_the_top(self.name, network)
 
 
 class WakeSleep(_WithInference):
@@ -96,6 +95,83 @@ class Frozen(_WithoutInference):
     """A null: feedforward connections do not learn."""
 
     name: Literal["frozen"]
+
+
+Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+
+
+class DreamingForward(FeedforwardLearning):
+    """Learning of F, as the authors' program has it."""
+
+    rate: float = Field(2e-4, gt=0, le=10)
+    betas: Betas = (0.5, 0.999)
+    decay: Decay = Decay()
+
+
+class DreamingBack(FeedbackLearning):
+    """Learning of G, as the authors' program has it."""
+
+    rate: float = Field(2e-4, gt=0, le=10)
+    betas: Betas = (0.5, 0.999)
+    decay: Decay = Decay()
+
+
+class DreamingReadout(Learning):
+    """Learning of d, as the authors' program has it."""
+
+    rate: float = Field(2e-4, gt=0, le=10)
+    betas: Betas = (0.5, 0.999)
+
+
+class PerturbedAdversarialDreaming(AlgorithmSection):
+    """Perturbed and adversarial dreaming: all of wake, NREM and REM teach."""
+
+    name: Literal["perturbed_adversarial_dreaming"]
+    reduction: Literal["sum", "mean"] = "mean"
+    """Errors and KL are averaged over units (as published), or summed."""
+    wake: float = Field(1.0, ge=0, le=1000)
+    """Factor on the error of the reconstruction."""
+    nrem: float = Field(1.0, ge=0, le=1000)
+    """Factor on the error of the replayed top layer; 0: NREM teaches nothing."""
+    rem: float = Field(1.0, ge=0, le=1000)
+    """Factor on what d teaches; 0: REM teaches nothing."""
+    kl: float = Field(1.0, ge=0, le=1000)
+    """Weight of the top layer's KL to N(0, I)."""
+    latent_noise: float = Field(0.0, ge=0, le=10)
+    """Standard deviation of the noise on the top layer that G reads in wake."""
+    largest_tile: int | None = Field(None, ge=1, le=512)
+    """Side of the largest tile, pixels; default a quarter of the shorter side (8 of 32)."""
+    occluder: float = Field(0.0, ge=-1, le=1)
+    """Grey level of hidden pixels."""
+    feedforward: DreamingForward = DreamingForward()
+    feedback: DreamingBack = DreamingBack()
+    discriminator: DiscriminatorLearning = DiscriminatorLearning()
+    readout: DreamingReadout = DreamingReadout()
+    """d, which reads the layer below the top."""
+
+    def projections(self, network: NetworkSection) -> tuple[Projection, ...]:
+        """Return d, from the layer below the top."""
+        tensors = {"external": (1, units(network)[-2]), "external_bias": (1,)}
+        return (Projection("external", READOUT, len(network.layers) - 2, None, tensors),)
+
+    def needs_pictures(self) -> str:
+        """Return that parts of dreamt pictures are hidden in NREM."""
+        return "hides tiles of dreamt pictures in NREM (or give nrem: 0)" if self.nrem else ""
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what an autoencoder with a discriminating output cannot do with a network."""
+        yield from _reads_below_the_top(self.name, network)
+        if self.replay:
+            message = f"{self.name} dreams of the last two wake steps; leave replay at 0"
+            yield ("algorithm", "replay"), message
+
+
+def _reads_below_the_top(name: str, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what a discriminator on h_{N-1} that autograd differentiates cannot do."""
+    if network.units == "binary":
+        yield ("network", "units"), f"{name} differentiates its units; use rate units"
+    if len(network.layers) < 3:
+        yield ("network", "layers"), f"{name} reads the layer below the top; give three"
 
 
 def _own_name(name: str) -> str:
@@ -179,6 +255,17 @@ THEORIES = table(
         local="everything: each synapse predicts its own target cell",
         code={RATE: "neuro_aws.algorithms.wake_sleep:WakeSleep"},
         compiled=True,
+    ),
+    Theory(
+        "perturbed_adversarial_dreaming",
+        "an autoencoder that sleep trains: replay behind tiles in NREM, adversarial dreams in REM",
+        PerturbedAdversarialDreaming,
+        work=2.0,
+        objective="|x - x^|^2 a unit + kl * KL of the top layer, noise off: wake's, but for d",
+        local="nothing: autograd through all of F and G",
+        code={
+            RATE: "neuro_aws.algorithms.perturbed_adversarial_dreaming:PerturbedAdversarialDreaming"
+        },
     ),
     Theory(
         "frozen",

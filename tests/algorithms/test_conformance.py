@@ -12,6 +12,7 @@ from neuro_aws.protocol.theories import THEORIES
 from tests.engines import engine_of
 
 CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
+DREAMING = "algorithm.name=perturbed_adversarial_dreaming"
 BINARY = (
     "network.units=binary",
     "network.transfer=sigmoid",
@@ -62,15 +63,26 @@ VARIANTS = {
     "conv_wake_sleep_binary": (CONV, *BINARY, "algorithm.name=wake_sleep"),
     "conv_aws_binary": (CONV, *BINARY, "algorithm.kl=0", "algorithm.credit=scalar"),
     "both_doubly": ("algorithm.name=doubly_adversarial",),
+    "dreaming": (DREAMING,),
+    "dreaming_held_over_time": (DREAMING, "network.homeostasis={over: time, steps: 10}"),
+    "dreaming_held_over_batch": (DREAMING, "network.homeostasis.over=batch"),
+    "conv_dreaming": (CONV, DREAMING, "network.batch_norm=affine", "algorithm.latent_noise=0.1"),
     "own": (
         "algorithm.name=tests.algorithms.test_conformance:Own",
         "algorithm.options={gain: 2.0}",
     ),
 }
-LEARNS_IN = {"aws": {WAKE}, "wake": {REM}, "frozen": set(), "own": {WAKE}, "both": {WAKE, REM}}
+LEARNS_IN = {
+    "aws": {WAKE},
+    "wake": {REM},
+    "frozen": set(),
+    "own": {WAKE},
+    "both": {WAKE, REM},
+    "dreaming": {WAKE, REM},
+}
 """The phases in which feedforward connections learn, by the first word of a variant."""
 
-LEARNS_IN_NREM: set[str] = set()
+LEARNS_IN_NREM = {"dreaming"}
 """First words of the variants that learn something in NREM."""
 
 
