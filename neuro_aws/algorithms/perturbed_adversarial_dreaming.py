@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 
 from neuro_aws.algorithms.asked import Memory
 from neuro_aws.algorithms.base import Declared, density_of, propagate
-from neuro_aws.algorithms.graph import detached, gradients, leaves_of
+from neuro_aws.algorithms.graph import detached, external, gradients, leaves_of
 from neuro_aws.functional.densities import kl_to_standard_normal
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.occlusion import Picture, hidden_by_tiles, occluded
@@ -222,7 +222,7 @@ class PerturbedAdversarialDreaming:
             loss = loss + given.kl * self._divergence(graph.up)
         kinds: tuple[str, ...] = (FEEDFORWARD, FEEDBACK)
         if given.rem:
-            loss = loss + given.rem * softplus(-_external(network, graph)).mean()
+            loss = loss + given.rem * softplus(-self._external(network, graph)).mean()
             kinds = (*kinds, READOUT)
         found = gradients(-loss, graph.leaves, *kinds)
         return {kind: Delta(tensors) for kind, tensors in zip(kinds, found, strict=True)}
@@ -233,7 +233,7 @@ class PerturbedAdversarialDreaming:
         return {FEEDFORWARD: Delta(forward)}
 
     def _rem_deltas(self, network: Network, graph: Graph) -> Deltas:
-        loss = self.section.rem * softplus(_external(network, graph)).mean()
+        loss = self.section.rem * softplus(self._external(network, graph)).mean()
         kinds = (FEEDFORWARD, READOUT, FEEDBACK)
         forward, readout, feedback = gradients(-loss, graph.leaves, *kinds)
         turned = {name: -tensor for name, tensor in feedback.items()}
@@ -242,6 +242,10 @@ class PerturbedAdversarialDreaming:
             READOUT: Delta(readout),
             FEEDBACK: Delta(turned),
         }
+
+    def _external(self, network: Network, graph: Graph) -> Tensor:
+        """Return d of each stimulus on its way up."""
+        return external(graph.up.layers[network.depth - 1].soma, graph.leaves[READOUT])
 
     def _reconstruction(self, up: NetworkState, down: NetworkState) -> Tensor:
         """Return <|x - x^|^2>."""
@@ -259,13 +263,6 @@ class PerturbedAdversarialDreaming:
 
     def _over_units(self, total: Tensor, units: int) -> Tensor:
         return total if self.section.reduction == "sum" else total / units
-
-
-def _external(network: Network, graph: Graph) -> Tensor:
-    """Return d, the logit of each stimulus to be external, from h_{N-1} on its way up."""
-    weights = graph.leaves[READOUT]
-    below = rows(graph.up.layers[network.depth - 1].soma)
-    return below @ weights["external"][0] + weights["external_bias"]
 
 
 def _without(gains: Gains, layer: int) -> Mapping[int, Tensor]:

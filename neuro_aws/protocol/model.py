@@ -10,7 +10,9 @@ from neuro_aws.protocol.base import KeyPath, Section
 if TYPE_CHECKING:
     from neuro_aws.protocol.projections import Projection
 
-TransferName = Literal["relu", "leaky_relu", "softplus", "tanh", "sigmoid", "linear"]
+TransferName = Literal[
+    "relu", "leaky_relu", "leaky_relu_0.2", "softplus", "tanh", "sigmoid", "linear"
+]
 
 
 class Decay(Section):
