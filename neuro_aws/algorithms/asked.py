@@ -6,6 +6,7 @@ A theory that relaxes, samples or remembers says here how it is measured, and wh
     dream(network, count, noise, gains)                  so many dreams
     objective(network, stimuli, noise)                   what it descends, mean over stimuli
     initialise(network)                                  changes initial weights, in place
+    shown(dataset)                                       what stimuli there are, before any is seen
     memory                                               tensors by name: its state between steps
     track(network, state)                                brings ``memory`` up to date after a step
 
@@ -21,6 +22,7 @@ from neuro_aws.algorithms.base import Algorithm
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.model.network import NO_GAINS, Gains, Network
 from neuro_aws.model.state import NetworkState
+from neuro_aws.stimuli.dataset import Dataset
 
 Memory = MutableMapping[str, Tensor]
 """What an algorithm keeps between steps, by name."""
@@ -70,6 +72,13 @@ def initialise_by(algorithm: Algorithm, network: Network) -> None:
     own = getattr(algorithm, "initialise", None)
     if own is not None:
         own(network)
+
+
+def shown_to(algorithm: Algorithm, dataset: Dataset) -> None:
+    """Let an algorithm know its stimuli (how high and wide they are, say)."""
+    own = getattr(algorithm, "shown", None)
+    if own is not None:
+        own(dataset)
 
 
 def memory_of(algorithm: Algorithm) -> Memory:

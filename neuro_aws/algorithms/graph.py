@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import NetworkState, Tensors
 
@@ -24,6 +25,11 @@ def leaves_of(network: Network, *kinds: str) -> Iterator[dict[str, Tensors]]:
     finally:
         for kind, tensors in kept.items():
             network.put(kind, tensors)
+
+
+def external(below: Tensor, weights: Tensors) -> Tensor:
+    """Return d = w . h_{N-1} + b, the logit of each sample to come from outside."""
+    return rows(below) @ weights["external"][0] + weights["external_bias"]
 
 
 def detached(state: NetworkState) -> NetworkState:

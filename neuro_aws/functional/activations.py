@@ -10,8 +10,8 @@ from torch.autograd import Function
 
 from neuro_aws.functional import fused
 
-LEAK = 0.1
-"""Slope of the leaky ReLU below threshold (dimensionless)."""
+LEAK, LEAK_OF_GANS = 0.1, 0.2
+"""Slopes of the two leaky ReLUs below threshold (dimensionless)."""
 
 SURROGATE_SHARPNESS = 4.0
 """Steepness of the surrogate slope, per unit of potential: sigmoid(4 a) rises within +-0.5."""
@@ -37,11 +37,6 @@ def _relu_back(t: Tensor, a: Tensor, v: Tensor) -> Tensor:
     return result
 
 
-def _leaky_back(t: Tensor, a: Tensor, v: Tensor) -> Tensor:
-    result: Tensor = torch.ops.aten.leaky_relu_backward(t, a, LEAK, False)
-    return result
-
-
 def _tanh_back(t: Tensor, a: Tensor, v: Tensor) -> Tensor:
     result: Tensor = torch.ops.aten.tanh_backward(t, v)
     return result
@@ -61,16 +56,25 @@ def _sigmoid_slope(a: Tensor) -> Tensor:
     return s * (1 - s)
 
 
+def _leaky(name: str, leak: float) -> Transfer:
+    def back(t: Tensor, a: Tensor, v: Tensor) -> Tensor:
+        result: Tensor = torch.ops.aten.leaky_relu_backward(t, a, leak, False)
+        return result
+
+    return Transfer(
+        name,
+        lambda a: torch.nn.functional.leaky_relu(a, leak),
+        back,
+        lambda a: leak + (1 - leak) * _soft_step(a),
+    )
+
+
 TRANSFERS: dict[str, Transfer] = {
     t.name: t
     for t in (
         Transfer("relu", torch.relu, _relu_back, _soft_step),
-        Transfer(
-            "leaky_relu",
-            lambda a: torch.nn.functional.leaky_relu(a, LEAK),
-            _leaky_back,
-            lambda a: LEAK + (1 - LEAK) * _soft_step(a),
-        ),
+        _leaky("leaky_relu", LEAK),
+        _leaky("leaky_relu_0.2", LEAK_OF_GANS),
         Transfer(
             "softplus",
             torch.nn.functional.softplus,

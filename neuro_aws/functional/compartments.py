@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.functional import fused
-from neuro_aws.functional.activations import LEAK, Transfer
+from neuro_aws.functional.activations import LEAK, LEAK_OF_GANS, Transfer
 from neuro_aws.functional.batch_norm import Normed
 from neuro_aws.functional.double_backward import Pooled
 
@@ -28,7 +28,7 @@ Normalisation = Literal["rms", "l2", "none"]
 Error = Literal["given", "difference", "sign"]
 """What is sent back: a signal, how far a target is from the rate, or in which direction."""
 
-_LEAKS = {"relu": 0.0, "leaky_relu": LEAK}
+_LEAKS = {"relu": 0.0, "leaky_relu": LEAK, "leaky_relu_0.2": LEAK_OF_GANS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,13 @@ from torch import Tensor
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.functional.corruption import corrupted
+from neuro_aws.functional.occlusion import Picture, hidden_by_tiles, occluded
 from neuro_aws.metrics.subject import MOST_STIMULI, PORTION, Subject, Value, array, ratio
 from neuro_aws.protocol.measures_of_activity import LEAST_PER_LABEL
-from neuro_aws.protocol.measures_with_settings import Decoder, FromTop
+from neuro_aws.protocol.measures_with_settings import Decoder, FromTop, OccludedDecoder
+
+OCCLUDED = "occluded_probe"
+"""Name of the measure, of its values and of its random numbers."""
 
 FIT_SHARE = 0.9
 """Share of the training stimuli that each repeat of the probe is fitted on."""
@@ -45,21 +49,49 @@ def linear_probe(subject: Subject) -> Iterator[Value]:
     """
     given = subject.settings
     asked = given if isinstance(given, Decoder) else Decoder(measure="linear_probe")
+    yield from _decoded(subject, asked, "linear_probe")
+
+
+def occluded_probe(subject: Subject) -> Iterator[Value]:
+    """The same, tested on held-out stimuli of which tiles are hidden.
+
+    The tiles are drawn for each stimulus, the same in all arms of one animal.
+    """
+    given = subject.settings
+    asked = given if isinstance(given, OccludedDecoder) else OccludedDecoder(measure=OCCLUDED)
+    stimuli, shown = subject.dataset.held_out[:MOST_STIMULI], subject.dataset
+    picture = Picture(*shown.shape, shown.channels)
+    hidden = hidden_by_tiles(
+        subject.draws(OCCLUDED),
+        len(stimuli),
+        picture,
+        asked.tile,
+        smallest=asked.tile,
+        rate=asked.rate,
+    )
+    behind = occluded(stimuli, hidden, picture, asked.occluder)
+    yield from _decoded(subject, asked, OCCLUDED, behind)
+
+
+def _decoded(
+    subject: Subject, asked: Decoder, measure: str, test: Tensor | None = None
+) -> Iterator[Value]:
+    """Yield the accuracies by layer on stimuli of which the held-out labels are true."""
     labels, held_out = subject.dataset.train_labels, subject.dataset.held_out_labels
     assert labels is not None
     assert held_out is not None
     y, y_test = (t[:MOST_STIMULI].cpu().numpy() for t in (labels, held_out))
-    refuse_few_labels(y, "linear_probe", "training", LEAST_PER_LABEL)
+    refuse_few_labels(y, measure, "training", LEAST_PER_LABEL)
     splits = StratifiedShuffleSplit(
         subject.repeats, train_size=FIT_SHARE, random_state=subject.seed("probe")
     )
     chosen = [rows for rows, _ in splits.split(np.zeros(len(y)), y)]
     each = groupby(asked.each(subject.network.depth), itemgetter(0, 1))
     for (noisy, compartment), parts in each:
-        train, test = _rates(subject, compartment, noisy)
-        name = f"linear_probe{'_dendrite' * (compartment == 'dendrite')}{'_noisy' * noisy}"
+        fitted, tested = _rates(subject, compartment, noisy, test)
+        name = f"{measure}{'_dendrite' * (compartment == 'dendrite')}{'_noisy' * noisy}"
         for _, _, layer in parts:
-            x, x_test = array(train[layer]), array(test[layer])
+            x, x_test = array(fitted[layer]), array(tested[layer])
             scores = []
             for rows in chosen:
                 probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
@@ -67,11 +99,18 @@ def linear_probe(subject: Subject) -> Iterator[Value]:
             yield Value(name, float(np.mean(scores)), layer)
 
 
-def _rates(subject: Subject, compartment: str, noisy: bool) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the rates of a compartment by layer, on training and on held-out stimuli."""
+def _rates(
+    subject: Subject, compartment: str, noisy: bool, test: Tensor | None
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the rates of a compartment by layer, on training and on test stimuli.
+
+    ``test`` None: the held-out ones as they are.
+    """
     if compartment == "soma":
-        return subject.waking_train(noisy), subject.waking(noisy)
-    return subject.predicted(noisy, train=True), subject.predicted(noisy)
+        tested = subject.waking(noisy) if test is None else subject.waking_on(test, noisy)
+        return subject.waking_train(noisy), tested
+    predicted = subject.predicted(noisy, stimuli=test)
+    return subject.predicted(noisy, train=True), predicted
 
 
 def reconstruction(subject: Subject) -> Iterator[Value]:

@@ -28,6 +28,9 @@ PORTION = 500
 TRAIN: Final = "life"
 """Keys the noise of measures on training stimuli: data, not prose."""
 
+HELD_OUT: Final = "held_out"
+"""Keys that on held-out stimuli."""
+
 MOST_STIMULI = 2000
 """No measure looks at more stimuli of one kind."""
 
@@ -91,11 +94,16 @@ class Subject:
 
     def waking(self, noisy: bool = False) -> list[Tensor]:
         """Return the somata h_0 ... h_N on the held-out stimuli, as rows of units."""
-        return self._somata("held_out", self.dataset.held_out[:MOST_STIMULI], noisy)
+        return self._somata(HELD_OUT, self.dataset.held_out[:MOST_STIMULI], noisy)
 
     def waking_train(self, noisy: bool = False) -> list[Tensor]:
         """Return the somata h_0 ... h_N on training stimuli."""
         return self._somata(TRAIN, self.dataset.train[:MOST_STIMULI], noisy)
+
+    def waking_on(self, stimuli: Tensor, noisy: bool = False) -> list[Tensor]:
+        """Return the somata h_0 ... h_N on other stimuli, with the held-out ones' noise."""
+        noise = self.draws(f"waking/{HELD_OUT}") if noisy else None
+        return _joined(self._waking_parts(stimuli, noise))
 
     def dreams(self, count: int, stream: str = "dreams", gains: Gains = NO_GAINS) -> list[Tensor]:
         """Return the somata of ``count`` dreams; their noise belongs to them and stays on."""
@@ -111,12 +119,17 @@ class Subject:
         """Return dreams as the animal's theory has them."""
         return asked.dream(self.algorithm, self.network, count, noise, gains)
 
-    def predicted(self, noisy: bool = False, train: bool = False) -> list[Tensor]:
-        """Return what feedback predicts of h_0 ... h_{N-1}, on held-out or on training stimuli."""
+    def predicted(
+        self, noisy: bool = False, train: bool = False, stimuli: Tensor | None = None
+    ) -> list[Tensor]:
+        """Return what feedback predicts of h_0 ... h_{N-1}, on held-out or on training stimuli.
+
+        ``stimuli``: on these, in place of the held-out ones.
+        """
         parts = []
-        which, stimuli = (
-            (TRAIN, self.dataset.train) if train else ("held_out", self.dataset.held_out)
-        )
+        which = TRAIN if train else HELD_OUT
+        if stimuli is None:
+            stimuli = self.dataset.train if train else self.dataset.held_out
         noise = self.draws(f"waking/{which}") if noisy else None
         for somata in self._waking_parts(stimuli[:MOST_STIMULI], noise):
             layers = zip(self.network.layers, somata[1:], strict=True)

@@ -90,6 +90,8 @@ def _network(spec: ProtocolSpec) -> Found:
             f"write `network: {{layers: {[pixels, *above]}}}`",
         )
     yield from spec.algorithm.misfits(spec.network)
+    if (does := spec.algorithm.needs_pictures()) and spec.stimulus.picture is None:
+        yield ("algorithm", "name"), f"{does}; {source} as set up here has no single pictures"
     if spec.network.inverse_relu and spec.network.transfer != "relu":
         message = f"is the inverse of a ReLU; the transfer is {spec.network.transfer}"
         yield ("network", "inverse_relu"), message

@@ -150,6 +150,13 @@ def labelled_for_features(spec: "ProtocolSpec") -> str | None:
     return two_labels(spec)
 
 
+def single_pictures(spec: "ProtocolSpec") -> str | None:
+    """Need stimuli that are single pictures of known height and width."""
+    if spec.stimulus.picture is None:
+        return f"needs single pictures; {spec.stimulus.source} as set up here has none"
+    return None
+
+
 def two_eyes(spec: "ProtocolSpec") -> str | None:
     """Need a stimulus with two eyes."""
     if getattr(spec.stimulus, "eyes", "monocular") != "binocular":

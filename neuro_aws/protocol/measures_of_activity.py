@@ -10,10 +10,16 @@ from neuro_aws.protocol.measure import (
     few,
     measure,
     perturbed_dreams,
+    single_pictures,
     two_eyes,
     two_labels,
 )
-from neuro_aws.protocol.measures_with_settings import Decoder, FromTop, ReceptiveField
+from neuro_aws.protocol.measures_with_settings import (
+    Decoder,
+    FromTop,
+    OccludedDecoder,
+    ReceptiveField,
+)
 from neuro_aws.protocol.stimulus_counts import distinct_labels, trained_on
 
 if TYPE_CHECKING:
@@ -191,6 +197,28 @@ OF_ACTIVITY = table(
         noise="off / on",
         seconds=0.2,
         code={RATE: f"{_REPRESENTATION}:linear_probe"},
+    ),
+    measure(
+        "occluded_probe",
+        "the same logistic regression, tested on held-out stimuli that are partly hidden",
+        V(
+            "occluded_probe",
+            "accuracy of a logistic regression on each layer's standardised soma, fitted on whole "
+            "training stimuli as `linear_probe` is, tested on held-out ones behind tiles (each of "
+            "`tile` pixels a side is hidden with the probability `rate`, in the grey `occluder`)",
+            "accuracy",
+            0,
+            1,
+            gained=True,
+        ),
+        V("occluded_probe_noisy", "the same with waking noise", "accuracy", 0, 1, gained=True),
+        V("occluded_probe_dendrite", "on what feedback predicts of it", "accuracy", 0, 1),
+        V("occluded_probe_dendrite_noisy", "the same with waking noise", "accuracy", 0, 1),
+        base=OccludedDecoder,
+        needs=(two_labels, enough_to_fit, single_pictures),
+        noise="off / on",
+        seconds=0.2,
+        code={RATE: f"{_REPRESENTATION}:occluded_probe"},
     ),
     measure(
         "reconstruction",

@@ -72,6 +72,17 @@ class FromTop(Measure):
     """Share of the stimulus's units that are silent."""
 
 
+class OccludedDecoder(Decoder):
+    """What is decoded of held-out stimuli that are partly hidden."""
+
+    rate: float = Field(0.3, ge=0, le=1)
+    """Probability of each tile to be hidden."""
+    tile: int = Field(2, ge=1, le=512)
+    """Side of the tiles, pixels."""
+    occluder: float = Field(0.0, ge=-1, le=1)
+    """Grey level of hidden pixels."""
+
+
 class ReceptiveField(Measure):
     """Whose fields: those of a set of `targets`, or of the first cells of a layer."""
 

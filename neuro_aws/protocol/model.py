@@ -10,7 +10,9 @@ from neuro_aws.protocol.base import KeyPath, Section
 if TYPE_CHECKING:
     from neuro_aws.protocol.projections import Projection
 
-TransferName = Literal["relu", "leaky_relu", "softplus", "tanh", "sigmoid", "linear"]
+TransferName = Literal[
+    "relu", "leaky_relu", "leaky_relu_0.2", "softplus", "tanh", "sigmoid", "linear"
+]
 
 
 class Decay(Section):
@@ -295,3 +297,7 @@ class AlgorithmSection(Section):
     def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
         """Yield what this theory cannot do with a network, as (key path, message)."""
         yield from ()
+
+    def needs_pictures(self) -> str:
+        """Return what it does with pictures of known height and width; empty: nothing."""
+        return ""

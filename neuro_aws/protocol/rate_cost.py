@@ -24,7 +24,14 @@ ARM_BYTES = 300_000
 def step_seconds(spec: ProtocolSpec, machine: Machine) -> float:
     """Return the seconds of one average step."""
     calls = CALLS_PER_STEP + CALLS_PER_PAIR * (len(spec.network.layers) - 1)
+    if spec.network.dcgan is None:
+        calls *= _work(spec)
     return calls * machine.call + flops_per_step(spec) / machine.products
+
+
+def _work(spec: ProtocolSpec) -> float:
+    theory = THEORIES.get(spec.algorithm.name)
+    return theory.work if theory is not None else 1.0
 
 
 def conv_flops(spec: ProtocolSpec) -> float:
@@ -42,9 +49,7 @@ def conv_flops(spec: ProtocolSpec) -> float:
         side //= 2
     states.append(channels[-1])
     units = sum(a + b for a, b in itertools.pairwise(states))
-    theory = THEORIES.get(spec.algorithm.name)
-    work = theory.work if theory is not None else 1.0
-    passes = 6 * work * kernels + 10 * units * spec.network.discriminator.hidden
+    passes = 6 * _work(spec) * kernels + 10 * units * spec.network.discriminator.hidden
     return CONV_OVERHEAD * spec.stimulus.batch * passes
 
 

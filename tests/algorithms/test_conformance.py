@@ -12,6 +12,7 @@ from neuro_aws.protocol.theories import THEORIES
 from tests.engines import engine_of
 
 CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
+DREAMING = "algorithm.name=perturbed_adversarial_dreaming"
 BINARY = (
     "network.units=binary",
     "network.transfer=sigmoid",
@@ -102,6 +103,21 @@ VARIANTS = {
         *BINARY,
     ),
     "conv_boltzmann": (CONV, *BINARY, "algorithm.name=boltzmann"),
+    "both_gan": ("algorithm.name=gan",),
+    "both_wgan_gp": ("algorithm.name=wgan_gp",),
+    "both_wgan_gp_held": ("algorithm.name=wgan_gp", "network.homeostasis.over=time"),
+    "conv_both_gan": (
+        CONV,
+        "algorithm.name=gan",
+        "network.batch_norm=affine",
+        "network.batch_norm_feedback=true",
+        "network.transfer=leaky_relu_0.2",
+    ),
+    "conv_both_wgan_gp": (CONV, "algorithm.name=wgan_gp"),
+    "dreaming": (DREAMING,),
+    "dreaming_held_over_time": (DREAMING, "network.homeostasis={over: time, steps: 10}"),
+    "dreaming_held_over_batch": (DREAMING, "network.homeostasis.over=batch"),
+    "conv_dreaming": (CONV, DREAMING, "network.batch_norm=affine", "algorithm.latent_noise=0.1"),
     "own": (
         "algorithm.name=tests.algorithms.test_conformance:Own",
         "algorithm.options={gain: 2.0}",
@@ -120,10 +136,11 @@ LEARNS_IN = {
     "amortised": {WAKE},
     "boltzmann": {WAKE, REM},
     "inter": {WAKE},
+    "dreaming": {WAKE, REM},
 }
 """The phases in which feedforward connections learn, by the first word of a variant."""
 
-LEARNS_IN_NREM: set[str] = set()
+LEARNS_IN_NREM = {"dreaming"}
 """First words of the variants that learn something in NREM."""
 
 

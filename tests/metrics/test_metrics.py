@@ -14,7 +14,12 @@ from neuro_aws.metrics.distances import sliced
 from neuro_aws.metrics.statistics import estimate, interaction, paired
 from neuro_aws.protocol import registry
 from neuro_aws.protocol.entry import RATE
-from neuro_aws.protocol.measures_with_settings import Decoder, FromTop, ReceptiveField
+from neuro_aws.protocol.measures_with_settings import (
+    Decoder,
+    FromTop,
+    OccludedDecoder,
+    ReceptiveField,
+)
 from neuro_aws.protocol.targets import Targets
 from tests.conftest import ROOT
 
@@ -210,6 +215,26 @@ def test_any_layer_and_compartment_can_be_decoded_with_noise_or_without(animal, 
     blind = decoded(one, compartments=("dendrite",), noise="without")
     assert max(blind.values()) < 0.2
     assert decoded(one, layers=(2,), noise="without")["linear_probe", 2] > 0.5
+
+
+def test_a_probe_behind_tiles_is_the_linear_probe_without_them_and_blind_behind_all(animal):
+    one = subject(animal)
+
+    def behind(**settings):
+        asked = OccludedDecoder(measure="occluded_probe", layers=(0, 2), **settings)
+        return values("occluded_probe", replace(one, settings=asked))
+
+    whole = decoded(one, layers=(0, 2))
+    found = behind(rate=0)
+    assert {(f"occluded{n[6:]}", i): v for (n, i), v in whole.items()} == found
+    hidden = behind(rate=1)
+    assert max(hidden.values()) < 0.2
+    half = behind(rate=0.5, tile=4)
+    assert hidden["occluded_probe", 0] + 0.1 < half["occluded_probe", 0]
+    assert half["occluded_probe", 0] < whole["linear_probe", 0] - 0.1
+    asked = {"compartments": ("dendrite",), "noise": "without"}
+    dendrite = behind(**asked)
+    assert set(dendrite) == {("occluded_probe_dendrite", 0)}
 
 
 def test_fresh_classifier_is_half_where_dreams_are_waking_and_one_where_not(animal, monkeypatch):

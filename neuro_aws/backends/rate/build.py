@@ -7,7 +7,7 @@ import torch
 
 from neuro_aws import algorithms, rng, stimuli
 from neuro_aws.algorithms import Algorithm
-from neuro_aws.algorithms.asked import initialise_by
+from neuro_aws.algorithms.asked import initialise_by, shown_to
 from neuro_aws.algorithms.updates import Plasticity, Thresholds, Updates
 from neuro_aws.errors import NeuroAWSError, clipped
 from neuro_aws.functional.decay import Decay
@@ -192,9 +192,6 @@ def build_animal(
     network = build_network(spec.network, spec.algorithm, animal, device)
     algorithm = build_algorithm(spec.algorithm, spec.network)
     initialise_by(algorithm, network)
-    return Animal(
-        network,
-        algorithm,
-        build_updates(spec.algorithm, network),
-        load_dataset(spec, animal, device) if dataset is None else dataset,
-    )
+    seen = load_dataset(spec, animal, device) if dataset is None else dataset
+    shown_to(algorithm, seen)
+    return Animal(network, algorithm, build_updates(spec.algorithm, network), seen)

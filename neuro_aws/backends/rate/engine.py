@@ -19,7 +19,7 @@ from neuro_aws.functional.noise import KeyedNoise
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Network
 from neuro_aws.perturbations import Slots
-from neuro_aws.phase import NREM, WAKE
+from neuro_aws.phase import REM, WAKE, Phase
 from neuro_aws.protocol.schedule import Schedule, StepSpec
 from neuro_aws.stimuli.dataset import Dataset
 
@@ -91,16 +91,19 @@ class Engine:
         self.slots = slots
         self.observers = observers
         self.check = DeltaCheck(algorithm, network, updates.plasticity)
+        self._adapts = {WAKE, REM} | {p for p in Phase if self.check.changes[p]}
         self._compiled: CompiledStep | None = None
         self._fused = compiled and network.maps
         if compiled and not network.maps:  # imported here: numba is an extra
             from neuro_aws.backends.rate.compiled import step
 
             self._compiled = step.CompiledStep(network, algorithm, updates, self.batch)
-        if self.team.size > 1 and network.lateral.weights:
+        if self.team.size > 1 and (network.lateral.weights or hasattr(algorithm, "memory")):
+            lateral = bool(network.lateral.weights)
+            what = "lateral weights carry a state" if lateral else "the theory has a memory"
             raise NeuroAWSError(
-                "lateral weights carry a state that several processes cannot share",
-                where="network.lateral",
+                f"{what} that several processes cannot share",
+                where="network.lateral" if lateral else "algorithm.name",
                 next_step="Run one process",
             )
 
@@ -137,7 +140,7 @@ class Engine:
         stimulus, labels = self._stimulus(spec, perturb)
         noise = self.streams.noise.at(step)
         self.network.noise.at(step)
-        adapting = spec.phase is not NREM and perturb.homeostasis
+        adapting = spec.phase in self._adapts and perturb.homeostasis
         with self.network.following(adapting):
             gains = perturb.gains
             state = self.algorithm.propagate(self.network, stimulus, spec.phase, noise, gains)

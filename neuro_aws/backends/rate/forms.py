@@ -51,6 +51,12 @@ REFUSALS: tuple[Refusal, ...] = (
         lambda spec: spec.network.order == "published",
         "dreams normalise before the transfer function",
     ),
+    (
+        lambda spec: (
+            "leaky_relu_0.2" in (spec.network.transfer, spec.network.bottom, spec.network.top)
+        ),
+        "a transfer function has no compiled form",
+    ),
     (lambda spec: spec.network.inverse_relu > 0, "axons carry an inverse ReLU"),
     (lambda spec: spec.network.products == "bfloat16", "products are in bfloat16"),
     (lambda spec: _published_discriminator(spec.network), "D is pooled, noisy or reads spreads"),
