@@ -9,7 +9,7 @@ from common import animals, arguments, initially, opened, refusal, script, value
 
 from neuro_aws.plots.style import WIDTH, Figure, figure, save, styled
 from neuro_aws.protocol import registry
-from neuro_aws.protocol.theories import DoublyAdversarial
+from neuro_aws.protocol.theories_of_cortex import DoublyAdversarial
 from neuro_aws.recording.reader import Run
 
 MADE_FOR = "protocols/gamma_sweep.yaml"

@@ -26,7 +26,7 @@ from neuro_aws.protocol.model import (
 )
 from neuro_aws.protocol.schedule import Schedule, StepSpec
 from neuro_aws.protocol.schema import Block, Period
-from neuro_aws.protocol.theories import AdversarialWakeSleep, WakeSleep
+from neuro_aws.protocol.theories_of_cortex import AdversarialWakeSleep, WakeSleep
 from neuro_aws.stimuli.dataset import Dataset
 
 UNITS, LATENTS, SAMPLES = 8, 2, 20_000

@@ -21,7 +21,7 @@ from neuro_aws.functional.discriminator import Weights
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import Tensors
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD
-from neuro_aws.protocol.theories import AdversarialWakeSleep
+from neuro_aws.protocol.theories_of_cortex import AdversarialWakeSleep
 
 
 def rms(v: Tensor) -> Tensor:

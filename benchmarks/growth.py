@@ -35,7 +35,7 @@ from neuro_aws.protocol.branches import TRUNK
 from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
-from neuro_aws.protocol.theories import AdversarialWakeSleep
+from neuro_aws.protocol.theories_of_cortex import AdversarialWakeSleep
 from neuro_aws.recording.writer import Writer
 
 HERE = Path(__file__).parent

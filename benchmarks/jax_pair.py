@@ -19,7 +19,7 @@ import numpy as np
 
 from neuro_aws.model.network import Network
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD
-from neuro_aws.protocol.theories import AdversarialWakeSleep
+from neuro_aws.protocol.theories_of_cortex import AdversarialWakeSleep
 
 Values = Any
 """A nested list or dictionary of JAX arrays."""

@@ -44,7 +44,7 @@ from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.presets import completed
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.protocol.schema import Block, Period
-from neuro_aws.protocol.theories import AdversarialWakeSleep
+from neuro_aws.protocol.theories_of_cortex import AdversarialWakeSleep
 
 Numbers = tuple[Tensor, list[Tensor], Tensor, list[Tensor]]
 

@@ -18,7 +18,7 @@ from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase
-from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol import theories_of_cortex as sections
 from neuro_aws.protocol.model import NetworkSection
 
 

@@ -11,7 +11,7 @@ from neuro_aws.functional.plasticity import Density
 from neuro_aws.model.network import NO_GAINS, Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase
-from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol import theories_of_codes as sections
 from neuro_aws.protocol.model import NetworkSection
 
 

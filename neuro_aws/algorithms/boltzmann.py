@@ -20,7 +20,7 @@ from neuro_aws.model.state import (
     NetworkState,
 )
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase
-from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol import theories_of_energy as sections
 from neuro_aws.protocol.model import NetworkSection
 
 FLIPS = 64

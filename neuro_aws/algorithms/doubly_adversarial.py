@@ -32,7 +32,7 @@ from neuro_aws.phase import (
     WAKE,
     Phase,
 )
-from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol import theories_of_cortex as sections
 from neuro_aws.protocol.model import NetworkSection
 
 

@@ -33,7 +33,7 @@ from neuro_aws.phase import (
     WAKE,
     Phase,
 )
-from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol import theories_of_dreams as sections
 from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.stimuli.dataset import Dataset
 

@@ -18,7 +18,7 @@ from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import NO_GAINS, Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, LayerState, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase
-from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol import theories_of_energy as sections
 from neuro_aws.protocol.model import NetworkSection
 
 

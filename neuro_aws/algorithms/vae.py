@@ -22,7 +22,7 @@ from neuro_aws.model.state import (
     Tensors,
 )
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, REM, WAKE, Phase
-from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol import theories_of_codes as sections
 from neuro_aws.protocol.model import NetworkSection
 
 LOG_VARIANCE = sections.LOG_VARIANCE

@@ -11,7 +11,7 @@ from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.model.network import Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, READOUT, REM, WAKE, Phase
-from neuro_aws.protocol import theories as sections
+from neuro_aws.protocol import theories_of_dreams as sections
 from neuro_aws.protocol.model import NetworkSection
 
 

@@ -5,7 +5,8 @@ from neuro_aws.protocol.measure import MeasureEntry, ValueInfo
 from neuro_aws.protocol.measures import MEASURES, VALUES
 from neuro_aws.protocol.perturb import PERTURBATIONS, PerturbationEntry
 from neuro_aws.protocol.stimulus import STIMULI, StimulusEntry
-from neuro_aws.protocol.theories import CREDITS, THEORIES, Theory
+from neuro_aws.protocol.theories import THEORIES, Theory
+from neuro_aws.protocol.theories_of_cortex import CREDITS
 
 __all__ = [
     "CREDITS",

@@ -12,7 +12,8 @@ from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.spiking import SpikingSection
 from neuro_aws.protocol.stimulus import Stimulus
-from neuro_aws.protocol.theories import AdversarialWakeSleep, Algorithm
+from neuro_aws.protocol.theories import Algorithm
+from neuro_aws.protocol.theories_of_cortex import AdversarialWakeSleep
 
 SCHEMA_VERSION = 2
 MAX_STEPS, MAX_CYCLE = 10_000_000, 1_000_000

@@ -88,9 +88,9 @@ def test_a_measure_stands_in_its_entry_and_its_own_file_only():
         assert len(where) <= 2, (name, where)
     for name in ("attenuate_eye", "inactivate_eye"):
         assert [p.name for p, found in files.items() if name in found] == ["perturb.py"], name
-    for name in ("wake_sleep", "frozen"):
-        where = {p.name for p, found in files.items() if name in found}
-        assert where <= {"theories.py", "presets.py", "inputs.py"}, (name, where)
+    for name in registry.THEORIES:
+        where = {p.stem.split("_")[0] for p, found in files.items() if name in found}
+        assert where <= {"theories", "presets", "inputs"}, (name, where)
 
 
 def test_a_new_measure_needs_its_function_and_its_entry(monkeypatch, tiny):

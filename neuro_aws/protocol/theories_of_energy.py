@@ -1,0 +1,105 @@
+"""Settings of the theories whose activity settles or is drawn down an energy."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from neuro_aws.phase import FEEDBACK, FEEDFORWARD
+from neuro_aws.protocol.base import KeyPath
+from neuro_aws.protocol.model import (
+    AlgorithmSection,
+    DiscriminatorLearning,
+    FeedbackLearning,
+    FeedforwardLearning,
+    Learning,
+    NetworkSection,
+)
+from neuro_aws.protocol.theories_base import LearnsInference, no_choice
+
+
+class SettledFeedback(FeedbackLearning):
+    """Learning of G from settled errors."""
+
+    rate: float = Field(1e-3, gt=0, le=10)
+
+
+class AmortisedFeedforward(FeedforwardLearning):
+    """Learning of F to predict where somata settle."""
+
+    rate: float = Field(1e-3, gt=0, le=10)
+
+
+class PredictiveCoding(LearnsInference):
+    """Predictive coding: somata settle on the prediction errors, feedback learns from them."""
+
+    name: Literal["predictive_coding"]
+    settling_steps: int = Field(20, ge=0, le=10_000)
+    """Steps down the energy that somata take in wake before anything is learnt; 0: none."""
+    settling_rate: float = Field(0.05, gt=0, le=10)
+    """Length of one such step."""
+    amortised: bool = False
+    """F, from which settling starts, learns to predict where it ends; else F does not learn."""
+    feedback: SettledFeedback = SettledFeedback()
+    feedforward: AmortisedFeedforward = AmortisedFeedforward()
+    """Of F where it is `amortised`."""
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what settling cannot do with a network."""
+        if network.units == "binary":
+            message = "predictive_coding differentiates its units; use rate units"
+            yield ("network", "units"), message
+        if network.homeostasis.over != "none":
+            message = "predictive_coding sends errors back through feedback as it is; use none"
+            yield ("network", "homeostasis", "over"), message
+        if network.batch_norm_feedback:
+            message = "predictive_coding sends errors back through feedback as it is; use false"
+            yield ("network", "batch_norm_feedback"), message
+        if network.perturb_activity == "before_normalisation":
+            message = "predictive_coding perturbs somata as they settle; use after_normalisation"
+            yield ("network", "perturb_activity"), message
+        yield from no_choice(self)
+
+
+class TiedLearning(FeedforwardLearning):
+    """Learning of weights that are those of both directions."""
+
+    rate: float = Field(0.3, gt=0, le=10)
+    optimiser: Literal["adam", "sgd"] = "sgd"
+    apply: Literal["step", "cycle"] = "cycle"
+
+
+class Boltzmann(AlgorithmSection):
+    """Restricted Boltzmann machines, layer on layer, by contrastive divergence."""
+
+    name: Literal["boltzmann"]
+    gibbs_steps: int = Field(1, ge=1, le=10_000)
+    """k of CD-k: how often the chains of a REM step go down and up."""
+    persistent: bool = False
+    """Chains go on where those of the last REM step ended; else they start from the last wake."""
+    dream_steps: int = Field(100, ge=0, le=100_000)
+    """Gibbs steps of the two top layers before a dream that is measured."""
+    discriminator: DiscriminatorLearning = DiscriminatorLearning()
+    feedforward: TiedLearning = TiedLearning()
+    """Of F and G, which are the same weights; thresholds are the biases of both."""
+
+    def learning(self, kind: str) -> Learning | None:
+        """Return how projections of one kind learn: feedback as feedforward."""
+        return super().learning(FEEDFORWARD if kind == FEEDBACK else kind)
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what is no Boltzmann machine of a network."""
+        if network.units != "binary":
+            message = "boltzmann needs units that fire 0 or 1; use binary"
+            yield ("network", "units"), message
+        if network.homeostasis.over != "none":
+            message = "boltzmann ties F and G, drives as they are; use none"
+            yield ("network", "homeostasis", "over"), message
+        for key in ("batch_norm", "batch_norm_feedback", "spectral", "lateral"):
+            if getattr(network, key) not in ("none", False, ()):
+                message = "boltzmann ties F and G, drives as they are; leave it out"
+                yield ("network", key), message
+        if self.feedforward.clip is not None:
+            message = "boltzmann changes F and G alike, and their biases differ; leave it out"
+            yield ("algorithm", "feedforward", "clip"), message
+        yield from no_choice(self)
