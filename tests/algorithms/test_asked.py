@@ -12,11 +12,9 @@ from neuro_aws.phase import FEEDFORWARD, WAKE
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.theories import THEORIES
 from neuro_aws.recording.writer import Discard
-from tests.algorithms.test_conformance import BINARY, Own
+from tests.algorithms.test_conformance import Own
 from tests.conftest import TINY
-
-NEEDS = {"boltzmann": BINARY}
-"""What theories need of a network that it has not by default."""
+from tests.theories import NEEDS
 
 HERE = "tests.algorithms.test_asked:"
 

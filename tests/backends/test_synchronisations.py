@@ -22,6 +22,7 @@ from neuro_aws.protocol.registry import PERTURBATIONS, THEORIES
 from neuro_aws.recording.writer import Discard
 from tests.conftest import DEVICE
 from tests.synchronisations import watched
+from tests.theories import fitted
 
 NUMBERS = torch.arange(6.0)
 ONE, ROOM, MASK = torch.tensor(1), torch.arange(6.0), NUMBERS > 2
@@ -261,7 +262,7 @@ def waits(engine: Engine) -> list[str]:
 @pytest.mark.parametrize("theory", list(THEORIES))
 def test_no_theory_waits(theory, form):
     given, settings = FORMS[form]
-    assert waits(made(given, (*settings, f"algorithm.name={theory}"))) == []
+    assert waits(made(given, fitted(theory, settings))) == []
 
 
 @pytest.mark.parametrize("form", ["dense, held over time, learnt prior, replay", "conv"])
@@ -285,9 +286,8 @@ def test_no_perturbation_waits(action):
 @pytest.mark.parametrize("apply", ["step", "cycle"])
 @pytest.mark.parametrize("theory", [name for name, entry in THEORIES.items() if entry.code[RATE]])
 def test_no_theory_waits_for_a_gate_by_sample(theory, apply):
-    kinds = [k for k in ("feedforward", "feedback") if k in THEORIES[theory].settings.model_fields]
-    settings = [f"algorithm.{kind}.apply={apply}" for kind in kinds]
-    engine = made(DENSE, (f"algorithm.name={theory}", *settings), ACTIONS["pair"])
+    settings = tuple(f"algorithm.{kind}.apply={apply}" for kind in ("feedforward", "feedback"))
+    engine = made(DENSE, fitted(theory, settings), ACTIONS["pair"])
     assert waits(engine) == []
 
 
@@ -314,7 +314,7 @@ def test_nothing_waits_for_a_step_that_is_recorded(theory):
     text = PROTOCOL.replace("PERTURB", f"{{{ACTIONS['silence']}, in: all}}")
     for key, value in DENSE.items():
         text = text.replace(key, value)
-    protocol = Protocol.from_text(text, "watched.yaml", (f"algorithm.name={theory}", RECORDED))
+    protocol = Protocol.from_text(text, "watched.yaml", fitted(theory, (RECORDED,)))
     simulator = RateSimulator(protocol, "perturbed", 0, device=str(DEVICE))
     simulator.advance(0, 3, Discard(), lambda: False)
     with never(), watched() as found:

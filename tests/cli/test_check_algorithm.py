@@ -7,6 +7,7 @@ from neuro_aws.cli.check_algorithm import command
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.conformance import LAWS, PROTOCOL, maker, verdicts
 from neuro_aws.protocol import Protocol, registry
+from tests.theories import fitted
 
 HEAD = """
 import torch
@@ -57,7 +58,7 @@ class Flawed(Good):
 
 @pytest.mark.parametrize("name", list(registry.THEORIES))
 def test_every_theory_obeys_every_law(name):
-    protocol = Protocol.from_text(PROTOCOL, "laws", [f"algorithm.name={name}"])
+    protocol = Protocol.from_text(PROTOCOL, "laws", fitted(name))
     assert [said for _, said in verdicts(maker(protocol)) if said is not None] == []
 
 

@@ -1,0 +1,40 @@
+"""What theories need of a network that the small networks of tests have not by themselves."""
+
+from neuro_aws.protocol.theories import THEORIES
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "vae": ("network.prior=standard", "network.inverse_relu=0"),
+    "predictive_coding": (
+        "network.homeostasis.over=none",
+        "network.batch_norm_feedback=false",
+    ),
+    "boltzmann": (
+        "network.units=binary",
+        "network.transfer=sigmoid",
+        "network.bottom=sigmoid",
+        "network.top=sigmoid",
+        "network.normalisation=none",
+        "network.noise.scale=0",
+        "network.inverse_relu=0",
+        "network.prior=standard",
+        "network.homeostasis.over=none",
+        "network.batch_norm=none",
+        "network.batch_norm_feedback=false",
+        "network.spectral=false",
+    ),
+}
+"""Settings by theory."""
+
+
+def fitted(theory: str, settings: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the theory with what it needs, and with those of the settings that it can do with."""
+    needs, known = NEEDS.get(theory, ()), THEORIES[theory].settings.model_fields
+    taken = [need.split("=")[0] for need in needs]
+
+    def fits(setting: str) -> bool:
+        key = setting.split("=")[0]
+        part, name, *_ = key.split(".")
+        own = any(need == key or need.startswith(f"{key}.") for need in taken)
+        return not own and (part != "algorithm" or name in known)
+
+    return (f"algorithm.name={theory}", *filter(fits, settings), *needs)
