@@ -26,22 +26,20 @@ from neuro_aws.protocol.theories import THEORIES
 from neuro_aws.recording.reader import Run
 from neuro_aws.recording.writer import Discard
 
-LEARNT, LATER = "infancy", "critical_period"
+LATER = "critical_period"
+"""The period at whose end everything is looked at."""
 ACTIVITY = "target_activity_relative"
 MADE_FOR = "protocols/family.yaml"
 ROUNDS = 3
 
-COLUMNS = [
-    ("linear_probe", 1, True),
-    ("linear_probe", 2, True),
-    ("linear_probe_noisy", 2, True),
-    ("objective", -1, True),
-    ("reconstruction", 0, False),
-    ("sliced_distance", 0, False),
-    ("diversity", 0, False),
-    ("fresh_classifier", -1, False),
-]
-"""Value, layer, and whether its gain is given beside what it began with."""
+BLOCKS = (
+    [("linear_probe", 1, True), ("linear_probe", 2, True), ("linear_probe_noisy", 2, True)],
+    [("objective", -1, True), ("reconstruction", 0, False)],
+    [("sliced_distance", 0, False), ("diversity", 0, False), ("fresh_classifier", -1, False)],
+)
+"""Tables, each of values: name, layer, and whether its gain stands beside what it began with."""
+
+NAMES = sorted({name for block in BLOCKS for name, _, _ in block})
 
 
 def theories(run: Run) -> list[str]:
@@ -56,29 +54,36 @@ def silenced(run: Run, arm: str) -> str | None:
 
 
 def of(metrics: pd.DataFrame, arm: str, name: str, layer: int) -> pd.Series:
-    """Return what a theory had learnt before anything was perturbed, by animal."""
-    return values(metrics, arm, name, LEARNT, layer=layer)
+    """Return a value of a theory that nothing perturbed, at the end, by animal."""
+    return values(metrics, arm, name, LATER, layer=layer)
 
 
-def learnt(run: Run, metrics: pd.DataFrame, milliseconds: dict[str, float]) -> pd.DataFrame:
-    """Return the table of what was learnt: one row a theory."""
+def learnt(run: Run, metrics: pd.DataFrame, block: list[tuple[str, int, bool]]) -> str:
+    """Return a table of what was learnt: one row a theory."""
     rows = []
     for arm in theories(run):
-        theory = run.protocol.tree.arms[arm].initial.algorithm.name
-        row: dict[str, str] = {"theory": arm}
-        for name, layer, gain in COLUMNS:
+        row = {"theory": arm}
+        for name, layer, gain in block:
             found = of(metrics, arm, name, layer)
             key = f"{readable(name)}{f' {layer}' if layer >= 0 else ''}"
             if gain:
                 began = initially(run, metrics, arm, name, layer)
                 row[f"{key}, from"] = f"{began.mean():.3g}" if len(began) else "-"
-                row[f"{key}, gain"] = str(estimate(found - began))
+                row["gain" + " " * len(row)] = str(estimate(found - began))
             else:
                 row[key] = str(estimate(found, name))
-        row["ms a cycle"] = f"{milliseconds[arm]:.2f}" if arm in milliseconds else "-"
-        row["local"] = THEORIES[theory].local
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).to_string(index=False)
+
+
+def costs(run: Run, milliseconds: dict[str, float]) -> str:
+    """Return the table of what a cycle takes, and of what is local."""
+    rows = []
+    for arm in theories(run):
+        name = run.protocol.tree.arms[arm].initial.algorithm.name
+        took = f"{milliseconds[arm]:.2f}" if arm in milliseconds else "-"
+        rows.append([arm, took, THEORIES[name].local])
+    return pd.DataFrame(rows, columns=["theory", "ms a cycle", "local"]).to_string(index=False)
 
 
 def timed(run: Run, cycles: int) -> dict[str, float]:
@@ -161,11 +166,11 @@ def draw(run: Run, metrics: pd.DataFrame) -> Figure:
         return [of(metrics, arm, name, layer) for arm in arms]
 
     panels: list[tuple[str, str, list[pd.Series], str | None, float | None]] = [
-        ("a  probe of layer 2,\ngain", "accuracy", gains("linear_probe_noisy", 2), None, 0.0),
-        ("b  unexplained variance\nof stimuli", "share", at_end("reconstruction", 0), None, None),
-        ("c  distance of dreams", "stimulus units", at_end("sliced_distance", 0), None, None),
+        ("a  probe of layer 2,\ngain", "accuracy", gains("linear_probe", 2), None, 0.0),
+        ("b  unexplained\nvariance", "share", at_end("reconstruction", 0), None, None),
+        ("c  distance\nof dreams", "stimulus units", at_end("sliced_distance", 0), None, None),
         (
-            "d  fresh classifier",
+            "d  fresh\nclassifier",
             "accuracy",
             at_end("fresh_classifier", -1),
             "fresh_classifier",
@@ -191,14 +196,15 @@ def main() -> None:
     run = opened(
         options.run,
         made_for=MADE_FOR,
-        values=sorted({name for name, _, _ in COLUMNS}),
-        periods=[LEARNT, LATER],
+        values=NAMES,
+        periods=[LATER],
         targets=["cells"],
     )
     metrics, report = run.metrics, Report()
-    report.say(f"{run.folder}: {described(run, [name for name, _, _ in COLUMNS])}\n")
-    table = learnt(run, metrics, timed(run, options.pairs) if options.pairs else {})
-    report.say(table.set_index("theory").T.to_string())
+    report.say(f"{run.folder}: {described(run, NAMES)}")
+    for block in BLOCKS:
+        report.say(f"\n{learnt(run, metrics, block)}")
+    report.say(f"\n{costs(run, timed(run, options.pairs) if options.pairs else {})}")
     silencing(run, metrics, report)
     print(report)
     with styled():
