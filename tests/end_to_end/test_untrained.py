@@ -29,7 +29,14 @@ def of_probes(protocol: Protocol) -> list[Expectation]:
 PROBED = [path for path, forms in FORMS.items() if any(map(of_probes, forms))]
 
 
-PROBED_FOR_THE_TABLE = {"critical_period", "quickstart", "ach_dose", "ach_pairing"}
+PROBED_FOR_THE_TABLE = {
+    "critical_period",
+    "quickstart",
+    "ach_dose",
+    "ach_pairing",
+    "gan",
+    "wgan_gp",
+}
 """Measure probes beside what they ask."""
 NOT_MEASURED_YET = {"cifar10_doubly", "gamma_sweep"}
 """At full length: there is nothing to expect."""
