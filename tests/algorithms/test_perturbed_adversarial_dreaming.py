@@ -6,8 +6,11 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from neuro_aws.algorithms.perturbed_adversarial_dreaming import BEFORE, LATENT
+from neuro_aws.backends.rate.distributed import Team
+from neuro_aws.backends.rate.engine import Engine
 from neuro_aws.backends.rate.simulator import RateSimulator
-from neuro_aws.errors import ProtocolError
+from neuro_aws.errors import NeuroAWSError, ProtocolError
+from neuro_aws.perturbations import Slots
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, READOUT, REM, WAKE
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.schema import Block
@@ -223,6 +226,31 @@ def test_drives_adapt_in_nrem_where_it_teaches_and_only_there(animal):
         moved = {n for n, t in before.items() if not torch.equal(t, built.network.state_dict()[n])}
         assert any("running_mean" in n for n in moved) == adapts
         assert any("dream_mean" in n for n in moved) == adapts
+
+
+def test_the_statistics_of_g_follow_its_pass_in_wake_too(animal):
+    """Without it an arm that never dreams would reconstruct by statistics that nobody brings up."""
+    built = animal(NAME, "network.homeostasis={over: time, steps: 10}")
+    kept = built.network.state_dict()["layer1.dream_mean"]
+    assert not kept.any()
+    engine_of(built, (Block(wake=1),), 1).step(0)
+    assert bool((built.network.state_dict()["layer1.dream_mean"] != 0).all())
+
+
+def test_a_memory_is_not_shared_by_processes(animal):
+    built = animal(*GIVEN)
+    with pytest.raises(NeuroAWSError, match="has a memory that several processes cannot share"):
+        Engine(
+            built.network,
+            built.algorithm,
+            built.updates,
+            built.dataset,
+            None,
+            None,
+            16,
+            lambda spec: Slots(),
+            team=Team(0, 2),
+        )
 
 
 @pytest.mark.parametrize(
