@@ -8,7 +8,7 @@ from neuro_aws.backends.rate.build import build_animal
 from neuro_aws.backends.rate.engine import Engine, Streams
 from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.perturbations import slots
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, NREM, REM, WAKE
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, KINDS, NREM, READOUT, REM, WAKE
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.targets import resolve
 from tests.branches import branch, finish
@@ -372,7 +372,7 @@ def test_perturbations_of_four_slots_compose():
     assert bool(
         (rem.state.layers[1].soma[:, list(lab.protocol.targets(0)["cells"].ids)] == 0).all()
     )
-    factors = {FEEDFORWARD: 1.0, FEEDBACK: 0.5, LATERAL: 1.0, DISCRIMINATOR: 1.0}
+    factors = {kind: 1.0 for kind in KINDS if kind != READOUT} | {FEEDBACK: 0.5}
     assert wake.slots.scales == factors
 
 
