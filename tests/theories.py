@@ -33,8 +33,8 @@ def fitted(theory: str, settings: tuple[str, ...] = ()) -> tuple[str, ...]:
 
     def fits(setting: str) -> bool:
         key = setting.split("=")[0]
-        part, name, *_ = key.split(".")
+        part, _, rest = key.partition(".")
         own = any(need == key or need.startswith(f"{key}.") for need in taken)
-        return not own and (part != "algorithm" or name in known)
+        return not own and (part != "algorithm" or rest.split(".")[0] in known)
 
     return (f"algorithm.name={theory}", *filter(fits, settings), *needs)
