@@ -4,6 +4,7 @@ from neuro_aws.protocol.theories import THEORIES
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "vae": ("network.prior=standard", "network.inverse_relu=0"),
+    "perturbed_adversarial_dreaming": ("algorithm.replay=0",),
     "predictive_coding": (
         "network.homeostasis.over=none",
         "network.batch_norm_feedback=false",
