@@ -22,6 +22,10 @@ DISCRIMINATORS = ("source", "name", "measure")
 """Keys that tell kinds of settings apart."""
 
 
+ROOM = 90
+"""Letters of names that a line of what is allowed has room for."""
+
+
 def nearest(name: str, names: list[str]) -> str:
     """Return what ends a sentence about a wrong name: a hint at the nearest valid one, if any."""
     found = difflib.get_close_matches(clipped(name), names, n=1, cutoff=0.5)
@@ -68,7 +72,7 @@ def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]])
             options = [_own(o, path) for o in options]
             hint = nearest(str(context["tag"]), options)
             shown = clipped(repr(context["tag"]))
-            return f"{shown} is unknown{hint} Allowed: {', '.join(options)}"
+            return f"{shown} is unknown{hint} Allowed: {_some(options)}"
         case "union_tag_not_found":
             key = str(context["discriminator"]).strip("_()'")
             names = list(STIMULI if key == "source" else MEASURES)
@@ -91,6 +95,17 @@ def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]])
 def _discriminator(value: object) -> list[str]:
     """Return the key whose value tells kinds of settings apart, if it is there."""
     return [key for key in DISCRIMINATORS if isinstance(value, dict) and key in value][:1]
+
+
+def _some(options: list[str]) -> str:
+    """Return the names that there are, or, where a line cannot hold them, where they are listed."""
+    own = [name for name in options if ":" in name]
+    names = [*own, *(name for name in options if name not in own)]
+    count = len(names)
+    while len(", ".join(names[:count])) > ROOM:
+        count -= 1
+    rest = f" and {len(names) - count} more (neuro-aws list)" if count < len(names) else ""
+    return ", ".join(names[:count]) + rest
 
 
 def _own(tag: str, path: KeyPath) -> str:
