@@ -36,6 +36,8 @@ PROBED_FOR_THE_TABLE = {
     "ach_pairing",
     "gan",
     "wgan_gp",
+    "family",
+    "interneuron",
 }
 """Measure probes beside what they ask."""
 NOT_MEASURED_YET = {"cifar10_doubly", "gamma_sweep"}
