@@ -5,7 +5,9 @@
     python analysis/interneuron_costs.py width --seeds 1 --pairs 100
 
 Each network (64 pixels, one hidden layer, 32 units) goes through the same number of pairs of wake
-and REM at the default rates. Prints mean and 95 % t interval over animals of:
+and REM, under `interneuron` with inference learning at 1.5e-4 and interneurons at 5e-3, three and
+five times the default; and without learning of inference (`frozen`), which is what to compare with.
+Prints mean and 95 % t interval over animals of:
 
     fresh      a fresh classifier's share of right answers on wake against dreams (0.5: alike)
     objective  what G descends, over its initial value
@@ -27,7 +29,6 @@ from neuro_aws.recording.writer import Discard
 PROTOCOL = """
 schema_version: 3
 name: interneuron_costs
-algorithm: {name: interneuron}
 stimulus: {source: digits}
 network: {layers: [64, 128, 32]}
 schedule:
@@ -36,6 +37,12 @@ measure: [{measure: fresh_classifier, repeats: 1}, objective, {measure: linear_p
 """
 WIDTHS = (32, 128, 512)
 BLOCKS = (1, 10, 100)
+THEORIES = {
+    "interneuron": (
+        "algorithm={name: interneuron, feedforward: {rate: 1.5e-4}, interneurons: {rate: 5.0e-3}}"
+    ),
+    "frozen": "algorithm={name: frozen}",
+}
 TOP = 2
 
 
@@ -48,13 +55,15 @@ class Arm(NamedTuple):
 
 def arms(what: str, pairs: int) -> Iterator[Arm]:
     """Yield what is compared."""
-    for width in WIDTHS if what == "width" else ():
-        layers = f"network.layers=[64, {width}, 32]"
-        yield Arm(f"{width} units", (layers, f"schedule.0.cycles={pairs}"))
-    for block in BLOCKS if what == "alternation" else ():
-        phases = f"schedule.0.phases=[{{wake: {block}}}, {{rem: {block}}}]"
-        cycles = f"schedule.0.cycles={max(1, pairs // block)}"
-        yield Arm(f"blocks of {block}", (phases, cycles))
+    for theory, setting in THEORIES.items():
+        for width in WIDTHS if what == "width" else ():
+            layers = f"network.layers=[64, {width}, 32]"
+            cycles = f"schedule.0.cycles={pairs}"
+            yield Arm(f"{theory}, {width} units", (setting, layers, cycles))
+        for block in BLOCKS if what == "alternation" else ():
+            phases = f"schedule.0.phases=[{{wake: {block}}}, {{rem: {block}}}]"
+            cycles = f"schedule.0.cycles={max(1, pairs // block)}"
+            yield Arm(f"{theory}, blocks of {block}", (setting, phases, cycles))
 
 
 def main() -> None:
@@ -69,7 +78,7 @@ def main() -> None:
     for arm in arms(options.what, options.pairs):
         found = [course(arm, seed) for seed in range(options.seeds)]
         columns = [f"{name} {estimate([f[name] for f in found])}" for name in found[0]]
-        print(f"  {arm.words:<16}" + "   ".join(columns), flush=True)
+        print(f"  {arm.words:<28}" + "   ".join(columns), flush=True)
 
 
 def course(arm: Arm, seed: int) -> dict[str, float]:
