@@ -67,6 +67,7 @@ ARGUMENTS = {
 PRINT_ONLY = (
     "boltzmann",
     "initial_probes",
+    "interneuron_costs",
     "linear_gaussian",
     "linearised_layer",
     "predictive_coding",
