@@ -152,7 +152,6 @@ def draw(run: Run, metrics: pd.DataFrame) -> Figure:
     """Draw what was learnt, what is dreamt, and what silencing does, a row for each theory."""
     arms = theories(run)
     drawn = figure(WIDTH, 1.3 + 0.22 * len(arms))
-    grid = drawn.subplots(1, 5)
 
     def gains(name: str, layer: int) -> list[pd.Series]:
         began = [initially(run, metrics, arm, name, layer) for arm in arms]
@@ -178,6 +177,8 @@ def draw(run: Run, metrics: pd.DataFrame) -> Figure:
         ),
         ("e  silenced in REM,\nwaking after", "onset = 1", [effect(a) for a in arms], None, 1.0),
     ]
+    panels = [one for one in panels if any(map(len, one[2]))]  # what was measured
+    grid = drawn.subplots(1, len(panels), squeeze=False)[0]
     for axes, (title, unit, found, name, at) in zip(grid, panels, strict=True):
         panel(axes, arms, found, name, at)
         axes.set_title(title, loc="left")
@@ -196,7 +197,7 @@ def main() -> None:
     run = opened(
         options.run,
         made_for=MADE_FOR,
-        values=NAMES,
+        values=["objective", ACTIVITY],
         periods=[LATER],
         targets=["cells"],
     )

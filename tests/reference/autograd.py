@@ -16,6 +16,7 @@ from neuro_aws.model.state import NetworkState
 PHI = {
     "relu": torch.relu,
     "leaky_relu": lambda a: torch.where(a > 0, a, 0.1 * a),
+    "leaky_relu_0.2": lambda a: torch.where(a > 0, a, 0.2 * a),
     "softplus": torch.nn.functional.softplus,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
