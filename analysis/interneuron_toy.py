@@ -93,7 +93,7 @@ def single_cells(cells: Cells, samples: Tensor) -> Tensor:
     return torch.stack([part.mean() for part in each])
 
 
-def taught(group: Interneurons, samples: Tensor, noise: Tensor) -> Tensor:
+def change_by_interneurons(group: Interneurons, samples: Tensor, noise: Tensor) -> Tensor:
     """Return what the interneurons make the connections that they see change by, in sleep."""
     below, own = samples[:, :1], samples[:, 1:]
     to_b, to_c = group.teaching(group.rates(below, own)).unbind(-1)
@@ -125,7 +125,7 @@ def learn(rule: str, seed: int, steps: int) -> Cells:
             continue
         dreamt, noise = asleep(cells, BATCH, draw)
         delta = hebbian(group, waking, 1.0) + hebbian(group, dreamt, -1.0)
-        change = taught(group, dreamt, noise)
+        change = change_by_interneurons(group, dreamt, noise)
         vector += theirs.step(delta, their_moments)
         cells.weights += fall * own.step(change, moments)
     return cells

@@ -126,16 +126,16 @@ class Scalars:
         roots = squares[arranged.parts].sum(1).sqrt()
         self.rows[at, SIGNALS:] = roots / arranged.divisor
 
-    def _arrange(self, taught: int, samples: int, raw: Kinds, applied: Kinds) -> _Arranged:
+    def _arrange(self, teaching_layers: int, samples: int, raw: Kinds, applied: Kinds) -> _Arranged:
         """Say which of the norms, from 1 on, belong to each column; 0 stands for none."""
         columns, after = self.columns, self.columns.count - SIGNALS
         widest = max((len(group) for group in columns.names.values()), default=1)
         parts, divisor = np.zeros((after, widest), np.int64), np.ones(after)
         at = 1
-        if taught:
-            parts[:taught, 0] = np.arange(at, at + taught)
-            divisor[:taught] = samples**0.5
-            at += taught
+        if teaching_layers:
+            parts[:teaching_layers, 0] = np.arange(at, at + teaching_layers)
+            divisor[:teaching_layers] = samples**0.5
+            at += teaching_layers
         for found, places in ((raw, columns.raw), (applied, columns.applied)):
             for where, column in places.items():
                 if where[0] in found:
