@@ -9,6 +9,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
         "network.homeostasis.over=none",
         "network.batch_norm_feedback=false",
     ),
+    "contrastive_backprop": (
+        "network.homeostasis.over=none",
+        "network.batch_norm=none",
+        "network.batch_norm_feedback=false",
+        "algorithm.langevin_steps=3",
+        "algorithm.replay=0",
+    ),
     "boltzmann": (
         "network.units=binary",
         "network.transfer=sigmoid",

@@ -26,8 +26,13 @@ from neuro_aws.protocol.theories_of_cortex import (
     Interneuron,
     WakeSleep,
 )
-from neuro_aws.protocol.theories_of_dreams import Gan, PerturbedAdversarialDreaming, WassersteinGan
-from neuro_aws.protocol.theories_of_energy import Boltzmann, PredictiveCoding
+from neuro_aws.protocol.theories_of_dreams import (
+    EnergyBasedGan,
+    Gan,
+    PerturbedAdversarialDreaming,
+    WassersteinGan,
+)
+from neuro_aws.protocol.theories_of_energy import Boltzmann, ContrastiveBackprop, PredictiveCoding
 
 
 def _own_name(name: str) -> str:
@@ -153,6 +158,15 @@ THEORIES = table(
         code={RATE: "neuro_aws.algorithms.wgan_gp:WassersteinGan"},
     ),
     Theory(
+        "ebgan",
+        "an energy-based GAN: the error of F and a decoder is the energy, G generates",
+        EnergyBasedGan,
+        work=2.4,
+        objective="E: |x - d_0|^2 / 2 through the top and the decoder, squared rates (or others)",
+        local="nothing: autograd through all of F, the decoder and G",
+        code={RATE: "neuro_aws.algorithms.ebgan:EnergyBasedGan"},
+    ),
+    Theory(
         "frozen",
         "a null: no feedforward learning at all",
         Frozen,
@@ -203,6 +217,15 @@ THEORIES = table(
         objective="minus the pseudo-likelihood of stimuli by the lowest machine, nats",
         local="to the synapse, in both phases",
         code={RATE: "neuro_aws.algorithms.boltzmann:Boltzmann"},
+    ),
+    Theory(
+        "contrastive_backprop",
+        "F is an energy: that of stimuli goes down in wake, of confabulations up in REM",
+        ContrastiveBackprop,
+        work=4.0,
+        objective="<E(x)> - <E(x^)>: energy of stimuli over that of what they turn into",
+        local="G: to the synapse; F: nothing, autograd through all of it",
+        code={RATE: "neuro_aws.algorithms.contrastive_backprop:ContrastiveBackprop"},
     ),
 )
 """Every theory by the name a protocol gives it; the first is the default."""

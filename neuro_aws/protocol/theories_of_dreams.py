@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from neuro_aws.phase import READOUT
+from neuro_aws.phase import FEEDBACK, READOUT
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.model import (
     AlgorithmSection,
@@ -17,9 +17,12 @@ from neuro_aws.protocol.model import (
     NetworkSection,
     ReadoutLearning,
 )
-from neuro_aws.protocol.projections import Projection, units
+from neuro_aws.protocol.projections import Projection, declared, units
 from neuro_aws.protocol.theories_base import reads_below_the_top
 from neuro_aws.protocol.theories_of_cortex import DoublyAdversarial
+
+DECODER = "decoder"
+"""First word of the names of an energy-based GAN's decoder."""
 
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
 
@@ -155,3 +158,34 @@ class WassersteinGan(AlgorithmSection):
     def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
         """Yield what a critic on the layer below the top cannot do with a network."""
         yield from reads_below_the_top(self.name, network)
+
+
+class EnergyBasedGan(AlgorithmSection):
+    """Energy-based GAN: F and a decoder are an autoencoder whose error is the energy."""
+
+    name: Literal["ebgan"]
+    margin: float = Field(3.0, gt=0, le=1_000_000)
+    """m: dreams of an energy above it teach F and the decoder nothing."""
+    feedforward: AdversarialForward = AdversarialForward()
+    feedback: AdversarialFeedback = AdversarialFeedback()
+    discriminator: DiscriminatorLearning = DiscriminatorLearning()
+    readout: AdversarialReadout = AdversarialReadout()
+    """V, the decoder."""
+
+    def projections(self, network: NetworkSection) -> tuple[Projection, ...]:
+        """Return the decoder V: beside each G_i one of its shapes."""
+        found = []
+        for like in declared(network):
+            if like.kind == FEEDBACK:
+                tensors = {n.replace(FEEDBACK, DECODER): s for n, s in like.tensors.items()}
+                name = like.name.replace(FEEDBACK, DECODER)
+                found.append(Projection(name, READOUT, like.source, None, tensors))
+        return tuple(found)
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield what no energy is the error of."""
+        if network.units == "binary":
+            yield ("network", "units"), f"{self.name} differentiates its units; use rate units"
+        elif units(network)[-1] >= units(network)[0]:
+            message = f"{self.name} needs fewer units at the top than the stimulus has; it copies"
+            yield ("network", "layers"), message

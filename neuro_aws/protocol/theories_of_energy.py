@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from neuro_aws.phase import FEEDBACK, FEEDFORWARD
+from neuro_aws.phase import FEEDBACK, FEEDFORWARD, READOUT
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.model import (
     AlgorithmSection,
@@ -15,7 +15,11 @@ from neuro_aws.protocol.model import (
     Learning,
     NetworkSection,
 )
+from neuro_aws.protocol.projections import Projection, units
 from neuro_aws.protocol.theories_base import LearnsInference, no_choice
+
+CENTRE = "energy_centre"
+"""Where the energy of stimulus units is lowest, in contrastive backpropagation."""
 
 
 class SettledFeedback(FeedbackLearning):
@@ -103,3 +107,65 @@ class Boltzmann(AlgorithmSection):
             message = "boltzmann changes F and G alike, and their biases differ; leave it out"
             yield ("algorithm", "feedforward", "clip"), message
         yield from no_choice(self)
+
+
+class EnergyForward(FeedforwardLearning):
+    """Learning of F as an energy function: slow beside that of what its units count."""
+
+    rate: float = Field(1e-4, gt=0, le=10)
+    apply: Literal["step", "cycle"] = "cycle"
+
+
+class EnergyReadout(Learning):
+    """Learning of what units count in the energy."""
+
+    rate: float = Field(5e-3, gt=0, le=10)
+    apply: Literal["step", "cycle"] = "cycle"
+
+
+class ContrastiveBackprop(LearnsInference):
+    """Contrastive backpropagation: the energy of stimuli goes down, of confabulations up."""
+
+    name: Literal["contrastive_backprop"]
+    variance: float = Field(0.3, gt=0, le=1000)
+    """v, of the stimulus units' own energy."""
+    stimulus_noise: float = Field(0.3, ge=0, le=10)
+    """s: standard deviation of the noise on the stimulus in wake, in its units."""
+    langevin_steps: int = Field(5, ge=1, le=10_000)
+    """Noisy steps down the energy that make a confabulation of a stimulus."""
+    step_size: float = Field(0.05, gt=0, le=10)
+    """eps: a step goes eps/2 down the slope, with noise of variance eps."""
+    persistent: bool = False
+    """Confabulations go on where those of the last REM step ended."""
+    dream_steps: int = Field(200, ge=0, le=100_000)
+    """Steps from N(c, v) to a dream that is measured."""
+    feedforward: EnergyForward = EnergyForward()
+    readout: EnergyReadout = EnergyReadout()
+    """Of w and c."""
+
+    def projections(self, network: NetworkSection) -> tuple[Projection, ...]:
+        """Return w and c."""
+        tensors: dict[str, tuple[int, ...]] = {CENTRE: (units(network)[0],)}
+        for layer, size in enumerate(network.layers[1:], start=1):
+            tensors[energy_tensor(layer)] = (1, size)
+        return (Projection("energy", READOUT, None, None, tensors),)
+
+    def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
+        """Yield where a sample has no energy of its own, or none with a slope."""
+        name = self.name
+        if network.units == "binary":
+            yield ("network", "units"), f"{name} differentiates its units; use rate units"
+        if network.homeostasis.over != "none":
+            message = f"{name} has an energy of drives as they are; use none"
+            yield ("network", "homeostasis", "over"), message
+        for key in ("batch_norm", "batch_norm_feedback", "lateral"):
+            if getattr(network, key) not in ("none", False, ()):
+                message = f"{name} has an energy of each sample by itself; leave it out"
+                yield ("network", key), message
+        if self.replay:
+            yield ("algorithm", "replay"), f"{name} dreams of no top states; leave replay at 0"
+
+
+def energy_tensor(layer: int) -> str:
+    """Return the name of the weights of a layer's units in the energy."""
+    return f"energy_of{layer}"

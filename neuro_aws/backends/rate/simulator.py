@@ -177,7 +177,7 @@ class RateSimulator:
         if picture_shape(self.spec) is None:
             return {}
         subject = self.subject(step)
-        with torch.inference_mode():
+        with torch.no_grad():
             predicted, dreams = reconstruction_strip(subject), dream_grid(subject)
         return {"dreams": dreams.numpy(), "predicted": predicted.numpy()}
 
@@ -242,13 +242,13 @@ class RateSimulator:
         )
         x = dataset.held_out if stimuli is None else self._tensor(stimuli).to(dataset.train.dtype)
         draws = self.subject(0).draws("session/present") if noise else None
-        with torch.inference_mode():
+        with torch.no_grad():
             state = asked.recognise(algorithm, network, x, draws, running=running)
             return [whole(h) for h in state.somas]
 
     def dream(self, count: int, stream: str) -> list[Observed]:
         """Return the somata of h_0 ... h_N in dreams; their noise belongs to them and stays on."""
-        with torch.inference_mode():
+        with torch.no_grad():
             subject = self.subject(0)
             return [whole(h) for h in subject.dream(count, subject.draws(stream)).somas]
 
