@@ -27,11 +27,23 @@ class NoiseSource(Protocol):
 
 
 class Draws:
-    """A noise source on one torch generator."""
+    """A noise source on one torch generator.
+
+    ``seed``: what the generator is seeded with before anything is drawn; None once it has been.
+    """
 
     def __init__(self, generator: torch.Generator, dtype: torch.dtype) -> None:
-        self.generator = generator
+        self._generator = generator
         self.dtype = dtype
+        self.seed: int | None = None
+
+    @property
+    def generator(self) -> torch.Generator:
+        """Return the generator, to be drawn from."""
+        if self.seed is not None:
+            self._generator.manual_seed(self.seed)
+            self.seed = None
+        return self._generator
 
     def normal(self, shape: torch.Size) -> Tensor:
         """Return draws from N(0, 1)."""
@@ -80,7 +92,7 @@ class KeyedNoise:
 
     def at(self, step: int) -> Draws:
         """Return the draws of one step; the same whatever was drawn before."""
-        self._draws.generator.manual_seed(stream_key(self.animal, self.stream, step))
+        self._draws.seed = stream_key(self.animal, self.stream, step)
         return self._draws
 
 

@@ -1,9 +1,11 @@
 """Draws from torch's CPU generator by compiled kernels (``compiled/draws.py``), in float32.
 
 A kernel takes the Mersenne Twister's words from the generator's state and leaves in it what torch
-would have left: whoever draws next, by kernels or by torch, draws the same numbers as ever.
+would have left: whoever draws next, by kernels or by torch, draws the same numbers as ever. Or it
+makes them of a seed from which nothing has been drawn (``of_seed``), and no generator is there.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -53,6 +55,21 @@ def _fill(compiled: Any, kind: str, generator: torch.Generator, least: float, ou
     held[_LEFT].view("int32")[0] = 625 - used
     held[_NEXT].view("uint64")[0] = used
     generator.set_state(state)
+
+
+def serves(dtype: torch.dtype, sizes: Sequence[int]) -> bool:
+    """Say whether ``of_seed`` draws pieces of these sizes as torch does."""
+    fits = dtype is torch.float32 and min(sizes, default=0) >= LEAST
+    return fits and _known()
+
+
+def of_seed(seed: int, sizes: Any, normals: Any, uniforms: Any, least: float) -> None:
+    """Fill arrays with what torch draws first after ``manual_seed(seed)``.
+
+    ``sizes``: of the pieces in which ``normals`` are drawn; then ``uniforms``, at least ``least``.
+    """
+    with fused.compiled():
+        fused.kernels("draws").of_seed(seed, sizes, normals, uniforms, least)
 
 
 @cache

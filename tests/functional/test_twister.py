@@ -32,6 +32,35 @@ def test_kernels_draw_what_torch_draws_and_leave_its_generator_so():
     assert torch.equal(found[-1], wanted[-1])
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**62 + 12345])
+def test_a_seed_gives_what_torch_draws_of_it(seed):
+    """Piece by piece: 16 does not divide all of them."""
+    pytest.importorskip("numba")
+    sizes = [640, 33, 16, 1249]
+    assert twister.serves(torch.float32, sizes)
+    normals, uniforms = torch.zeros(sum(sizes)), torch.zeros(5)
+    twister.of_seed(seed, np.array(sizes), normals.numpy(), uniforms.numpy(), 1e-8)
+    generator = torch.Generator().manual_seed(seed)
+    wanted = torch.cat([torch.randn(n, generator=generator) for n in sizes])
+    assert float((normals - wanted).abs().max()) < 4e-6
+    assert torch.equal(uniforms, torch.rand(5, generator=generator).clamp_(min=1e-8))
+
+
+@pytest.mark.parametrize(("dtype", "sizes"), [(torch.float64, [64]), (torch.float32, [64, 8])])
+def test_what_torch_draws_otherwise_is_left_to_it(dtype, sizes):
+    assert not twister.serves(dtype, sizes)
+
+
+def test_a_generator_is_seeded_when_it_is_first_drawn_from():
+    keyed = KeyedNoise(2, "noise", torch.float32)
+    first = keyed.at(5).normal(torch.Size((20,)))
+    keyed.at(6).uniform(torch.Size((3,)))
+    again = keyed.at(5)
+    assert again.seed is not None
+    assert torch.equal(again.normal(torch.Size((20,))), first)
+    assert again.seed is None
+
+
 def test_a_million_normal_numbers_are_torchs_and_finite():
     pytest.importorskip("numba")
     generator = torch.Generator().manual_seed(1)

@@ -23,6 +23,7 @@ PART = 39
 _ONE, _UPPER, _LOWER = np.uint32(1), np.uint32(0x80000000), np.uint32(0x7FFFFFFF)
 _TWIST, _MASK_B, _MASK_C = np.uint32(0x9908B0DF), np.uint32(0x9D2C5680), np.uint32(0xEFC60000)
 _S7, _S11, _S15, _S18 = np.uint32(7), np.uint32(11), np.uint32(15), np.uint32(18)
+_S30, _SPREAD = np.uint32(30), np.uint32(1812433253)
 _BITS = np.uint32(0xFFFFFF)
 _STEP = np.float32(2.0**-24)
 
@@ -41,6 +42,16 @@ def _renew(words: Any) -> None:
     for k in range(WORDS - SHIFT, WORDS - 1):
         words[k] = words[k + SHIFT - WORDS] ^ _twisted(words[k], words[k + 1])
     words[WORDS - 1] = words[SHIFT - 1] ^ _twisted(words[WORDS - 1], words[0])
+
+
+@part
+def _seed(words: Any, seed: int) -> None:
+    """Make the words what the lower 32 bits of a seed make of them; all of them are used."""
+    word = np.uint32(seed & 0xFFFFFFFF)
+    words[0] = word
+    for k in range(1, WORDS):
+        word = np.uint32(np.uint32(word ^ (word >> _S30)) * _SPREAD + np.uint32(k))
+        words[k] = word
 
 
 @part
@@ -129,8 +140,8 @@ def _to_normal(words: Any, radii: Any, cosines: Any, sines: Any, out: Any) -> No
         out[k] = second if k & half else first
 
 
-@kernel
-def normal(words: Any, used: int, out: Any) -> int:
+@part
+def _normal(words: Any, used: int, out: Any) -> int:
     """Fill ``out``, 16 numbers or more, with N(0, 1); return how many words are used then.
 
     Of a size that 16 does not divide the last 16 numbers are drawn once more, as torch does.
@@ -153,8 +164,8 @@ def normal(words: Any, used: int, out: Any) -> int:
     return used
 
 
-@kernel
-def uniform(words: Any, used: int, least: float, out: Any) -> int:
+@part
+def _uniform(words: Any, used: int, least: float, out: Any) -> int:
     """Fill ``out`` with U(0, 1), at least ``least``; return how many words are used then."""
     drawn, lowest = np.empty(WORDS, np.uint32), np.float32(least)
     for start in range(0, out.size, WORDS):
@@ -165,3 +176,31 @@ def uniform(words: Any, used: int, least: float, out: Any) -> int:
             u = np.float32(np.int32(some[k] & _BITS)) * _STEP
             into[k] = max(u, lowest)
     return used
+
+
+@kernel
+def normal(words: Any, used: int, out: Any) -> int:
+    """Fill ``out`` with N(0, 1) from words of which so many are used; return how many are then."""
+    return _normal(words, used, out)
+
+
+@kernel
+def uniform(words: Any, used: int, least: float, out: Any) -> int:
+    """The same with U(0, 1), at least ``least``."""
+    return _uniform(words, used, least, out)
+
+
+@kernel
+def of_seed(seed: int, sizes: Any, normals: Any, uniforms: Any, least: float) -> None:
+    """Draw what torch draws after ``manual_seed``: normal numbers, so many at a time, then uniform.
+
+    ``sizes``, 16 or more each, of the pieces of ``normals``, which lie end to end.
+    """
+    words = np.empty(WORDS, np.uint32)
+    _seed(words, seed)
+    used, start = WORDS, 0
+    for size in sizes:
+        used = _normal(words, used, normals[start : start + size])
+        start += size
+    if uniforms.size:
+        _uniform(words, used, least, uniforms)

@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuro_aws.backends.rate.compiled.drawing import Drawn
 from neuro_aws.backends.rate.compiled.memory import Array
 from neuro_aws.backends.rate.compiled.prior import Mixture, decompose, sample, track
-from neuro_aws.functional.noise import Draws, NoiseSource
+from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.model.network import Network
 from neuro_aws.model.prior import LearntPrior
 
@@ -27,6 +28,11 @@ class Dreams:
         self._known: tuple[int, ...] | None = None
         if learnt is not None and units <= MOST_UNITS:
             self._mixture = _mixture(learnt, batch)
+        chosen = self._mixture is not None and self._mixture.weight.size > 1
+        self._drawn = Drawn(
+            [self._top if self._mixture is None else self._normals],
+            self._uniform if chosen else None,
+        )
 
     def tops(self, source: NoiseSource) -> Array:
         """Return draws of h_N (batch, units), not yet normalised."""
@@ -34,11 +40,9 @@ class Dreams:
         if mixture is None and self._learnt is not None:
             self._top.copy_(self._learnt.sample(len(normals), source))
             return _array(self._top)
-        _fill_normal(source, normals if mixture is not None else self._top)
+        self._drawn.fill(source)
         if mixture is None:
             return _array(self._top)
-        if mixture.weight.size > 1:
-            self._uniform.copy_(source.uniform(self._uniform.shape))
         self._decompose(mixture)
         sample(mixture, normals.numpy(), self._uniform.numpy(), self._top.numpy())
         return _array(self._top)
@@ -80,13 +84,6 @@ def _mixture(learnt: LearntPrior, batch: int) -> Mixture:
         zeros(components, n, n), zeros(components), zeros(batch, n, components),
         zeros(batch, components), zeros(batch, components, n),
     )  # fmt: skip
-
-
-def _fill_normal(source: NoiseSource, out: Tensor) -> None:
-    if type(source) is Draws:
-        torch.randn(out.shape, generator=source.generator, out=out)
-    else:
-        out.copy_(source.normal(out.shape))
 
 
 def _array(tensor: Tensor) -> Array:

@@ -1,6 +1,5 @@
 """The compiled step of one network: draws its noise, calls the kernels, and says what happened."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ from neuro_aws.algorithms.wake_sleep import WakeSleep
 from neuro_aws.backends.rate.compiled import steps as kernels
 from neuro_aws.backends.rate.compiled.changing import Changing
 from neuro_aws.backends.rate.compiled.discriminator import send_back_at_random
+from neuro_aws.backends.rate.compiled.drawing import Drawn
 from neuro_aws.backends.rate.compiled.dreaming import Dreams
 from neuro_aws.backends.rate.compiled.homeostasis import follow_undone
 from neuro_aws.backends.rate.compiled.layout import FIRING, GRADIENT, SENT
@@ -26,7 +26,7 @@ from neuro_aws.backends.rate.compiled.memory import (
     shared_weights,
 )
 from neuro_aws.backends.rate.compiled.views import Seen, Views
-from neuro_aws.functional.noise import Draws, NoiseSource, unit_noise
+from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.plasticity import Density
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import AcetylcholineSignal
@@ -59,6 +59,13 @@ class CompiledStep:
         self.views = Views(network, self.plan, self.room, self.levels)
         self.changing = Changing(network, updates, self.views)
         self.dreams = Dreams(network, batch)
+        density: Density = "laplacian" if self.plan.laplacian_noise else "gaussian"
+        asleep = self.views.noise(False)
+        asleep = asleep if self.plan.noisy_bottom else asleep[:-1]
+        self._noise = {
+            awake: Drawn(parts, density=density)
+            for awake, parts in ((True, self.views.noise(True)), (False, asleep))
+        }
         self._path = return_path(network)
         self._none = np.zeros(0, self._levels[WAKE].dtype)
         self._deviation = self.views.deviation.numpy()
@@ -113,12 +120,8 @@ class CompiledStep:
 
     def _draw(self, source: NoiseSource, awake: bool) -> None:
         """Draw the noise of the somata, layer by layer in the order in which they fire."""
-        if not self.plan.sigma > 0:
-            return
-        parts = self.views.noise(awake)
-        quiet = not awake and not self.plan.noisy_bottom
-        density: Density = "laplacian" if self.plan.laplacian_noise else "gaussian"
-        draw(source, parts[:-1] if quiet else parts, density)
+        if self.plan.sigma > 0:
+            self._noise[awake].fill(source)
 
     def _reached(
         self, spec: StepSpec, slots: Slots, streams: "Streams", labels: Tensor | None
@@ -188,11 +191,3 @@ class CompiledStep:
                 self._deviation, adapting,
             )  # fmt: skip
 
-
-def draw(source: NoiseSource, parts: Sequence[Tensor], density: Density) -> None:
-    """Fill memory with unit noise: the numbers that the written-out step draws."""
-    for part in parts:
-        if type(source) is Draws and density == "gaussian":
-            torch.randn(part.shape, generator=source.generator, out=part)
-        else:
-            part.copy_(unit_noise(source, part.shape, density))
