@@ -15,7 +15,7 @@ Prints mean and 95 % t interval over animals of:
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -53,10 +53,10 @@ class Arm(NamedTuple):
     changes: tuple[str, ...]
 
 
-def arms(what: str, pairs: int) -> Iterator[Arm]:
+def arms(what: str, pairs: int, widths: Sequence[int]) -> Iterator[Arm]:
     """Yield what is compared."""
     for theory, setting in THEORIES.items():
-        for width in WIDTHS if what == "width" else ():
+        for width in widths if what == "width" else ():
             layers = f"network.layers=[64, {width}, 32]"
             cycles = f"schedule.0.cycles={pairs}"
             yield Arm(f"{theory}, {width} units", (setting, layers, cycles))
@@ -72,10 +72,11 @@ def main() -> None:
     parser.add_argument("what", choices=("width", "alternation"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="of layer 1")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{options.seeds} animals, {options.pairs} pairs of wake and REM")
-    for arm in arms(options.what, options.pairs):
+    for arm in arms(options.what, options.pairs, options.widths):
         found = [course(arm, seed) for seed in range(options.seeds)]
         columns = [f"{name} {estimate([f[name] for f in found])}" for name in found[0]]
         print(f"  {arm.words:<28}" + "   ".join(columns), flush=True)

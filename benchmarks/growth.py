@@ -241,13 +241,14 @@ def main() -> None:
     parser.add_argument(
         "--pairs", type=int, default=2000, help="of whole runs; at most 300 of a step"
     )
+    parser.add_argument("--turns", type=int, default=20, help="rounds of recorded steps in a round")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "growth.png")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("what    value          " + "  ".join(FORMS) + "  ms a pair;  share of sgemm (compiled)")
     rows = sizes(options.rounds, options.largest, min(300, options.pairs))
-    recorded_steps(20 * options.rounds, min(52, options.pairs))
+    recorded_steps(options.turns * options.rounds, min(52, options.pairs))
     recording(options.rounds, options.pairs)
     for cycles in (options.pairs, 4 * options.pairs):
         print(f"length  {cycles:,} pairs: peak memory {memory(cycles):.0f} MB")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from neuro_aws.backends.rate.build import Animal, build_animal
+from neuro_aws.plots.style import SETTINGS
 from neuro_aws.protocol import Protocol
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +64,14 @@ def own_cache(tmp_path_factory, worker_id: str) -> None:
     shared = base if worker_id == "master" else base.parent
     os.environ["NEURO_AWS_CACHE"] = str(shared / "cache")
     os.environ["NEURO_AWS_CONFIG"] = str(base / "config")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def coarse() -> Iterator[None]:
+    """Write figures with few pixels: most of the time of saving one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SETTINGS, "savefig.dpi", 60)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -140,9 +140,7 @@ class ContrastiveBackprop:
     def track(self, network: Network, state: NetworkState) -> None:
         """Remember where the next confabulations start."""
         anew = not self.section.persistent
-        if (state.phase is WAKE and (anew or not self.memory)) or (
-            state.phase is REM and not anew
-        ):
+        if (state.phase is WAKE and (anew or not self.memory)) or (state.phase is REM and not anew):
             self.memory[CONFABULATED] = state.layers[0].soma.clone()
 
     def dream(

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +86,15 @@ class Job:
         )
 
     def protocol(self) -> Protocol:
-        """Return the protocol, read anew."""
-        return Protocol.from_text(
-            self.text, self.source, self.overrides, short=self.short, allow_code=self.allow_code
-        )
+        """Return the protocol; a process reads that of a run once."""
+        return _read(self)
+
+
+@lru_cache(maxsize=1)
+def _read(job: Job) -> Protocol:
+    return Protocol.from_text(
+        job.text, job.source, job.overrides, short=job.short, allow_code=job.allow_code
+    )
 
 
 def tasks_of(protocol: Protocol, animals: list[int], arms: list[str]) -> list[Task]:

@@ -115,8 +115,17 @@ VARIANTS = {
     ),
     "conv_both_wgan_gp": (CONV, "algorithm.name=wgan_gp"),
     "both_ebgan": ("algorithm.name=ebgan", "algorithm.margin=1000"),
-    "both_ebgan_held": ("algorithm.name=ebgan", "algorithm.margin=1000", "network.homeostasis={over: time, steps: 10}"),
-    "conv_ebgan": (CONV, "algorithm.name=ebgan", "algorithm.margin=1000", "network.batch_norm_feedback=true"),
+    "both_ebgan_held": (
+        "algorithm.name=ebgan",
+        "algorithm.margin=1000",
+        "network.homeostasis={over: time, steps: 10}",
+    ),
+    "conv_ebgan": (
+        CONV,
+        "algorithm.name=ebgan",
+        "algorithm.margin=1000",
+        "network.batch_norm_feedback=true",
+    ),
     "contrastive": ("algorithm.name=contrastive_backprop", "algorithm.langevin_steps=3"),
     "contrastive_persistent": (
         "algorithm.name=contrastive_backprop",
@@ -185,8 +194,8 @@ class Own:
         return {FEEDFORWARD: Delta(tensors, ach.gate)}
 
 
-def engine(built, phases, slots=None, cycles=5) -> Engine:
-    return engine_of(built, phases, cycles, slots)
+def engine(built, phases, slots=None, cycles=None) -> Engine:
+    return engine_of(built, phases, cycles or (2 if built.network.maps else 5), slots)
 
 
 def simulate(engine: Engine) -> list[torch.Tensor]:

@@ -23,7 +23,13 @@ from tests.reference.autograd import psi, relative_error
 from tests.reference.passes import Account, Logged, assert_same, rows_of
 
 NAME = "algorithm.name=contrastive_backprop"
-NOISY = (NAME, "network.noise.scale=0.3", "network.prior=standard", "algorithm.langevin_steps=3", "algorithm.variance=1")
+NOISY = (
+    NAME,
+    "network.noise.scale=0.3",
+    "network.prior=standard",
+    "algorithm.langevin_steps=3",
+    "algorithm.variance=1",
+)
 WIDTH = 4.0
 """The plane that densities are summed over reaches so far each way."""
 
@@ -178,7 +184,9 @@ def test_long_chains_give_the_gradient_of_the_likelihood():
     """Cosine with the gradient by a sum over the plane; a few steps have less of it."""
     x, cosines = ring(4000), {}
     for steps in (2, 600):
-        network, algorithm = small(langevin_steps=steps, step_size=0.02, stimulus_noise=0, variance=1)
+        network, algorithm = small(
+            langevin_steps=steps, step_size=0.02, stimulus_noise=0, variance=1
+        )
         found = summed(network, algorithm, x)
         _, wanted = likelihood(network, x)
         mine, its = (torch.cat([t[n].flatten() for n in wanted]) for t in (found, wanted))
@@ -238,7 +246,9 @@ def test_the_objective_is_what_the_contrast_leaves(animal):
 
 def test_kernels_change_by_the_gradient_of_the_energy(animal):
     """On maps, all units of a map count alike."""
-    built = animal(CONV, NAME, "algorithm.variance=1", "network.noise.scale=0", "network.normalisation=none")
+    built = animal(
+        CONV, NAME, "algorithm.variance=1", "network.noise.scale=0", "network.normalisation=none"
+    )
     moved(built.network)
     x = built.dataset.train[:16]
     _, deltas, drawn = stepped(built, WAKE, x, {})

@@ -51,9 +51,7 @@ class TestBothPlayers:
             assert_same(deltas[kind], own.descent(energy.mean(), kind))
         assert bool((state.somas[1][:, :6] == 0).all()) == bool(gains)
 
-    def test_rem_raises_that_of_dreams_up_to_the_margin_and_g_lowers_it(
-        self, animal, gains, which
-    ):
+    def test_rem_raises_that_of_dreams_up_to_the_margin_and_g_lowers_it(self, animal, gains, which):
         settings, error = ERRORS[which]
         probe = animal(*NOISY, *settings)
         z = rows_of(3, 6)
@@ -101,9 +99,10 @@ def test_in_wake_it_is_an_autoencoder_whose_way_down_is_the_decoder(animal):
     assert torch.equal(*dendrites)
     for name, tensor in mine.network.parameters(FEEDBACK).items():
         assert torch.equal(tensor, before[name])  # and G is in its place again
-        assert tensor.data_ptr() == mine.network.named(
-            FEEDBACK, mine.network.flat(FEEDBACK)
-        )[name].data_ptr()
+        assert (
+            tensor.data_ptr()
+            == mine.network.named(FEEDBACK, mine.network.flat(FEEDBACK))[name].data_ptr()
+        )
 
 
 def test_the_objective_is_the_energy_of_stimuli(animal):

@@ -267,7 +267,9 @@ def unbroken(request, tmp_path_factory):
     return request.param, recorded(finish(one))
 
 
-@pytest.mark.parametrize("patience", [0, 1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "patience", [1, 3, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 2, 5))]
+)
 def test_a_branch_stopped_at_any_moment_is_taken_up_to_the_same_bits(tmp_path, unbroken, patience):
     """Before it began, between two blocks or inside one: what a cut one recorded is gone."""
     overrides, whole = unbroken

@@ -11,7 +11,9 @@ from neuro_aws.errors import NeuroAWSError
 from tests.spiking import cortex, drive, protocol, timeline
 
 
-@pytest.mark.parametrize("dt", [0.1, 0.2, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize(
+    "dt", [0.1, 1.0, *(pytest.param(dt, marks=pytest.mark.slow) for dt in (0.2, 0.25, 0.5))]
+)
 def test_a_psp_has_the_area_of_theory_at_every_time_step(dt):
     """One spike through one synapse of weight 1: the sum of V over time is tau_s / g_L.
 
@@ -43,7 +45,7 @@ def test_the_firing_intensity_is_that_of_the_paper():
     assert n.psp_scale == pytest.approx(30 / 7)
 
 
-@pytest.mark.parametrize("dt", [0.5, 1.0])
+@pytest.mark.parametrize("dt", [1.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_cells_fire_as_often_as_the_escape_noise_says(dt):
     """Rate of a renewal process with hazard phi and a refractory period: phi / (1 + phi t_ref)."""
     c = cortex(f"spiking.dt={dt}", "network.layers=[64, 12]", "spiking.segment=5")
@@ -182,7 +184,7 @@ def test_a_dendrite_far_below_threshold_gives_numbers():
     assert np.isfinite(c.state()["cortex.bias_dendrite"]).all()
 
 
-@pytest.mark.parametrize("dt", [0.5, 1.0])
+@pytest.mark.parametrize("dt", [1.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_a_replayed_rate_is_the_rate_that_is_fired(dt):
     """The potential that recalls a rate allows for the refractory period; else it would be a wake/REM cue."""
     c = cortex(f"spiking.dt={dt}", "network.layers=[64, 48]", "spiking.segment=5")

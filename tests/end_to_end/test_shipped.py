@@ -57,12 +57,12 @@ ARGUMENTS = {
     "predictive_coding": ["--pairs", "5", "--seeds", "1"],
     "boltzmann": ["--pairs", "5", "--seeds", "1"],
     "interneuron_toy": ["--steps", "20", "--seeds", "1"],
-    "interneuron_costs": ["width", "--pairs", "4", "--seeds", "1"],
+    "interneuron_costs": ["width", "--widths", "32", "--pairs", "4", "--seeds", "1"],
     "interneuron_silencing": ["--pairs", "4", "--silenced", "4", "--seeds", "1"],
     "initial_probes": [str(ROOT / "protocols" / "quickstart.yaml"), "--seeds", "1"],
     "rates_and_spikes": ["critical_period", "spiking_critical_period"],
-    "three_factor": ["--seconds", "10", "--seeds", "1", "--target", "numpy"],
-    "linearised_layer": ["--seconds", "8", "--seeds", "1", "--target", "numpy"],
+    "three_factor": ["--seconds", "5", "--seeds", "1", "--target", "numpy"],
+    "linearised_layer": ["--seconds", "4", "--seeds", "1", "--target", "numpy"],
 }
 PRINT_ONLY = (
     "boltzmann",
@@ -86,15 +86,26 @@ TOGETHER = {
 """Protocols and the scripts that read several of their runs: one worker runs them."""
 
 
+SLOWER = (
+    "spiking_matched_dreams",
+    "spiking_monocular_deprivation",
+    "spiking_silencing_at_once",
+)
+"""Short forms of half a minute that no script reads: by default they run for a cycle a period."""
+
+
 def grouped(paths: list[Path]) -> list:
     """Return the parameters of a test, each to run on the worker that has its runs."""
     return [
         pytest.param(
             path,
             id=path.stem,
-            marks=pytest.mark.xdist_group(
-                next((group for group, names in TOGETHER.items() if path.stem in names), path.stem)
-            ),
+            marks=[
+                pytest.mark.xdist_group(
+                    next((g for g, names in TOGETHER.items() if path.stem in names), path.stem)
+                ),
+                *([pytest.mark.slow] if path.stem in SLOWER else []),
+            ],
         )
         for path in paths
     ]
@@ -183,6 +194,16 @@ def test_every_protocol_states_what_it_expects_and_has_a_short_form(path):
     assert short.tree.steps * short.spec.seeds < SECONDS
     files = full.spec.stimulus.source not in ("digits", "patches", "spike_pattern")
     assert files == (path.stem in NEEDS_DATA)
+
+
+@pytest.mark.parametrize("name", SLOWER)
+def test_every_arm_of_a_slower_short_form_runs(name, tmp_path):
+    once = [f"schedule.{i}.cycles=1" for i in range(2)]
+    protocol = Protocol.load(ROOT / "protocols" / f"{name}.yaml", once, short=True)
+    finished = run(protocol, options=Options(out=str(tmp_path), jobs=1))
+    assert finished.provenance["outcome"] == "finished"
+    assert set(finished.metrics["arm"]) >= set(protocol.tree.arms)
+    assert len(verdicts(finished, finished.metrics)) == len(protocol.spec.expect)
 
 
 @pytest.mark.parametrize("path", grouped(PROTOCOLS))
@@ -293,6 +314,7 @@ def test_the_spiking_benchmark_tells_how_cost_grows():
 
 def test_growth_is_measured_in_both_forms_of_the_step(tmp_path):
     small = ["--rounds", "1", "--largest", "64", "--animals", "1", "--pairs", "4", "--jobs", "1"]
+    small += ["--turns", "1"]
     done = script(ROOT / "benchmarks" / "growth.py", *small, "--out", str(tmp_path / "growth.png"))
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]

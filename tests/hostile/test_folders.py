@@ -13,11 +13,14 @@ from tests.hostile.chance import chance, seeded
 from tests.hostile.facts import facts
 from tests.hostile.worlds import World
 
-DAMAGED = 30
+DAMAGED, IN_CI = 30, 12
 FACTS = 12
 
 
-@pytest.mark.parametrize("number", range(DAMAGED))
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(n, marks=[pytest.mark.slow] if n >= IN_CI else []) for n in range(DAMAGED)],
+)
 def test_a_damaged_run_is_refused_in_a_few_words_or_still_right(bases, tmp_path, number):
     ended = damaged(Case("damaged", number), tmp_path / "world", bases)
     assert ended.faults == (), ended.what

@@ -190,4 +190,3 @@ class CompiledStep:
                 self.plan, self.weights, space, level, release, constant, apart, self._excess,
                 self._deviation, adapting,
             )  # fmt: skip
-
