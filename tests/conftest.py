@@ -1,6 +1,11 @@
 """What many tests share: small protocols and small networks."""
 
 import os
+
+# Before torch is there: two workers of the tests, and the commands that they start, whose threads
+# wait for one another's on the same two cores take eight times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +13,6 @@ import pytest
 import torch
 
 from neuro_aws.backends.rate.build import Animal, build_animal
-from neuro_aws.plots.style import SETTINGS
 from neuro_aws.protocol import Protocol
 
 ROOT = Path(__file__).parents[1]
@@ -64,14 +68,6 @@ def own_cache(tmp_path_factory, worker_id: str) -> None:
     shared = base if worker_id == "master" else base.parent
     os.environ["NEURO_AWS_CACHE"] = str(shared / "cache")
     os.environ["NEURO_AWS_CONFIG"] = str(base / "config")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def coarse() -> Iterator[None]:
-    """Write figures with few pixels: most of the time of saving one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SETTINGS, "savefig.dpi", 60)
-        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -156,9 +156,7 @@ def test_a_numba_that_is_of_no_use_is_left_alone_or_refused(monkeypatch):
 
 
 @needs_numba
-@pytest.mark.parametrize(
-    "step", ["compiled", pytest.param("written-out", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("step", ["compiled", pytest.param("written-out", marks=pytest.mark.slow)])
 def test_a_killed_run_resumes_in_its_form_to_the_same_bits(tmp_path, step):
     cycles = f"cycles: {CYCLES[step]}"
     text = HELD.replace("cycles: 6", cycles).replace("cycles: 4", cycles)

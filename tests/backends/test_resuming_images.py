@@ -42,7 +42,10 @@ def start(folder: Path, preset: str, cycles: int) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize(("preset", "cycles"), [("dcgan", 40), pytest.param("published_doubly", 30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("preset", "cycles"),
+    [("dcgan", 40), pytest.param("published_doubly", 30, marks=pytest.mark.slow)],
+)
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path, preset, cycles):
     """Weights, moments, running statistics, the learnt prior, R, decays: all of them."""
     text = TEXT.format(preset=preset, cycles=cycles)
