@@ -218,16 +218,7 @@ def test_the_table_is_covered():
     assert set(THEORIES) <= named | {"adversarial_wake_sleep"}
 
 
-MAPS_IN_CI = ("aws", "wake", "both", "own")
-"""First words of the variants on maps that every run of the tests looks at; all are under `slow`."""
-
-
-def marked(variant):
-    later = variant.startswith("conv_") and theory(variant) not in MAPS_IN_CI
-    return pytest.param(variant, marks=[pytest.mark.slow] if later else [])
-
-
-@pytest.mark.parametrize("variant", list(map(marked, VARIANTS)))
+@pytest.mark.parametrize("variant", list(VARIANTS))
 class TestEveryAlgorithm:
     def test_reset_repeats_the_run_and_another_animal_is_another_one(self, animal, variant):
         first, again, other = (

@@ -133,7 +133,11 @@ def test_a_run_is_the_same_twice_and_on_resumption(finished, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("segment", "waited_for"), [(1, "part_00000.h5"), (600, "part_00000.tmp")], ids=["1s", "600s"]
+    ("segment", "waited_for"),
+    [
+        pytest.param(1, "part_00000.h5", id="1s", marks=pytest.mark.slow),
+        pytest.param(600, "part_00000.tmp", id="600s"),
+    ],
 )
 def test_ctrl_c_stops_at_once_and_is_reported(tmp_path, segment, waited_for):
     """Between two segments, or inside a long one, which is then simulated again."""
@@ -268,7 +272,7 @@ def unbroken(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "patience", [1, 3, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 2, 5))]
+    "patience", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 1, 2, 5))]
 )
 def test_a_branch_stopped_at_any_moment_is_taken_up_to_the_same_bits(tmp_path, unbroken, patience):
     """Before it began, between two blocks or inside one: what a cut one recorded is gone."""

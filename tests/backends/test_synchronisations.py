@@ -2,7 +2,6 @@
 that says so can fail.
 """
 
-import itertools
 from collections.abc import Callable
 from functools import cache
 
@@ -259,17 +258,8 @@ def waits(engine: Engine) -> list[str]:
     return found
 
 
-ON_MAPS_IN_CI = ("adversarial_wake_sleep", "doubly_adversarial")
-"""Theories whose steps on maps, slow to watch, every run of the tests looks at."""
-
-
-def each_form():
-    for theory, form in itertools.product(THEORIES, FORMS):
-        later = form.startswith("conv") and theory not in ON_MAPS_IN_CI
-        yield pytest.param(theory, form, marks=[pytest.mark.slow] if later else [])
-
-
-@pytest.mark.parametrize(("theory", "form"), list(each_form()))
+@pytest.mark.parametrize("form", list(FORMS))
+@pytest.mark.parametrize("theory", list(THEORIES))
 def test_no_theory_waits(theory, form):
     given, settings = FORMS[form]
     assert waits(made(given, fitted(theory, settings))) == []

@@ -68,7 +68,7 @@ def kill_and_resume(folder: Path, jobs: str, delay: float, resumed_by: int = 1) 
     return found
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_a_run_killed_at_a_random_moment_resumes_to_the_same_bits(tmp_path, unbroken, jobs):
     found = kill_and_resume(tmp_path, jobs, random.random() * 1.0)
     lines = list(bits(unbroken, open_run(found)))

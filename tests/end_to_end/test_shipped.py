@@ -91,7 +91,7 @@ SLOWER = (
     "spiking_monocular_deprivation",
     "spiking_silencing_at_once",
 )
-"""Short forms of half a minute that no script reads: by default they run for a cycle a period."""
+"""Short forms of half a minute that no script reads: by default they run for a cycle of two seconds a period."""
 
 
 def grouped(paths: list[Path]) -> list:
@@ -198,7 +198,8 @@ def test_every_protocol_states_what_it_expects_and_has_a_short_form(path):
 
 @pytest.mark.parametrize("name", SLOWER)
 def test_every_arm_of_a_slower_short_form_runs(name, tmp_path):
-    once = [f"schedule.{i}.cycles=1" for i in range(2)]
+    second = "phases=[{wake: 1}, {rem: 1}]"
+    once = [f"schedule.{i}.{key}" for i in range(2) for key in ("cycles=1", second)]
     protocol = Protocol.load(ROOT / "protocols" / f"{name}.yaml", once, short=True)
     finished = run(protocol, options=Options(out=str(tmp_path), jobs=1))
     assert finished.provenance["outcome"] == "finished"

@@ -97,8 +97,8 @@ for path in sys.argv[1:]:
 """
 
 
-def test_no_protocol_takes_a_second_or_200_megabytes_to_be_refused_or_accepted(tmp_path):
-    """A law against blow-up: the issue is minutes and gigabytes, not the speed of a machine."""
+def test_no_protocol_takes_seconds_or_200_megabytes_to_be_refused_or_accepted(tmp_path):
+    """A law against blow-up, to minutes and gigabytes: most take a tenth of a second."""
     paths = []
     for i, (name, text) in enumerate(LARGE.items()):
         paths.append(tmp_path / f"{i}{'short' if 'short' in name else ''}.yaml")
@@ -110,7 +110,7 @@ def test_no_protocol_takes_a_second_or_200_megabytes_to_be_refused_or_accepted(t
     found = dict(zip(LARGE, done.stdout.splitlines(), strict=True))
     for name, line in found.items():
         seconds, megabytes, said = map(float, line.split())
-        assert seconds < 1, (name, line)
+        assert seconds < 6, (name, line)
         assert megabytes < 200, (name, line)
         assert said <= 2000, (name, line)
 
