@@ -82,13 +82,13 @@ def square(vector: Any) -> Any:
     return total
 
 
-@kernel
-def note_ach(row: Any, at: int, level: Any, release: Any, baseline: float, gate: float) -> None:
+@part
+def _note_ach(out: Any, level: Any, release: Any, baseline: float, gate: float) -> None:
     """Write mean and spread of D, mean release and gate into a row.
 
     ``release`` is empty where it is D - ``baseline``; NaN for that says that nothing is released.
     """
-    out, samples = row[at], level.size
+    samples = level.size
     mean, spread, released = 0.0, 0.0, 0.0
     for s in range(samples):
         mean += level[s]
@@ -106,16 +106,21 @@ def note_ach(row: Any, at: int, level: Any, release: Any, baseline: float, gate:
 
 
 @kernel
-def note_lengths(
-    row: Any, at: int, plasticity: bool, deltas: Any, changes: Any, table: Any, there: Any,
-    teaching: Any, starts: Any, credit: int, batch: int,
+def note(
+    row: Any, at: int, level: Any, release: Any, baseline: float, gate: float, plasticity: bool,
+    deltas: Any, changes: Any, table: Any, there: Any, teaching: Any, starts: Any, credit: int,
+    batch: int,
 ) -> None:  # fmt: skip
-    """Write the lengths of changes into a row; with ``plasticity`` those of Deltas and teaching.
+    """Write the scalars of a step into a row: ACh, and the lengths of changes.
+
+    ACh where ``level`` is not empty; with ``plasticity`` the lengths of Deltas and teaching too.
 
     ``teaching`` is that of all layers, of which layer i begins at ``starts[i - 1]``; empty where
     nothing is taught; what teaches all of them alike where ``credit`` is ``SCALAR``.
     """
     out = row[at]
+    if level.size:
+        _note_ach(out, level, release, baseline, gate)
     out[SIGNALS:] = 0.0
     for i in range(table.shape[0]):
         start, stop, kind = table[i, START], table[i, STOP], table[i, KIND]

@@ -31,8 +31,7 @@ from neuro_aws.backends.rate.compiled.rate_functions import BARE
 from neuro_aws.backends.rate.compiled.scalars import (
     There,
     Vectors,
-    note_ach,
-    note_lengths,
+    note,
     stretches,
 )
 from neuro_aws.backends.rate.moment import Lengths, Neuromodulators, lengths, neuromodulators
@@ -130,19 +129,20 @@ class Views:
     def record(self, seen: "Seen", into: Scalars, at: int, signals: bool, plasticity: bool) -> None:
         """Write the scalars of a step into a row."""
         assert into.array is not None
+        level = release = teaching = self._none
+        baseline = seen.baseline
         if signals:
-            release, baseline, phase = self._none, seen.baseline, seen.spec.phase
+            level = self.arrays_of_levels[seen.spec.phase]
             if seen.signal is not None:
                 release = seen.signal.release.numpy()
-            elif phase is NREM:
+            elif seen.spec.phase is NREM:
                 baseline = np.nan
-            level = self.arrays_of_levels[phase]
-            note_ach(into.array, at, level, release, baseline, seen.gate)
-        teaching = self.teaching(seen.sent) if plasticity and seen.has_teaching else self._none
-        note_lengths(
-            into.array, at, plasticity, self.delta.array, self.change.array, self.stretches,
-            self.there(seen.kinds, tuple(seen.changes)), teaching, self._teaching_starts,
-            self.plan.credit, self.room.batch,
+        if plasticity and seen.has_teaching:
+            teaching = self.teaching(seen.sent)
+        note(
+            into.array, at, level, release, baseline, seen.gate, plasticity, self.delta.array,
+            self.change.array, self.stretches, self.there(seen.kinds, tuple(seen.changes)),
+            teaching, self._teaching_starts, self.plan.credit, self.room.batch,
         )  # fmt: skip
 
     def _pool(self, which: int, layer: int, norms: Array) -> Tensor | None:
