@@ -3,6 +3,7 @@
 Wake lowers the energy of stimuli, REM raises that of what they turn into by themselves.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from neuro_aws.algorithms.asked import Memory
 from neuro_aws.algorithms.base import Declared, feedback_delta, propagate
 from neuro_aws.algorithms.graph import detached, gradients, leaves_of
 from neuro_aws.functional.noise import NoiseSource
-from neuro_aws.functional.shapes import rows
+from neuro_aws.functional.shapes import like, rows
 from neuro_aws.model.network import NO_GAINS, Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState, Tensors
 from neuro_aws.phase import (
@@ -128,14 +129,14 @@ class ContrastiveBackprop:
                 leaf = x.detach().requires_grad_()
                 total = self.energy(network, network.recognise(leaf, None, gains), weights).sum()
                 (slope,) = torch.autograd.grad(total, leaf)
-            x = x - size / 2 * slope + size**0.5 * noise.normal(x.shape)
+            x = x - size / 2 * slope + math.sqrt(size) * noise.normal(x.shape)
         return x
 
     def _anywhere(self, network: Network, count: int, noise: NoiseSource) -> Tensor:
         """Return h_0 as its own energy alone would have it: draws of N(c, v)."""
         centre = network.parameters(READOUT)[sections.CENTRE]
         drawn = noise.normal(torch.Size((count, *network.shapes[0])))
-        return centre.view(network.shapes[0]) + self.section.variance**0.5 * drawn
+        return like(centre + math.sqrt(self.section.variance) * rows(drawn), drawn)
 
     def track(self, network: Network, state: NetworkState) -> None:
         """Remember where the next confabulations start."""

@@ -12,6 +12,7 @@ from neuro_aws.backends.rate.build import build_network
 from neuro_aws.backends.rate.simulator import RateSimulator
 from neuro_aws.errors import ProtocolError
 from neuro_aws.functional.noise import Draws, RecordedNoise
+from neuro_aws.functional.shapes import rows
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, NREM, READOUT, REM, WAKE
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol import theories as sections
@@ -114,10 +115,10 @@ def test_nothing_is_learnt_in_nrem(animal):
     assert stepped(built, NREM, rows_of(3, 6), {})[1] == {}
 
 
-def small(**settings):
-    """Return a network on two pixels, and the theory on it."""
+def small(shape: dict | None = None, **settings):
+    """Return a network on two pixels (or of another shape), and the theory on it."""
     network_section = NetworkSection(
-        layers=(2, 8, 3),
+        **(shape or {"layers": (2, 8, 3)}),
         noise=Noise(scale=0),
         homeostasis=Homeostasis(over="none"),
         normalisation="none",
@@ -226,6 +227,24 @@ def test_without_hidden_units_confabulations_have_the_spread_of_the_gaussian():
     assert torch.allclose(x.mean(0), torch.tensor([0.7, 0.7]).double(), atol=0.03)
     wanted = 0.5 / (1 - 0.4 / (4 * 0.5))
     assert float(x.var(0).mean()) == pytest.approx(wanted, rel=0.04)
+
+
+def test_dreams_of_colour_start_around_the_centre_of_each_unit():
+    """Maps are rows of units channel by channel at each position, and not the other way round."""
+    colours = {
+        "dcgan": {"filters": 2, "latents": 4, "side": 16, "channels": 3},
+        "layers": (3, 2, 4, 8, 16, 4),
+    }
+    network, algorithm = small(colours, variance=1e-12, dream_steps=0)
+    dreamt = algorithm.dream(network, 2, draws(0))
+    centre = network.parameters(READOUT)["energy_centre"]
+    assert torch.allclose(rows(dreamt.somas[0]), centre.expand(2, -1), atol=1e-5)
+    own = algorithm.energy(network, dreamt, network.parameters(READOUT))
+    hidden = sum(
+        (torch.log(1 + h**2).sum((2, 3)) * network.parameters(READOUT)[f"energy_of{i}"]).sum(1)
+        for i, h in enumerate(dreamt.somas[1:], start=1)
+    )
+    assert torch.allclose(own - hidden, torch.full_like(own, 64 * 3 * 2), rtol=0.2)
 
 
 def test_the_objective_is_what_the_contrast_leaves(animal):

@@ -34,15 +34,15 @@ class Drawn:
 
     def fill(self, source: NoiseSource) -> None:
         """Draw all of it."""
-        keyed = type(source) is Draws
-        if keyed and self._at_once and source.seed is not None:
-            given = (source.seed, self._sizes, self._flat, self._uniform, LEAST_UNIFORM)
-            twister.of_seed(*given)
-            return
-        for part in self.noise:
-            if keyed and self.density == "gaussian":
+        if type(source) is Draws and self.density == "gaussian":
+            if self._at_once and source.seed is not None:
+                given = (source.seed, self._sizes, self._flat, self._uniform, LEAST_UNIFORM)
+                twister.of_seed(*given)
+                return
+            for part in self.noise:
                 torch.randn(part.shape, generator=source.generator, out=part)
-            else:
+        else:
+            for part in self.noise:
                 part.copy_(unit_noise(source, part.shape, self.density))
         if self.uniforms is not None:
             self.uniforms.copy_(source.uniform(self.uniforms.shape))
