@@ -5,7 +5,6 @@ F and a decoder of its own are an autoencoder whose error is the energy; G gener
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from neuro_aws.algorithms.base import Declared, propagate
 from neuro_aws.algorithms.graph import detached, gradients, leaves_of
-from neuro_aws.algorithms.reconstruct import errors
+from neuro_aws.algorithms.reconstruct import Graph, errors
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.model.network import NO_GAINS, Gains, Network
 from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState, Tensors
@@ -29,14 +28,6 @@ from neuro_aws.phase import (
 )
 from neuro_aws.protocol import theories_of_dreams as sections
 from neuro_aws.protocol.model import NetworkSection
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """A step's energy of each sample, with its graph, and the leaves it depends on."""
-
-    leaves: dict[str, Tensors]
-    energy: Tensor
 
 
 class EnergyBasedGan:
@@ -115,7 +106,7 @@ class EnergyBasedGan:
         deltas: Deltas = {DISCRIMINATOR: Delta(network.acetylcholine.plasticity(state, ach))}
         graph = state.graph
         assert isinstance(graph, Graph)
-        energy = graph.energy
+        energy = graph.error
         loss = energy.mean() if phase is WAKE else torch.relu(self.margin - energy).mean()
         forward, decoder = gradients(-loss, graph.leaves, FEEDFORWARD, READOUT)
         deltas |= {FEEDFORWARD: Delta(forward), READOUT: Delta(decoder)}

@@ -56,7 +56,7 @@ class TestBothPlayers:
         probe = animal(*NOISY, *settings)
         z = rows_of(3, 6)
         state, _, _ = one_step(probe, REM, z, gains)
-        margin = float(state.graph.energy.mean())  # some dreams are above it
+        margin = float(state.graph.error.detach().mean())  # some dreams are above it
         built = animal(*NOISY, *settings, f"algorithm.margin={margin}")
         state, deltas, own = one_step(built, REM, z, gains)
         x = own.down(z * gains.get(2, 1.0), gains, noisy=True)[0]
@@ -130,7 +130,7 @@ def test_the_decoder_of_maps_is_a_transposed_convolution(animal):
     name = "feedforward_into5"
     code = conv2d(h, own.leaves[FEEDFORWARD][name], own.leaves[FEEDFORWARD][f"{name}_bias"])
     energy = (x - down(own.leaves[READOUT], "decoder", code)).square().sum((1, 2, 3)) / 2
-    assert relative_error(state.graph.energy.detach(), energy.detach()) < 1e-10
+    assert relative_error(state.graph.error.detach(), energy.detach()) < 1e-10
     wanted = {
         FEEDBACK: own.descent(energy.mean(), FEEDBACK),
         FEEDFORWARD: own.descent(-energy.mean(), FEEDFORWARD),
