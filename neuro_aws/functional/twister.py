@@ -57,19 +57,15 @@ def _fill(compiled: Any, kind: str, generator: torch.Generator, least: float, ou
     generator.set_state(state)
 
 
-def serves(dtype: torch.dtype, sizes: Sequence[int]) -> bool:
-    """Say whether ``of_seed`` draws pieces of these sizes as torch does."""
-    fits = dtype is torch.float32 and min(sizes, default=0) >= LEAST
-    return fits and _known()
+def of_seed(dtype: torch.dtype, sizes: Sequence[int]) -> Any:
+    """Return the kernel that draws what torch draws first after a seed, in pieces of these sizes.
 
-
-def of_seed(seed: int, sizes: Any, normals: Any, uniforms: Any, least: float) -> None:
-    """Fill arrays with what torch draws first after ``manual_seed(seed)``.
-
-    ``sizes``: of the pieces in which ``normals`` are drawn; then ``uniforms``, at least ``least``.
+    None where no kernel can take torch's place.
     """
+    if dtype is not torch.float32 or min(sizes, default=0) < LEAST or not _known():
+        return None
     with fused.compiled():
-        fused.kernels("draws").of_seed(seed, sizes, normals, uniforms, least)
+        return fused.kernels("draws").of_seed
 
 
 @cache
@@ -84,4 +80,8 @@ def _known() -> bool:
     _fill(compiled, "uniform", generator, 0.0, found)
     wanted = torch.Generator().manual_seed(0)
     same = torch.equal(found, torch.rand(1000, generator=wanted))
-    return same and torch.equal(generator.get_state(), wanted.get_state())
+    same = same and torch.equal(generator.get_state(), wanted.get_state())
+    normals, sizes = torch.empty(LEAST), torch.tensor([LEAST])
+    compiled.of_seed(0, sizes.numpy(), normals.numpy(), found.numpy(), 0.0)
+    torch.randn(LEAST, generator=wanted.manual_seed(0))
+    return same and torch.equal(found, torch.rand(1000, generator=wanted))

@@ -82,7 +82,7 @@ def save(drawn: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with styled():
         if path.suffix == ".png":
-            # An eighth larger than the smallest file, in two thirds of the time.
+            # Files a little larger than the smallest, in less time.
             drawn.savefig(path, pil_kwargs={"compress_level": 3})
         else:
             drawn.savefig(path)

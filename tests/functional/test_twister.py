@@ -37,9 +37,9 @@ def test_a_seed_gives_what_torch_draws_of_it(seed):
     """Piece by piece: 16 does not divide all of them."""
     pytest.importorskip("numba")
     sizes = [640, 33, 16, 1249]
-    assert twister.serves(torch.float32, sizes)
+    draw = twister.of_seed(torch.float32, sizes)
     normals, uniforms = torch.zeros(sum(sizes)), torch.zeros(5)
-    twister.of_seed(seed, np.array(sizes), normals.numpy(), uniforms.numpy(), 1e-8)
+    draw(seed, np.array(sizes), normals.numpy(), uniforms.numpy(), 1e-8)
     generator = torch.Generator().manual_seed(seed)
     wanted = torch.cat([torch.randn(n, generator=generator) for n in sizes])
     assert float((normals - wanted).abs().max()) < 4e-6
@@ -48,7 +48,7 @@ def test_a_seed_gives_what_torch_draws_of_it(seed):
 
 @pytest.mark.parametrize(("dtype", "sizes"), [(torch.float64, [64]), (torch.float32, [64, 8])])
 def test_what_torch_draws_otherwise_is_left_to_it(dtype, sizes):
-    assert not twister.serves(dtype, sizes)
+    assert twister.of_seed(dtype, sizes) is None
 
 
 def test_a_generator_is_seeded_when_it_is_first_drawn_from():

@@ -30,14 +30,14 @@ class Drawn:
         flat = first.as_strided((sum(sizes),), (1,), first.storage_offset())
         self._flat, self._sizes = flat.numpy(), np.array(sizes)
         self._uniform = (first.new_empty(0) if uniforms is None else uniforms).numpy()
-        self._at_once = density == "gaussian" and twister.serves(first.dtype, sizes)
+        self._of_seed = twister.of_seed(first.dtype, sizes) if density == "gaussian" else None
 
     def fill(self, source: NoiseSource) -> None:
         """Draw all of it."""
         if type(source) is Draws and self.density == "gaussian":
-            if self._at_once and source.seed is not None:
+            if self._of_seed is not None and source.seed is not None:
                 given = (source.seed, self._sizes, self._flat, self._uniform, LEAST_UNIFORM)
-                twister.of_seed(*given)
+                self._of_seed(*given)
                 return
             for part in self.noise:
                 torch.randn(part.shape, generator=source.generator, out=part)
