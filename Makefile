@@ -8,16 +8,14 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-FIRST := tests/backends/test_compiled.py tests/backends/test_spiking.py tests/backends/test_spiking_rules.py
-
 .PHONY: demo test lint gpu-check gpu-check-here clean check-python
 
 demo: $(STAMP)
 	$(BIN)/neuro-aws run protocols/critical_period.yaml
 
 test: $(STAMP)
-	# One worker compiles kernels while the other has spikes, which need none; then the longest first.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(FIRST) tests/end_to_end tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.compile_kernels
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/end_to_end tests
 
 lint: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,12 +1,13 @@
 """A recording as a row of small finished files, so that a kill at any moment leaves all readable.
 
 A flush writes part k whole (temporary file, then rename) and then the master, whose virtual
-datasets show all parts as one. A checkpoint knows the parts that belong to it (inventory.py); on
+datasets show all parts as one (of a single part it is another name). A checkpoint knows the parts that belong to it (inventory.py); on
 resumption later ones are dropped. When the run ends, everything moves into one plain recording.h5.
 Every chunk carries a checksum, so that damage is an error and never another number.
 """
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,14 @@ class PartWriter:
         """Add the datasets that were not streamed, bring the master up to date; return all rows."""
         size = sum(found.nbytes for found in rows.values())
         refuse_full(self.folder, size, self._file.id.get_filesize())
+        streamed = self.lengths()
         for path, column in self.columns.items():
-            if path not in self._file:
+            if path not in streamed:
                 create(self._file, column, rows[path])
             elif len(rows[path]):
                 raise ValueError(f"{path} got single rows beside streamed ones")
-        written = sum(self.lengths().values())
+        written = sum(streamed.values())
+        written += sum(len(rows[path]) for path in self.columns if path not in streamed)
         self._file.close()
         replace_file(self._temporary, self.path)
         write_master(self.folder, list(self.columns.values()))
@@ -122,8 +125,15 @@ def drop_after(folder: Path, count: int, columns: Sequence[Column]) -> None:
 
 
 def write_master(folder: Path, columns: Sequence[Column]) -> None:
-    """Write master.h5: every dataset as one virtual dataset over all parts."""
+    """Write master.h5: every dataset as one virtual dataset over all parts; none without parts."""
     found = parts(folder)
+    master = folder / "master.h5"
+    if not found:
+        master.unlink(missing_ok=True)
+        return
+    if len(found) == 1:
+        _name_again(found[0], master)
+        return
     lengths = []
     for path in found:
         with opened_part(path, DAMAGED_PART) as file:
@@ -144,7 +154,19 @@ def write_master(folder: Path, columns: Sequence[Column]) -> None:
                     )
                 start += n
             describe(file.create_virtual_dataset(column.path, virtual), column)
-    replace_file(temporary, folder / "master.h5")
+    replace_file(temporary, master)
+
+
+def _name_again(part: Path, master: Path) -> None:
+    """Let the only part be the master as well, under another name; a copy where that cannot be."""
+    temporary = master.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(part, temporary)
+    except OSError:
+        shutil.copyfile(part, temporary)
+    replace_file(temporary, master)
+    temporary.unlink(missing_ok=True)  # a rename onto another name of the same file does nothing
 
 
 def gather(folder: Path, columns: Sequence[Column]) -> Rows:
@@ -163,9 +185,18 @@ def gather(folder: Path, columns: Sequence[Column]) -> Rows:
 
 
 def copy_parts(group: h5py.Group, folder: Path, columns: Sequence[Column]) -> None:
-    """Write the parts' rows one after the other, never all of them in memory."""
+    """Write the parts' rows one after the other, never all of them in memory.
+
+    A single part has its datasets as they will be: they are copied as they lie on the disk.
+    """
+    found = parts(folder)
+    if len(found) == 1:
+        with opened_part(found[0], DAMAGED_PART) as file:
+            for column in columns:
+                file.copy(column.path, group, column.path)
+        return
     totals: dict[str, int] = dict.fromkeys((column.path for column in columns), 0)
-    for path in parts(folder):
+    for path in found:
         with opened_part(path, DAMAGED_PART) as file:
             for name in totals:
                 totals[name] += len(file[name])
@@ -174,7 +205,7 @@ def copy_parts(group: h5py.Group, folder: Path, columns: Sequence[Column]) -> No
         create(group, column, nothing, totals[column.path])
         group[column.path].resize(totals[column.path], axis=0)
     done = dict.fromkeys(totals, 0)
-    for path in parts(folder):
+    for path in found:
         with opened_part(path, DAMAGED_PART) as file:
             for name in totals:
                 rows = file[name][...]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import h5py
 import pytest
@@ -142,6 +143,28 @@ def test_parts_after_the_checkpoint_are_dropped(tmp_path, tiny):
     assert len(parts(one.place.parts)) == 1
     with h5py.File(one.place.parts / "master.h5") as file:
         assert file["neuromodulators/step"][...].tolist() == [0]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_single_part_is_read_by_another_name_of_it(tmp_path, tiny, monkeypatch, links):
+    """Or by a copy, where a file cannot have two names; a second part brings virtual datasets."""
+    if not links:
+        monkeypatch.setattr("neuro_aws.recording.parts.os.link", Mock(side_effect=OSError))
+    one = stop(branch(tiny, tmp_path, pace=OneStep(0.0)), 2)
+    folder, columns = one.place.parts, one.out.columns
+    master = folder / "master.h5"
+
+    def steps() -> list[int]:
+        with h5py.File(master) as file:
+            return file["neuromodulators/step"][...].tolist()
+
+    assert steps() == [0, 1]
+    for _ in range(2):  # the second time the name is there already
+        drop_after(folder, 1, columns)
+        assert steps() == [0]
+        assert master.samefile(parts(folder)[0]) is links
+    drop_after(folder, 0, columns)
+    assert list(folder.iterdir()) == []
 
 
 def test_diverging_weights_stop_the_run_with_a_reason(tmp_path):
