@@ -1,8 +1,9 @@
 """A recording as a row of small finished files, so that a kill at any moment leaves all readable.
 
 A flush writes part k whole (temporary file, then rename) and then the master, whose virtual
-datasets show all parts as one (of a single part it is another name). A checkpoint knows the parts that belong to it (inventory.py); on
-resumption later ones are dropped. When the run ends, everything moves into one plain recording.h5.
+datasets show all parts as one; of a single part it is another name. A checkpoint knows the parts
+that belong to it (inventory.py); on resumption later ones are dropped. When the run ends, all of it
+moves into one plain recording.h5.
 Every chunk carries a checksum, so that damage is an error and never another number.
 """
 
