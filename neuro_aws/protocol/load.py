@@ -35,6 +35,7 @@ AFTER_BRANCH = (
     "algorithm.",
     "network.derivative",
     "network.homeostasis.steps",
+    *(f"network.memory.{key}" for key in ("share", "recall", "cue_noise", "beta", "updates")),
     "network.noise.",
     "network.perturb_activity",
     "spiking.learning.",
