@@ -122,19 +122,18 @@ class TestRecalling:
 
     @pytest.mark.parametrize("form", ["binary", "dense"])
     def test_a_sign_net_gives_the_pattern_s_signs_and_the_cue_s_sizes(self, form):
-        """Two patterns in 200 units: every sign comes back, about the mean of what is stored."""
-        states = 3 + draws().normal(torch.Size((2, 200)))
+        """Five patterns in 200 units: every sign comes back, about the mean of what is stored."""
+        states = 3 + draws().normal(torch.Size((5, 200)))
         kept = memory(200, hopfield=form, updates=3, cue_noise=0.3)
-        kept.store(states, levels(2))
+        kept.store(states, levels(5))
         given = 3 + draws(1).normal(torch.Size((40, 200)))
         found = kept.mixed(given, draws()) - states.mean(0)
         wanted = (states - states.mean(0))[:, None]
         right = ((found * wanted) > 0).all(-1)
         assert (right.sum(0) == 1).all()
-        sizes = found.abs()[..., None] - torch.stack(
-            [(given - states.mean(0)).abs(), wanted[0].abs().expand(40, -1)], -1
-        )
-        assert (sizes.abs().min(-1).values < 1e-12).all()
+        own, cue = (states - states.mean(0)).abs(), (given - states.mean(0)).abs()
+        which = right.double().argmax(0)
+        assert ((found.abs() - own[which]).abs().minimum((found.abs() - cue).abs()) < 1e-12).all()
 
     def test_units_that_fire_0_or_1_are_given_0_or_1(self):
         states = (draws().uniform(torch.Size((2, 200))) < 0.5).double()
@@ -187,17 +186,16 @@ def test_every_theory_that_dreams_of_top_states_dreams_of_memories(theory, anima
 
 MEMORY = """\
 network: {layers: [64, 20, 6], discriminator: {hidden: 8}, prior: learnt, prior_components: 3,
-  memory: {hopfield: HOW, patterns: 40, best: 5, share: 0.5}}
+  memory: {hopfield: continuous, patterns: 12, best: 5, share: 0.5}}
 """
 TEXT = TINY.replace("network: {layers: [64, 20, 6], discriminator: {hidden: 8}}\n", MEMORY)
 
 
-@pytest.mark.parametrize("how", ["continuous", "binary"])
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, how):
-    """After 30 of 42 steps the ring of 40 has gone round, 5 a wake step."""
-    protocol = Protocol.from_text(TEXT.replace("HOW", how), "tiny.yaml")
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path):
+    """After 8 of 14 steps the ring of 12 has gone round, 5 a wake step."""
+    protocol = Protocol.from_text(TEXT, "tiny.yaml", ["schedule.0.cycles=2"])
     whole = finish(branch(protocol, tmp_path / "whole"))
-    stop(branch(protocol, tmp_path / "broken", pace=OneStep(0.0)), 30)
+    stop(branch(protocol, tmp_path / "broken", pace=OneStep(0.0)), 8)
     resumed = branch(protocol, tmp_path / "broken")
     one, other = (finish(b).simulator.state_dict() for b in (whole, resumed))
     assert resumed.step == whole.step
@@ -205,7 +203,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, how):
         one.keys() == other.keys() >= {f"network/memory.{n}" for n in ("patterns", "kept", "next")}
     )
     assert all(np.array_equal(values, other[name]) for name, values in one.items())
-    assert (one["network/memory.kept"], one["network/memory.next"]) == (40, 18 * 5 % 40)
+    assert (one["network/memory.kept"], one["network/memory.next"]) == (12, 6 * 5 % 12)
 
 
 def test_a_session_dreams_of_memories_and_takes_nothing_from_the_run(tmp_path):
@@ -295,4 +293,4 @@ def test_distance_to_what_is_stored(tmp_path):
     assert found["step"].min() > 0
     last = found[found["step"] == found["step"].max()].set_index("arm")["value"]
     assert last["exact"] == 0
-    assert 0.3 < last["none"] < 3
+    assert last["none"] > 0.3
