@@ -211,7 +211,7 @@ def draw_binary(axes: Axes, curves: dict[int, Array], units: int) -> None:
     axes.axhline(0.5, color="#BBBBBB", lw=0.6, ls=":", zorder=0)
     axes.set(xlabel="patterns over the formula's", ylabel="share of patterns, or of nets")
     axes.set_title(f"a  binary net, n = {units}", loc="left")
-    axes.legend(loc="lower left")
+    axes.legend(loc="upper right", fontsize=5.5, borderaxespad=0)
 
 
 def draw_dense(axes: Axes, stored: dict[int, Array], sizes: Sequence[int]) -> None:
@@ -221,6 +221,10 @@ def draw_dense(axes: Axes, stored: dict[int, Array], sizes: Sequence[int]) -> No
         n = [times * size for size in sizes]
         band(axes, n, stored[order], colour, f"k = {order}: n^{slope:.2f}")
     axes.set(xscale="log", yscale="log", xlabel="units n", ylabel="patterns stored")
+    every = sorted({times * size for times in ORDERS.values() for size in sizes})
+    ticks = every[::3]
+    axes.set_xticks(ticks, [str(n) for n in ticks])
+    axes.minorticks_off()
     axes.set_title("b  dense net, 0.5 % of units wrong", loc="left")
     axes.legend()
 

@@ -7,14 +7,19 @@
                 s_i <- sign( sum_mu [ F(x_i + a) - F(-x_i + a) ] ),   a = sum_{j != i} x_j s_j
     continuous  E = - lse(beta, X^T s) + 1/2 s.s + 1/beta log N + 1/2 M^2
                 s <- X softmax(beta X^T s)
+    by distance E = - lse(beta, - |x - s|^2 / 2) + 1/beta log N
+                s <- X softmax( beta (X^T s - |x|^2 / 2) )
 
 x = x^mu is a stored pattern, mu = 1 ... N; n units; M the length of the longest pattern;
 lse(beta, a) = 1/beta log sum exp(beta a). The factor 1/n of F scales E by n^-k and no update.
 Patterns are rows (N, n), of -1 and 1 but in the continuous form; states are rows (batch, n). A row
 of zeros among the patterns of sign nets stores nothing. Where a sum is 0 a unit stays as it is.
 
-Hopfield 1982; Krotov & Hopfield 2016 (dense); Ramsauer et al. 2020 (continuous).
+Hopfield 1982; Krotov & Hopfield 2016 (dense); Ramsauer et al. 2020 (continuous); Millidge et al.
+2022 (by distance). The product favours long patterns; where all are as long, both are one update.
 """
+
+import math
 
 import torch
 from torch import Tensor
@@ -39,9 +44,9 @@ def binary_update(w: Tensor, s: Tensor, theta: Tensor | float = 0.0) -> Tensor:
 def binary_sweep(w: Tensor, s: Tensor, theta: Tensor | float = 0.0) -> Tensor:
     """Return the states after each unit changed, one after the other: E never rises."""
     s = s.clone()
-    threshold = torch.as_tensor(theta, dtype=s.dtype, device=s.device).expand(s.shape[1])
     for i in range(s.shape[1]):
-        s[:, i] = _turned(s @ w[:, i] - threshold[i], s[:, i])
+        threshold = theta[i] if isinstance(theta, Tensor) else theta
+        s[:, i] = _turned(s @ w[:, i] - threshold, s[:, i])
     return s
 
 
@@ -82,25 +87,37 @@ def _turned(field: Tensor, s: Tensor) -> Tensor:
     return torch.where(field == 0, s, field.sign())
 
 
-def continuous_energy(patterns: Tensor, s: Tensor, beta: float) -> Tensor:
+def continuous_energy(
+    patterns: Tensor, s: Tensor, beta: float, by_distance: bool = False
+) -> Tensor:
     """Return E of each state; it is never below 0."""
-    lse = torch.logsumexp(beta * (s @ patterns.T), -1) / beta
-    longest = patterns.square().sum(1).max()
-    spread = torch.as_tensor(float(len(patterns)), dtype=s.dtype, device=s.device).log() / beta
-    return -lse + 0.5 * s.square().sum(-1) + spread + 0.5 * longest
+    lse = torch.logsumexp(_scores(patterns, s, beta, by_distance), -1) / beta
+    longest = 0.0 if by_distance else patterns.square().sum(1).max()
+    return -lse + 0.5 * s.square().sum(-1) + math.log(len(patterns)) / beta + 0.5 * longest
 
 
 def continuous_update(
-    patterns: Tensor, s: Tensor, beta: float, stored: Tensor | None = None
+    patterns: Tensor,
+    s: Tensor,
+    beta: float,
+    stored: Tensor | None = None,
+    by_distance: bool = False,
 ) -> Tensor:
     """Return X softmax(beta X^T s): attention, the state its query, patterns its keys and values.
 
     ``stored`` (N) says which rows hold a pattern; None: all.
     """
-    scores = beta * (s @ patterns.T)
+    scores = _scores(patterns, s, beta, by_distance)
     if stored is not None:
         scores = scores.masked_fill(~stored, -torch.inf)
     return torch.softmax(scores, -1) @ patterns
+
+
+def _scores(patterns: Tensor, s: Tensor, beta: float, by_distance: bool) -> Tensor:
+    scores = s @ patterns.T
+    if by_distance:
+        scores = scores - 0.5 * patterns.square().sum(1)
+    return beta * scores
 
 
 def separation(patterns: Tensor) -> Tensor:

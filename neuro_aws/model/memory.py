@@ -95,8 +95,11 @@ class Memory:
         return mean + self._swept(held, _signs(about)) * about.abs()
 
     def _attended(self, s: Tensor) -> Tensor:
+        near = self.section.similarity == "distance"
         for _ in range(self.section.updates):
-            s = hopfield.continuous_update(self.patterns, s, self.section.beta, self.stored)
+            s = hopfield.continuous_update(
+                self.patterns, s, self.section.beta, self.stored, by_distance=near
+            )
         return s
 
     def _swept(self, held: Tensor, s: Tensor) -> Tensor:

@@ -10,6 +10,9 @@ from neuro_aws.protocol.base import KeyPath, Section
 INSTEAD = "network.memory: {hopfield: continuous, recall: exact, best: ..., share: ...}"
 """What stands in a protocol in place of `algorithm.replay`."""
 
+CHANGING = ("share", "recall", "cue_noise", "beta", "similarity", "updates")
+"""What of a memory may change after the branch."""
+
 
 class HopfieldMemory(Section):
     """A hippocampus: it stores waking states of the top layer, and gives them to dreams."""
@@ -31,6 +34,8 @@ class HopfieldMemory(Section):
     """Share of the units whose state the prior gives in a cue."""
     beta: float = Field(1.0, gt=0, le=1_000_000)
     """Of a continuous net: large, one state is retrieved; small, a mean of many."""
+    similarity: Literal["product", "distance"] = "product"
+    """Of a continuous net's state to a stored one; the product (attention's) favours long ones."""
     order: int = Field(3, ge=2, le=20)
     """k: a dense net's energy is a sum of overlaps to this power."""
     updates: int = Field(1, ge=1, le=1000)

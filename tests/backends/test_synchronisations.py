@@ -149,7 +149,7 @@ def remembering(how: str) -> str:
     return f"network.memory={{{how}, patterns: 40, best: 6, share: 0.5}}"
 
 
-MEMORY, SIGNS = remembering("hopfield: continuous"), remembering("hopfield: binary")
+MEMORY = remembering("hopfield: continuous, recall: exact")
 RULES = (
     "algorithm.feedback.clip=0.001",
     "algorithm.feedback.apply=cycle",
@@ -183,10 +183,10 @@ VARIANTS = {
     ),
     "running baseline": ("algorithm.credit=scalar", "algorithm.baseline=running"),
     "lateral weights": ("network.lateral=[1]",),
-    "memory of signs": (SIGNS,),
+    "memory of signs": (remembering("hopfield: binary"),),
     "memory of signs, dense": (remembering("hopfield: dense"),),
     "memory, blended": (remembering("hopfield: continuous, recall: blended, beta: 0.1"),),
-    "memory, exact": (remembering("hopfield: continuous, recall: exact"),),
+    "memory, cued": (remembering("hopfield: continuous"),),
     "thresholds of their own": (HELD, "algorithm.feedforward.threshold_rate=0.001"),
 }
 ACTIONS = {

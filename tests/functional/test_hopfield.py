@@ -135,14 +135,30 @@ def test_small_beta_gives_the_mean_and_large_beta_the_nearest():
     assert torch.allclose(net.continuous_update(x, x, 100.0), x[(x @ x.T).argmax(1)], atol=1e-9)
 
 
-def test_energy_of_the_continuous_net_falls():
+@pytest.mark.parametrize("by_distance", [False, True])
+def test_energy_of_the_continuous_net_falls(by_distance):
     x, s = normal(50, UNITS), normal(40, UNITS, seed=1)
-    before = net.continuous_energy(x, s, 0.2)
+    before = net.continuous_energy(x, s, 0.2, by_distance)
     for _ in range(20):
-        s = net.continuous_update(x, s, 0.2)
-        now = net.continuous_energy(x, s, 0.2)
+        s = net.continuous_update(x, s, 0.2, by_distance=by_distance)
+        now = net.continuous_energy(x, s, 0.2, by_distance)
         assert (now <= before + 1e-12).all()
+        assert (now >= 0).all()
         before = now
+
+
+def test_by_distance_the_nearest_is_retrieved_by_product_a_longer_one():
+    x, s = normal(50, UNITS), normal(200, UNITS, seed=1)
+    x[:5] *= 2
+    near = net.continuous_update(x, s, 1e5, by_distance=True)
+    assert torch.allclose(near, x[torch.cdist(s, x).argmin(1)], atol=1e-3)
+    assert near.norm(dim=1).mean() < 0.8 * net.continuous_update(x, s, 1e5).norm(dim=1).mean()
+    apart = 0.5 * (s[:, None] - x).square().sum(2)
+    wanted = -torch.logsumexp(-0.3 * apart, 1) / 0.3 + torch.log(torch.tensor(50.0)) / 0.3
+    assert torch.allclose(net.continuous_energy(x, s, 0.3, by_distance=True), wanted)
+    even = torch.nn.functional.normalize(x)
+    one, other = (net.continuous_update(even, s, 2.0, by_distance=b) for b in (False, True))
+    assert torch.allclose(one, other)
 
 
 def test_one_update_errs_less_than_its_bound():

@@ -120,6 +120,14 @@ class TestRecalling:
         several = 1 / shares.square().sum(1)
         assert 1.5 < float(several.mean()) < 3.9
 
+    def test_similarity_says_what_near_means(self):
+        states, given = tops(4) * torch.tensor([3.0, 1, 1, 1])[:, None], tops(50, 1)
+        for similarity, by_distance in (("product", False), ("distance", True)):
+            kept = memory(recall="blended", beta=0.3, similarity=similarity)
+            kept.store(states, levels(4))
+            wanted = hopfield.continuous_update(states, given, 0.3, by_distance=by_distance)
+            assert torch.allclose(kept.mixed(given, draws()), wanted)
+
     @pytest.mark.parametrize("form", ["binary", "dense"])
     def test_a_sign_net_gives_the_pattern_s_signs_and_the_cue_s_sizes(self, form):
         """Five patterns in 200 units: every sign comes back, about the mean of what is stored."""
