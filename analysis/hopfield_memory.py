@@ -20,6 +20,7 @@ and how many of the same states end in a cycle of two when all units change at o
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ KEPT = 0.95
 SWEEPS = 30
 
 Array = NDArray[np.float64]
+Update = Callable[[Tensor], Tensor]
 
 
 def signs(rows: int, units: int, random: torch.Generator) -> Tensor:
@@ -172,13 +174,11 @@ def attention(seed: int) -> float:
     """Return the largest difference of one update from torch's attention."""
     random = torch.Generator().manual_seed(seed)
     x, s = (torch.randn(n, 32, generator=random, dtype=torch.float64) for n in (1024, 64))
-    apart = [
-        (net.continuous_update(x, s, b) - scaled_dot_product_attention(s, x, x, scale=b))
-        .abs()
-        .max()
-        for b in (0.05, 0.2, *BETAS)
-    ]
-    return float(max(apart))
+    apart = 0.0
+    for beta in (0.05, 0.2, 2.0, *BETAS):
+        wanted = scaled_dot_product_attention(s, x, x, scale=beta)
+        apart = max(apart, float((net.continuous_update(x, s, beta) - wanted).abs().max()))
+    return apart
 
 
 def energies(seed: int, units: int = 100, count: int = 50) -> tuple[float, float, float]:
@@ -186,14 +186,15 @@ def energies(seed: int, units: int = 100, count: int = 50) -> tuple[float, float
     random = torch.Generator().manual_seed(seed)
     x, s = signs(count, units, random), signs(100, units, random)
     w, rises = net.weights(x), []
-    for sweep, energy in (
-        (lambda a: net.binary_sweep(w, a), lambda a: net.binary_energy(w, a)),
-        (lambda a: net.dense_sweep(x, a, 3), lambda a: net.dense_energy(x, a, 3)),
-    ):
+    nets: tuple[tuple[Update, Update], ...] = (
+        (partial(net.binary_sweep, w), partial(net.binary_energy, w)),
+        (partial(net.dense_sweep, x, order=3), partial(net.dense_energy, x, order=3)),
+    )
+    for sweep, energy in nets:
         states = [s]
         for _ in range(SWEEPS):
             states.append(sweep(states[-1]))
-        along = torch.stack([energy(a) for a in states])
+        along = torch.stack([energy(state) for state in states])
         rises.append(float(along.diff(dim=0).max()))
     for _ in range(200):
         s = net.binary_update(w, s)
@@ -259,8 +260,8 @@ def say_binary(sizes: Sequence[int], seeds: range) -> dict[int, Array]:
             curves[which] = np.array([curve for curve, _, _ in found])
             there, half = estimate([f[2] for f in found]), estimate([f[1] for f in found])
             print(f"  n = {units:<5} {name:<11} {there!s:<26} {half!s}")
-        found = [wrong(units, seed) for seed in seeds]
-        print(f"  n = {units:<5} wrong units at 0.138 n: {estimate(found)}")
+        share = estimate([wrong(units, seed) for seed in seeds])
+        print(f"  n = {units:<5} wrong units at 0.138 n: {share}")
     return curves
 
 

@@ -140,4 +140,5 @@ def retrieval_bound(
     x, longest = patterns[index], patterns.norm(dim=1).max()
     away = torch.maximum((s - x).norm(dim=1), (fixed - x).norm(dim=1))
     exponent = -beta * (separation(patterns)[index] - 2 * longest * away)
-    return 2 * (len(patterns) - 1) * longest * exponent.exp()
+    bound: Tensor = 2 * (len(patterns) - 1) * longest * exponent.exp()
+    return bound

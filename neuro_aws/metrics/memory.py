@@ -32,5 +32,6 @@ def memory_distance(subject: Subject) -> Iterator[Value]:
 def away(tops: Tensor, stored: Tensor) -> float:
     """Return the mean distance to the nearest stored state; of a stored one exactly 0."""
     exact = "donot_use_mm_for_euclid_dist"
-    parts = [torch.cdist(h, stored, compute_mode=exact).min(1).values for h in tops.split(PORTION)]
+    some = torch.split(tops, PORTION)
+    parts = [torch.cdist(h, stored, compute_mode=exact).min(1).values for h in some]
     return float(torch.cat(parts).mean())

@@ -142,7 +142,7 @@ def _replayed_in_arm(
         own, at = whole.get(REPLAY, 0), (*path, "algorithm", REPLAY)
     else:
         return []
-    there = key in settings or REPLAY in whole
+    there = key in settings or (isinstance(whole, dict) and REPLAY in whole)
     if own == share or path[-1] == "set":
         return [_drop(at, INSTEAD, loses=own != share)] if there else []
     if not _is_share(own):
