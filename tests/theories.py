@@ -4,7 +4,7 @@ from neuro_aws.protocol.theories import THEORIES
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "vae": ("network.prior=standard", "network.inverse_relu=0"),
-    "perturbed_adversarial_dreaming": ("algorithm.replay=0",),
+    "perturbed_adversarial_dreaming": ("network.memory=null",),
     "predictive_coding": (
         "network.homeostasis.over=none",
         "network.batch_norm_feedback=false",
@@ -14,7 +14,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
         "network.batch_norm=none",
         "network.batch_norm_feedback=false",
         "algorithm.langevin_steps=3",
-        "algorithm.replay=0",
+        "network.memory=null",
     ),
     "boltzmann": (
         "network.units=binary",

@@ -10,7 +10,7 @@ from neuro_aws.errors import NeuroAWSError
 if TYPE_CHECKING:
     from neuro_aws.model.network import Network
 
-LATERAL, REPLAY = "lateral.", "replay."
+LATERAL, MEMORY = "lateral.", "memory."
 """Prefixes of the state that lateral weights carry, and of the memory that dreams start from."""
 
 
@@ -31,8 +31,9 @@ def statistics(network: "Network") -> dict[str, Tensor]:
 def state_dict(network: "Network") -> dict[str, Tensor]:
     """Return every tensor that makes the network what it is, by name."""
     tensors = {**weights(network), **statistics(network)}
-    if network.replay is not None:
-        tensors |= {REPLAY + name: kept for name, kept in network.replay.buffers().items()}
+    memory = network.prior.memory
+    if memory is not None:
+        tensors |= {MEMORY + name: kept for name, kept in memory.buffers().items()}
     return tensors | {LATERAL + name: kept for name, kept in network.lateral.buffers().items()}
 
 

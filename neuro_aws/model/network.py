@@ -11,7 +11,7 @@ from neuro_aws.model.acetylcholine import Acetylcholine
 from neuro_aws.model.homeostasis import Adaptation
 from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.layer import Layer
-from neuro_aws.model.memory import Replay
+from neuro_aws.model.memory import Memory
 from neuro_aws.model.parameters import Parameters
 from neuro_aws.model.passes import NO_GAINS, Gains, Passes
 from neuro_aws.model.prior import LearntPrior
@@ -37,16 +37,15 @@ class Network(Passes):
         readout: Readout | None = None,
         lateral: Lateral | None = None,
         prior: LearntPrior | None = None,
-        replay: Replay | None = None,
+        memory: Memory | None = None,
         adaptation: Adaptation | None = None,
         extra: Sequence[Projection] = (),
         extra_weights: Tensors | None = None,
     ) -> None:
         """``extra``: projections that a theory asks for, with ``extra_weights`` by name."""
-        super().__init__(section, layers, lateral or Lateral({}), prior)
+        super().__init__(section, layers, lateral or Lateral({}), prior, memory)
         self.acetylcholine = acetylcholine
         self.readout = readout
-        self.replay = replay
         self.adaptation = adaptation or Adaptation()
         self._parameters = Parameters(
             declared(section, readout is not None, extra),

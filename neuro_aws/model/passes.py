@@ -13,6 +13,7 @@ from neuro_aws.functional.noise import NoiseSource, unit_noise
 from neuro_aws.functional.shapes import last
 from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.layer import Layer
+from neuro_aws.model.memory import Memory
 from neuro_aws.model.noise import UnitNoise
 from neuro_aws.model.prior import LearntPrior, Prior
 from neuro_aws.model.state import LayerState, NetworkState
@@ -37,12 +38,13 @@ class Passes:
         layers: Sequence[Layer],
         lateral: Lateral,
         prior: LearntPrior | None,
+        memory: Memory | None = None,
     ) -> None:
         self.layers = list(layers)
         self.lateral = lateral
         self.shapes = [layer.shape_below() for layer in layers] + [layers[-1].shape_above()]
         self.sizes = [math.prod(shape) for shape in self.shapes]
-        self.prior = Prior(self.shapes[-1], layers[-1].psi_above, prior)
+        self.prior = Prior(self.shapes[-1], layers[-1].psi_above, prior, memory)
         self.noise = UnitNoise(section)
         self.gain_first = section.perturb_activity == "before_normalisation"
 

@@ -9,6 +9,7 @@ from neuro_aws.functional.asking import may_ask
 from neuro_aws.functional.compartments import Psi, pool_of
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.functional.shapes import last
+from neuro_aws.model.memory import Memory
 
 RATE = 0.01
 """Weight of one wake step in the running statistics."""
@@ -33,16 +34,29 @@ TINY = 1e-30
 class Prior:
     """p(h_N): independent N(0, 1), fair coins for units that fire 0 or 1, or as it was learnt.
 
-    ``shape`` is that of one sample of h_N, ``psi`` the rate function of its units.
+    ``shape`` is that of one sample of h_N, ``psi`` the rate function of its units. Where there is a
+    ``memory``, it gives some of the draws.
     """
 
-    def __init__(self, shape: tuple[int, ...], psi: Psi, learnt: "LearntPrior | None") -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        psi: Psi,
+        learnt: "LearntPrior | None",
+        memory: Memory | None = None,
+    ) -> None:
         self.shape = shape
         self.psi = psi
         self.learnt = learnt
+        self.memory = memory
 
     def __call__(self, count: int, noise: NoiseSource) -> Tensor:
-        """Return ``count`` draws of h_N as rows."""
+        """Return ``count`` draws of h_N as rows: what every dream begins from."""
+        draws = self.density(count, noise)
+        return draws if self.memory is None else self.memory.mixed(draws, noise)
+
+    def density(self, count: int, noise: NoiseSource) -> Tensor:
+        """Return draws of the density alone, none of them from memory."""
         if self.learnt is not None:
             return self.learnt.sample(count, noise)
         shape = torch.Size((count, math.prod(self.shape)))
@@ -52,7 +66,7 @@ class Prior:
         return noise.normal(shape)
 
     def mean(self, top: Tensor) -> Tensor:
-        """Return the mean of h_N, in the shape of ``top`` or one that is broadcast to it."""
+        """Return the density's mean, in the shape of ``top`` or one that is broadcast to it."""
         if self.learnt is not None:
             mean = self.learnt.first.sum(0) / self.learnt.weight.sum()
             return mean.view(-1, *[1] * (top.dim() - 2))

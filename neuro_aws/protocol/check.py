@@ -90,6 +90,9 @@ def _network(spec: ProtocolSpec) -> Found:
             f"write `network: {{layers: {[pixels, *above]}}}`",
         )
     yield from spec.algorithm.misfits(spec.network)
+    if (memory := spec.network.memory) is not None:
+        for path, message in memory.misfits(spec.network.units, spec.stimulus.batch):
+            yield ("network", "memory", *path), message
     if (does := spec.algorithm.needs_pictures()) and spec.stimulus.picture is None:
         yield ("algorithm", "name"), f"{does}; {source} as set up here has no single pictures"
     if spec.network.inverse_relu and spec.network.transfer != "relu":

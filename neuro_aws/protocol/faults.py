@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from neuro_aws.errors import clipped
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.document import Document, kind
+from neuro_aws.protocol.hopfield import INSTEAD
 from neuro_aws.protocol.measures import MEASURES
 from neuro_aws.protocol.own_code import OWN_TAG
 from neuro_aws.protocol.schema import ProtocolSpec
@@ -21,6 +22,9 @@ SPURIOUS = {"too_short"}
 DISCRIMINATORS = ("source", "name", "measure")
 """Keys that tell kinds of settings apart."""
 
+
+GONE = {("algorithm", "replay"): f"there is no replay any more; write {INSTEAD}"}
+"""What is said of keys that there were once."""
 
 ROOM = 90
 """Letters of names that a line of what is allowed has room for."""
@@ -57,6 +61,8 @@ def _message(detail: ErrorDetails, path: KeyPath, models: list[type[BaseModel]])
     names = sorted({field.alias or key for m in models for key, field in m.model_fields.items()})
     match detail["type"]:
         case "extra_forbidden":
+            if path in GONE:
+                return GONE[path]
             key = str(path[-1])
             where = _elsewhere(key, models)
             hint = "." if "belongs to" in where else nearest(key, names)

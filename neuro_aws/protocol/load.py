@@ -16,6 +16,7 @@ from neuro_aws.protocol.branches import OLDER_TRUNK, TRUNK, Tree, grow
 from neuro_aws.protocol.check import check
 from neuro_aws.protocol.document import Document, assign, key_path, override, parse
 from neuro_aws.protocol.faults import faults
+from neuro_aws.protocol.hopfield import CHANGING
 from neuro_aws.protocol.own_code import CONSENT, OwnCode, fetch, named_in, refuse_reserved
 from neuro_aws.protocol.presets import completed
 from neuro_aws.protocol.schema import ProtocolSpec
@@ -35,6 +36,7 @@ AFTER_BRANCH = (
     "algorithm.",
     "network.derivative",
     "network.homeostasis.steps",
+    *(f"network.memory.{key}" for key in CHANGING),
     "network.noise.",
     "network.perturb_activity",
     "spiking.learning.",

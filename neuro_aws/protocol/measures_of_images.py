@@ -31,6 +31,13 @@ def ten_folds(spec: "ProtocolSpec") -> str | None:
     return None
 
 
+def a_memory(spec: "ProtocolSpec") -> str | None:
+    """Need a memory, which stores top states whether or not dreams begin from them."""
+    if spec.network.memory is None:
+        return "needs stored states; give network.memory (with share: 0 no dream begins from them)"
+    return None
+
+
 V = ValueInfo
 _IMAGES = "neuro_aws.metrics.images"
 
@@ -87,6 +94,20 @@ OF_IMAGES = table(
         ),
         noise="on",
         code={RATE: f"{_IMAGES}:nearest_neighbours"},
+    ),
+    measure(
+        "memory_distance",
+        "distance of the dreamt top layer to the nearest state that is stored in memory",
+        V(
+            "memory_distance",
+            "mean distance of a dream's h_N to the nearest stored one, over that of waking h_N on "
+            "held-out stimuli; 0 is recall, 1 as new as waking",
+            "held-out waking = 1",
+            0,
+        ),
+        needs=(a_memory,),
+        noise="on",
+        code={RATE: "neuro_aws.metrics.memory:memory_distance"},
     ),
     measure(
         "log_likelihood",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from neuro_aws.protocol.base import KeyPath, Section
+from neuro_aws.protocol.hopfield import HopfieldMemory
 
 if TYPE_CHECKING:
     from neuro_aws.protocol.projections import Projection
@@ -137,6 +138,8 @@ class NetworkSection(Section):
     """Dreams begin from N(0, I), or from a mixture of Gaussians learnt from the waking top."""
     prior_components: int = Field(24, ge=1, le=512)
     """Gaussians of the learnt prior."""
+    memory: HopfieldMemory | None = None
+    """A Hopfield network that stores waking top states and gives them to dreams; default: none."""
     lateral: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Layers whose units have lateral weights, which carry their somata of the step before."""
     derivative: Literal["exact", "surrogate"] = "exact"
@@ -279,8 +282,6 @@ class AlgorithmSection(Section):
     """Likelihood of the prediction rules: squared or absolute error."""
     reduction: Literal["sum", "mean"] = "sum"
     """Prediction errors of a layer are summed over its units, or averaged (as published)."""
-    replay: float = Field(0.0, ge=0, le=1)
-    """Share of the prior's draws replaced by waking top states, those of the highest D."""
 
     def learning(self, kind: str) -> Learning | None:
         """Return how projections of one kind learn; None where the theory does not change them."""

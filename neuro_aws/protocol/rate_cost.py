@@ -67,7 +67,8 @@ def network_bytes(spec: ProtocolSpec) -> int:
     """Return the least memory that one process takes to simulate a network.
 
     Of every projection the weights; of one that learns also the change of a step and the
-    optimiser's moments. Of every unit soma and dendrite, drive and prediction, by stimulus.
+    optimiser's moments. Of every unit soma and dendrite, drive and prediction, by stimulus. And
+    what a memory stores.
     """
     section, numbers = spec.network, 0
     for projection in declared(section, extra=spec.algorithm.projections(section)):
@@ -78,6 +79,8 @@ def network_bytes(spec: ProtocolSpec) -> int:
             copies += (1 + bool(learning.betas[0])) * (learning.optimiser == "adam")
         numbers += copies * sum(math.prod(shape) for shape in projection.tensors.values())
     numbers += 4 * spec.stimulus.batch * sum(units(section))
+    if section.memory is not None:
+        numbers += section.memory.patterns * units(section)[-1]
     return numbers * (8 if section.precision == "float64" else 4)
 
 

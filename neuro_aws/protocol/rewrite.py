@@ -1,6 +1,6 @@
 """A protocol's text with some changes: what is not changed keeps its layout and its comments."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -10,9 +10,9 @@ from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.document import parse
 from neuro_aws.protocol.upgrade import (
     OLDER,
+    STAGES,
     VERSION,
     Change,
-    changes,
     is_older,
     upgrade,
     version_of,
@@ -32,7 +32,26 @@ def upgraded(text: str, source: str) -> tuple[str, list[str]]:
     if not is_older(document):
         known = ", ".join(map(str, OLDER))
         raise NeuroAWSError(f"has no schema_version that can be upgraded ({known})", where=source)
-    wanted = changes(document.data)
+    notes: list[str] = []
+    for stage in STAGES:
+        text, more = _rewritten(text, source, stage)
+        notes += more
+    upgrade(document)
+    if parse(text, source).data != document.data:
+        raise NeuroAWSError(
+            "is laid out in a way that cannot be rewritten (anchors, unusual line breaks)",
+            where=source,
+            next_step="Change it by hand: " + "; ".join(notes),
+        )
+    return text, notes
+
+
+def _rewritten(
+    text: str, source: str, stage: Callable[[Any], list[Change]]
+) -> tuple[str, list[str]]:
+    """Return the text after one stage of changes, and what these are."""
+    document = parse(text, source)
+    wanted = stage(document.data)
     for change in wanted:
         if change.loses:
             raise NeuroAWSError(
@@ -41,17 +60,9 @@ def upgraded(text: str, source: str) -> tuple[str, list[str]]:
                 next_step="Take the setting out, or use the version of neuro-aws it was made with",
             )
     root = compose(text)
-    after = text
     for start, stop, new in sorted(_edits(text, root, wanted), reverse=True):
-        after = after[:start] + new + after[stop:]
-    notes = upgrade(document)
-    if parse(after, source).data != document.data:
-        raise NeuroAWSError(
-            "is laid out in a way that cannot be rewritten (anchors, unusual line breaks)",
-            where=source,
-            next_step="Change it by hand: " + "; ".join(notes),
-        )
-    return after, notes
+        text = text[:start] + new + text[stop:]
+    return text, [str(change) for change in wanted]
 
 
 def _edits(text: str, root: Any, wanted: list[Change]) -> Iterator[Edit]:
@@ -63,7 +74,7 @@ def _edits(text: str, root: Any, wanted: list[Change]) -> Iterator[Edit]:
         holder = _node(root, change.path[:-1])
         if change.added:
             start = holder.value[0][0].start_mark.index
-            yield start, start, f"{change.path[-1]}: {change.value}" + _separator(holder)
+            yield start, start, f"{change.path[-1]}: {_flow(change.value)}" + _separator(holder)
             continue
         index = _index(holder, change.path[-1])
         key, value = holder.value[index]
@@ -72,15 +83,18 @@ def _edits(text: str, root: Any, wanted: list[Change]) -> Iterator[Edit]:
         elif change.renamed is not None:
             yield key.start_mark.index, key.end_mark.index, change.renamed
         else:
-            flow = yaml.safe_dump(change.value, default_flow_style=True, width=10**9)
-            new = flow.removesuffix("\n").removesuffix("\n...")
-            yield value.start_mark.index, _end(value), new
+            yield value.start_mark.index, _end(value), _flow(change.value)
     for path, indices in dropped.items():
         yield from _without(text, _node(root, path), indices)
 
 
+def _flow(value: Any) -> str:
+    flow = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**9)
+    return flow.removesuffix("\n").removesuffix("\n...")
+
+
 def _separator(mapping: Any) -> str:
-    return ", " if mapping.flow_style else "\n"
+    return ", " if mapping.flow_style else "\n" + " " * mapping.value[0][0].start_mark.column
 
 
 def _node(node: Any, path: KeyPath) -> Any:

@@ -87,9 +87,9 @@ class PerturbedAdversarialDreaming(AlgorithmSection):
     def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
         """Yield what an autoencoder with a discriminating output cannot do with a network."""
         yield from reads_below_the_top(self.name, network)
-        if self.replay:
-            message = f"{self.name} dreams of the last two wake steps; leave replay at 0"
-            yield ("algorithm", "replay"), message
+        if network.memory is not None:
+            message = f"{self.name} dreams of the last two wake steps; leave memory out"
+            yield ("network", "memory"), message
 
 
 def _external(network: NetworkSection) -> Projection:

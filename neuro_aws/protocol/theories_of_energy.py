@@ -162,8 +162,8 @@ class ContrastiveBackprop(LearnsInference):
             if getattr(network, key) not in ("none", False, ()):
                 message = f"{name} has an energy of each sample by itself; leave it out"
                 yield ("network", key), message
-        if self.replay:
-            yield ("algorithm", "replay"), f"{name} dreams of no top states; leave replay at 0"
+        if network.memory is not None:
+            yield ("network", "memory"), f"{name} dreams of no top states; leave it out"
 
 
 def energy_tensor(layer: int) -> str:

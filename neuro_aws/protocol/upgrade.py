@@ -3,6 +3,7 @@
 Since version 2 (rate backend):
 
 no `preset`                 ``preset: without_homeostasis``: what the defaults were then
+`algorithm.replay`          a `network.memory` of as many states, the best of the last wake batch
 
 Since version 1, too:
 
@@ -15,11 +16,13 @@ noise.by_layer, noise.decay, algorithm.surprisal, network.birth: small
 `level` of a clamp          dropped: it had no effect
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.document import Document, dotted
+from neuro_aws.protocol.hopfield import of_replay
 from neuro_aws.protocol.presets import PRESETS
 from neuro_aws.protocol.theories import THEORIES, OwnAlgorithm
 
@@ -27,6 +30,10 @@ VERSION = 3
 OLDER = (1, 2)
 DEFAULTS_OF_2 = "without_homeostasis"
 """The preset that holds what version 2 took where nothing was written."""
+
+REPLAY, INSTEAD = "replay", "a memory does it"
+BATCH = 64
+"""Stimuli in a batch where nothing is written."""
 
 TRAINED_IN_1 = ("fresh_classifier", "linear_probe")
 
@@ -51,7 +58,7 @@ def refusal(version: object, source: str) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """One change: a value put at a key path, a key renamed, dropped, or added at the top."""
+    """One change: a value put at a key path, a key renamed, dropped, or added."""
 
     path: KeyPath
     why: str
@@ -59,6 +66,7 @@ class Change:
     renamed: str | None = None
     dropped: bool = False
     added: bool = False
+    """Before the first key of the mapping that holds it."""
     loses: bool = False
     """Whether something that had an effect is lost."""
 
@@ -73,13 +81,15 @@ class Change:
 def upgrade(document: Document) -> list[str]:
     """Make this version of an older document; return what was changed, one line each."""
     notes = []
-    for change in changes(document.data):
-        _carry_out(document, change)
-        notes.append(str(change))
+    for stage in STAGES:
+        for change in stage(document.data):
+            carry_out(document, change)
+            notes.append(str(change))
     return notes
 
 
-def _carry_out(document: Document, change: Change) -> None:
+def carry_out(document: Document, change: Change) -> None:
+    """Change the data of a document."""
     *above, last = change.path
     holder = document.data
     for part in above:
@@ -97,6 +107,64 @@ def _carry_out(document: Document, change: Change) -> None:
         holder[last] = change.value
 
 
+def replayed(data: Any) -> list[Change]:
+    """Return what puts a memory in the place of `algorithm.replay`."""
+    written, network = data.get("algorithm"), data.get("network", {})
+    share = written.get(REPLAY, 0) if isinstance(written, dict) else 0
+    found: list[Change] = []
+    if not _is_share(share):
+        return found
+    if isinstance(written, dict) and REPLAY in written:
+        found.append(_drop(("algorithm", REPLAY), INSTEAD))
+    if share and isinstance(network, dict):
+        path: KeyPath = ("network", "memory") if network else ("network",)
+        memory = of_replay(share, _batch(data))
+        value = memory if network else {"memory": memory}
+        added = bool(network) or "network" not in data
+        found.append(Change(path, "what replay did", value, added=added))
+    arms = data.get("arms")
+    for name, arm in arms.items() if isinstance(arms, dict) else ():
+        for kind in ("birth", "initial", "set"):
+            settings = arm.get(kind) if isinstance(arm, dict) else None
+            if isinstance(settings, dict):
+                found += _replayed_in_arm(settings, share, _batch(data), ("arms", name, kind))
+    return found
+
+
+def _replayed_in_arm(
+    settings: dict[str, Any], share: Any, batch: int, path: KeyPath
+) -> list[Change]:
+    """Return the same for the settings of an arm; ``share`` is that of the whole protocol."""
+    whole, key = settings.get("algorithm"), f"algorithm.{REPLAY}"
+    if key in settings:
+        own, at = settings[key], (*path, key)
+    elif isinstance(whole, dict):
+        own, at = whole.get(REPLAY, 0), (*path, "algorithm", REPLAY)
+    else:
+        return []
+    there = key in settings or (isinstance(whole, dict) and REPLAY in whole)
+    if own == share or path[-1] == "set":
+        return [_drop(at, INSTEAD, loses=own != share)] if there else []
+    if not _is_share(own):
+        return []
+    memory = of_replay(own, batch) if own else None
+    if key in settings:
+        return [Change(at, "what replay did", memory), Change(at, "", renamed="network.memory")]
+    added = Change((*path, "network.memory"), "what replay did", memory, added=True)
+    return [_drop(at, INSTEAD), added] if there else [added]
+
+
+def _is_share(value: Any) -> bool:
+    """Say whether a value is one that replay could have; others are refused as they are."""
+    return type(value) in (int, float) and 0 <= value <= 1
+
+
+def _batch(data: Any) -> int:
+    stimulus = data.get("stimulus")
+    written = stimulus.get("batch") if isinstance(stimulus, dict) else None
+    return written if type(written) is int else BATCH
+
+
 def changes(data: Any) -> list[Change]:
     """Return every change, in an order in which they can be carried out."""
     found = [Change(("schema_version",), "the form of this protocol", VERSION)]
@@ -104,6 +172,10 @@ def changes(data: Any) -> list[Change]:
         why = "the defaults of then"
         found.append(Change(("preset",), why, DEFAULTS_OF_2, added="preset" not in data))
     return found if data.get("schema_version") == 2 else found + _since_1(data)
+
+
+STAGES: tuple[Callable[[Any], list[Change]], ...] = (replayed, changes)
+"""What is changed one after the other: each finds what the one before left."""
 
 
 def _since_1(data: Any) -> list[Change]:

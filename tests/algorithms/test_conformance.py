@@ -49,7 +49,7 @@ VARIANTS = {
         "network.batch_norm_feedback=true",
         "network.prior=learnt",
         "network.discriminator.penalty_scope=pair",
-        "algorithm.replay=0.5",
+        "network.memory={hopfield: continuous, patterns: 32, best: 4, share: 0.5}",
     ),
     "aws_held_over_batch": ("network.homeostasis={over: batch, mean: 0.1, variance: 0.5}",),
     "aws_held_over_time": ("network.homeostasis={over: time, steps: 10}", "network.prior=learnt"),

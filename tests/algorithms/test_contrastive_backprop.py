@@ -329,7 +329,7 @@ def test_chains_start_from_the_last_wake_or_go_on(animal):
     [
         ("network.homeostasis.over=time", "use none"),
         ("network.lateral=[1]", "leave it out"),
-        ("algorithm.replay=0.5", "leave replay"),
+        ("network.memory={hopfield: continuous}", "dreams of no top states"),
         ("algorithm.step_size=0", "step_size"),
         ("algorithm.margin=3", "margin"),
     ],

@@ -257,7 +257,7 @@ def test_a_memory_is_not_shared_by_processes(animal):
     ("settings", "says"),
     [
         (("network.layers=[64, 6]", "targets.cells.layer=0"), "reads the layer below the top"),
-        (("algorithm.replay=0.5",), "leave replay at 0"),
+        (("network.memory={hopfield: continuous}",), "leave memory out"),
         (
             ("stimulus={source: patches, eyes: binocular, size: 8}", "network.layers=[128, 20, 6]"),
             "has no single pictures",

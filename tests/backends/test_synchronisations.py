@@ -143,7 +143,13 @@ CONV = {
 HELD = "network.homeostasis={over: time, steps: 10, mean: 0.1, variance: 0.5}"
 OVER_BATCH = "network.homeostasis={over: batch, mean: 0.1, variance: 0.5}"
 LEARNT = ("network.prior=learnt", "network.prior_components=5")
-MEMORY = "algorithm.replay=0.5"
+
+
+def remembering(how: str) -> str:
+    return f"network.memory={{{how}, patterns: 40, best: 6, share: 0.5}}"
+
+
+MEMORY = remembering("hopfield: continuous, recall: exact")
 RULES = (
     "algorithm.feedback.clip=0.001",
     "algorithm.feedback.apply=cycle",
@@ -158,10 +164,10 @@ NORMED = (
 )
 FORMS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "dense": (DENSE, ()),
-    "dense, held over time, learnt prior, replay": (DENSE, (HELD, *LEARNT, MEMORY, *RULES)),
+    "dense, held over time, learnt prior, memory": (DENSE, (HELD, *LEARNT, MEMORY, *RULES)),
     "dense, held over the batch": (DENSE, (OVER_BATCH, "network.noise.density=laplacian")),
     "conv": (CONV, ()),
-    "conv, normalised, learnt prior, replay": (CONV, (*NORMED, *LEARNT, MEMORY, *RULES)),
+    "conv, normalised, learnt prior, memory": (CONV, (*NORMED, *LEARNT, MEMORY, *RULES)),
     "conv, held over time": (CONV, (HELD,)),
 }
 VARIANTS = {
@@ -177,6 +183,10 @@ VARIANTS = {
     ),
     "running baseline": ("algorithm.credit=scalar", "algorithm.baseline=running"),
     "lateral weights": ("network.lateral=[1]",),
+    "memory of signs": (remembering("hopfield: binary"),),
+    "memory of signs, dense": (remembering("hopfield: dense"),),
+    "memory, blended": (remembering("hopfield: continuous, recall: blended, beta: 0.1"),),
+    "memory, cued": (remembering("hopfield: continuous"),),
     "thresholds of their own": (HELD, "algorithm.feedforward.threshold_rate=0.001"),
 }
 ACTIONS = {
@@ -265,7 +275,7 @@ def test_no_theory_waits(theory, form):
     assert waits(made(given, fitted(theory, settings))) == []
 
 
-@pytest.mark.parametrize("form", ["dense, held over time, learnt prior, replay", "conv"])
+@pytest.mark.parametrize("form", ["dense, held over time, learnt prior, memory", "conv"])
 @pytest.mark.parametrize("credit", list(CREDITS))
 def test_no_credit_waits(credit, form):
     given, settings = FORMS[form]

@@ -12,13 +12,11 @@ from neuro_aws.metrics.collapse import alarms, collapse, effective_rank, raise_o
 from neuro_aws.metrics.extractor import load_extractor
 from neuro_aws.metrics.frechet import frechet
 from neuro_aws.metrics.images import nearest
-from neuro_aws.model.memory import Replay
 from neuro_aws.model.prior import LearntPrior
-from neuro_aws.protocol.schema import Block, Watch
+from neuro_aws.protocol.schema import Watch
 from neuro_aws.protocol.stimulus import Digits
 from neuro_aws.stimuli import Dataset
 from neuro_aws.stimuli.digits import digits
-from tests.engines import engine_of
 
 
 def test_frechet_distance_of_gaussians_is_the_closed_form():
@@ -158,21 +156,3 @@ def test_the_prior_learns_the_waking_top(components):
         (mine.abs().mean(1) < 1.0).double().mean()
     )  # nothing wakes between the clusters
     assert (between < 0.05) == (components > 1)
-
-
-def test_replay_puts_the_most_wakelike_states_before_the_prior():
-    replay = Replay(0.5, 3, torch.float64, torch.device("cpu"))
-    draws = torch.zeros(4, 3, dtype=torch.float64)
-    assert torch.equal(replay.mixed(draws), draws)  # nothing was stored yet
-    tops = torch.arange(12.0, dtype=torch.float64).view(4, 3)
-    replay.store(tops, torch.tensor([0.1, 3.0, -1.0, 2.0], dtype=torch.float64))
-    assert torch.equal(replay.mixed(draws), torch.cat([tops[[1, 3]], draws[2:]]))
-
-
-def test_replayed_dreams_begin_from_waking(animal):
-    built = animal("algorithm.replay=0.5")
-    engine = engine_of(built, (Block(wake=1), Block(rem=1)), 1)
-    wake, rem = engine.step(0), engine.step(1)
-    best = wake.ach.own.reading.level.topk(8).indices
-    assert torch.equal(rem.state.somas[-1][:8], wake.state.somas[-1][best])
-    assert not torch.equal(rem.state.somas[-1][8:], wake.state.somas[-1][8:])

@@ -166,3 +166,72 @@ def test_what_version_2_took_as_its_defaults_is_written_out(more, preset):
     with pytest.raises(ProtocolError, match="2 is an older form"):
         Protocol.from_text(text, "second.yaml")
     assert set(Protocol.from_text(text, older=True).tree.trunks) == {"common"}
+
+
+REPLAYED = """\
+schema_version: 2
+name: old
+stimulus: {source: digits, batch: 16}
+NETWORK
+algorithm: {replay: 0.5, kl: 0.0}
+schedule:
+  - {name: training, cycles: 6, phases: [{wake: 1}, {rem: 1}]}
+arms:
+  control: {}
+  none: {initial: {algorithm.replay: 0}}   # dreams of the prior
+  more: {initial: {network.derivative: surrogate, algorithm.replay: 1}}
+  sleep: {initial: {algorithm: {name: wake_sleep}}}
+  frozen: {initial: {algorithm: {name: frozen, replay: 0.25}}}
+"""
+
+HALF = "{hopfield: continuous, recall: exact, patterns: 8, best: 8, share: 0.5}"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("network", "becomes"),
+    [
+        ("network: {layers: [64, 20, 6]}", f"network: {{memory: {HALF}, layers: [64, 20, 6]}}"),
+        (
+            "network:\n    layers: [64, 20, 6]  # small\n    top: tanh",
+            f"network:\n    memory: {HALF}\n    layers: [64, 20, 6]  # small\n    top: tanh",
+        ),
+        ("network: {}", f"network: {{memory: {HALF}}}"),
+        ("", ""),
+    ],
+)
+def test_a_memory_stands_for_replay(network, becomes, version):
+    old = REPLAYED.replace("NETWORK\n", f"{network}\n" if network else "")
+    old = old.replace("schema_version: 2", f"schema_version: {version}")
+    if version == 1:
+        old = old.replace("initial:", "birth:")
+    text, notes = upgraded(old, "old.yaml")
+    assert becomes in text
+    assert "algorithm: {kl: 0.0}" in text
+    assert "  none: {initial: {network.memory: null}}   # dreams of the prior" in text
+    assert "algorithm.replay dropped: a memory does it" in notes
+    tree = Protocol.from_text(text).tree
+    found = {name: arm.initial.network.memory for name, arm in tree.arms.items()}
+    told = {name: kept and (kept.recall, kept.best, kept.share) for name, kept in found.items()}
+    assert told == {
+        "control": ("exact", 8, 0.5),
+        "none": None,
+        "more": ("exact", 16, 1.0),
+        "sleep": None,
+        "frozen": ("exact", 4, 0.25),
+    }
+    assert tree.arms["sleep"].initial.algorithm.name == "wake_sleep"
+    older = Protocol.from_text(old, "old.yaml", older=True)
+    assert older.tree.arms["more"].initial.network.memory == found["more"]
+
+
+def test_replay_that_changes_at_the_branch_is_refused_and_none_goes_without_a_word():
+    changing = REPLAYED.replace("NETWORK", "network: {}").replace(
+        "{initial: {algorithm.replay: 0}}", "{set: {algorithm.replay: 0.1}}"
+    )
+    with pytest.raises(NeuroAWSError, match="algorithm.replay: cannot be upgraded"):
+        upgraded(changing, "old.yaml")
+    none = REPLAYED.replace("NETWORK", "network: {}").partition("arms:")[0]
+    text, _ = upgraded(none.replace("replay: 0.5", "replay: 0"), "old.yaml")
+    assert "memory" not in text
+    assert "replay" not in text

@@ -19,7 +19,7 @@ from neuro_aws.model.assembly import layers_of
 from neuro_aws.model.homeostasis import Adaptation
 from neuro_aws.model.initialise import Normal
 from neuro_aws.model.lateral import Lateral
-from neuro_aws.model.memory import Replay
+from neuro_aws.model.memory import Memory
 from neuro_aws.model.network import Network
 from neuro_aws.model.prior import LearntPrior
 from neuro_aws.model.readout import Readout
@@ -98,10 +98,12 @@ def build_network(
     prior = None
     if section.prior == "learnt":
         prior = LearntPrior(section.prior_components, sizes[-1], stream(rng.INITIAL_PRIOR), dtype)
-    replay = Replay(algorithm.replay, sizes[-1], dtype, device) if algorithm.replay else None
+    memory = None
+    if section.memory is not None:
+        memory = Memory(section.memory, sizes[-1], section.units == "binary", dtype, device)
     extra = algorithm.projections(section)
     more = initialise.extra(extra, Normal(stream(rng.INITIAL_EXTRA), dtype))
-    return Network(section, layers, ach, readout, lateral, prior, replay, adaptation, extra, more)
+    return Network(section, layers, ach, readout, lateral, prior, memory, adaptation, extra, more)
 
 
 def build_algorithm(section: AlgorithmSection, network: NetworkSection) -> Algorithm:

@@ -98,14 +98,22 @@ class Engine:
             from neuro_aws.backends.rate.compiled import step
 
             self._compiled = step.CompiledStep(network, algorithm, updates, self.batch)
-        if self.team.size > 1 and (network.lateral.weights or hasattr(algorithm, "memory")):
-            lateral = bool(network.lateral.weights)
-            what = "lateral weights carry a state" if lateral else "the theory has a memory"
-            raise NeuroAWSError(
-                f"{what} that several processes cannot share",
-                where="network.lateral" if lateral else "algorithm.name",
-                next_step="Run one process",
-            )
+        self._refuse_sharing()
+
+    def _refuse_sharing(self) -> None:
+        """Refuse several processes where something is kept that each would have its own of."""
+        kept = {
+            "network.lateral": ("lateral weights carry a state", self.network.lateral.weights),
+            "network.memory": ("dreams begin from states", self.network.prior.memory is not None),
+            "algorithm.name": ("the theory has a memory", hasattr(self.algorithm, "memory")),
+        }
+        for where, (what, there) in kept.items():
+            if there and self.team.size > 1:
+                raise NeuroAWSError(
+                    f"{what} that several processes cannot share",
+                    where=where,
+                    next_step="Run one process",
+                )
 
     def run(self, steps: int) -> None:
         """Simulate so many steps from the first."""
@@ -154,18 +162,17 @@ class Engine:
         self.network.acetylcholine.track(signal, state)
         self.network.track(state)
         asked.track(self.algorithm, self.network, state)
-        if self.network.replay is not None and spec.phase is WAKE:
-            self.network.replay.store(rows(state.somas[-1]), signal.own.reading.level)
+        memory = self.network.prior.memory
+        if memory is not None and spec.phase is WAKE:
+            memory.store(rows(state.somas[-1].detach()), signal.own.reading.level)
         self.team.settle(self.network, step)
         return Written(self.network, spec, perturb, state, ach, deltas, changes, labels)
 
     def _stimulus(self, spec: StepSpec, perturb: Slots) -> tuple[Tensor, Tensor | None]:
-        """Return h_0 with its labels in wake, h_N from the prior in sleep."""
+        """Return h_0 with its labels in wake, h_N from the prior and its memory in sleep."""
         if spec.phase is WAKE:
             return self._shown(spec, perturb)
-        top = self.network.prior(self.batch, self.streams.prior.at(spec.step))
-        replay = self.network.replay
-        return (top if replay is None else replay.mixed(top)), None
+        return self.network.prior(self.batch, self.streams.prior.at(spec.step)), None
 
     def _shown(self, spec: StepSpec, perturb: Slots) -> tuple[Tensor, Tensor | None]:
         """Return the stimuli of a wake step as the animal gets them, with their labels."""

@@ -68,7 +68,7 @@ REFUSALS: tuple[Refusal, ...] = (
         "D's penalty is another one than l2 of all states",
     ),
     (lambda spec: not _theory_compiled(spec), "the algorithm has no compiled form"),
-    (lambda spec: spec.algorithm.replay > 0, "dreams start from replayed states"),
+    (lambda spec: spec.network.memory is not None, "the top layer has a memory"),
     (lambda spec: spec.stimulus.batch < 2, "a batch is one stimulus"),
 )
 """What the compiled step does not cover, each with its reason in words."""

@@ -81,11 +81,12 @@ def one_cycle(
         raise NeuroAWSError("one_cycle is for convolutional networks", where="network.dcgan")
     network = build_network(spec.network, spec.algorithm, 0, x.device)
     learnt = network.prior.learnt
-    if network.binary or (learnt is not None and len(learnt.weight) > 1):
+    mixture = learnt is not None and len(learnt.weight) > 1
+    if network.binary or mixture or network.prior.memory is not None:
         raise NeuroAWSError(
             "one_cycle takes z as it is drawn from N(0, I)",
             where="network.prior",
-            next_step="Use prior: standard and rate units",
+            next_step="Use prior: standard, no memory and rate units",
         )
     noise = checked(network, x, z.flatten(1), noise)
     load_published(network, {name: t.to(dtype_of(spec.network)) for name, t in parameters.items()})
