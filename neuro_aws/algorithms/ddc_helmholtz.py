@@ -45,7 +45,7 @@ STEPS = "rem_steps"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a pass up through the code says: c_0 ... c_N of each sample, before gains."""
+    """What a pass up through the code says: r_0 ... r_N of each sample, before gains."""
 
     codes: list[Tensor]
 
@@ -54,9 +54,9 @@ class Expected:
 class Asleep:
     """A dream in code, and what is brought up to date by it.
 
-    dreamt      c_0 ... c_N of what the layers fire
+    dreamt      k_0 ... k_N of what the layers fire
     recognised  r_0 ... r_N: what recognition expects of the dreamt stimulus
-    moments     second moments of c_1 ... c_N and of r_0 ... r_{N-1}, this step's included, by name
+    moments     second moments of k_1 ... k_N and of r_0 ... r_{N-1}, this step's included, by name
     """
 
     dreamt: list[Tensor]
@@ -67,34 +67,34 @@ class Asleep:
 class DdcHelmholtz:
     """A posterior is a vector of expectations, r_l(x) = E_q[h_l, T_l(h_l), 1]; learning reads it.
 
-    Generative model, z_l the potential of h_l = psi(z_l), z_0 = h_0 = x (all linear at both ends):
+    Generative model, z_l the potential of h_l = psi(z_l), h_0 = x, linear at bottom and top:
 
-        p(z_l | z_{l+1}) = N(G_l h_{l+1} + c_l, sigma^2 I)    S_l = z_l,   mu_l = G_l h_{l+1} + c_l
-        p(h_N) = N(theta, I), or Laplace with standard deviation e^theta           S_N = h_N or |h_N|
-        units that fire 0 or 1:  p(h_l = 1 | h_{l+1}) = mu_l = sigmoid(G_l h_{l+1} + c_l), S_l = h_l,
-                                 p(h_N = 1) = sigmoid(theta)
+        z_l | h_{l+1} ~ N(G_l h_{l+1} + c_l, sigma^2 I)          S_l = z_l
+        h_N ~ N(theta, I), or Laplace with standard deviation e^theta      S_N = h_N, or |h_N|
 
-    Code, T_l = tanh(s w . h_l + v) fixed and random (``functional/ddc``), r_0 = [x, T_0(x), 1]:
+    or units that fire 0 or 1, h_l with the probability mu_l = sigmoid(G_l h_{l+1} + c_l), h_N with
+    sigmoid(theta); S_l = h_l. Code, with T_l = tanh(s w . h_l + v) fixed and random:
 
-        wake   E h_{l+1} = [F_l, A_l, b_l] r_l,   E T_{l+1} = W_l r_l
+        wake   E h_{l+1} = [F_l, A_l, b_l] r_l,   E T_{l+1} = W_l r_l,   r_0 = [x, T_0(x), 1]
                d[G_0, c_0] = + < x E[h_1; 1]^T - beta_1 r_1 >
-               d[G_l, c_l] = + < alpha_l r_l - beta_{l+1} r_{l+1} >                    0 < l < N
+               d[G_l, c_l] = + < alpha_l r_l - beta_{l+1} r_{l+1} >                0 < l < N
                dtheta      = + < alpha_N r_N - grad Phi_N(theta) >
-        REM    h_N ~ p(h_N), z_l ~ p(z_l | h_{l+1}); recognised: r_l(x^s), x^s the dreamt stimulus
-               d[F_l, A_l, b_l; W_l] = + < ([h_{l+1}; T_{l+1}(h_{l+1})] - r_{l+1}(x^s)) r_l(x^s)'^T >
-               dalpha_l = + < (S_l [h_{l+1}; 1]^T - alpha_l c_l) c_l'^T >              l < N
-               dalpha_N = + < (S_N - alpha_N c_N) c_N'^T >                             Laplace
-               dbeta_l  = + < (h_l h_l^T - beta_l c_l) c_l'^T >        or, of units that fire 0 or
-                          1, < (mu_{l-1} [h_l; 1]^T - beta_l c_l) c_l'^T >
+        REM    dreams x^s, h_l, and of each its own code k_l = [h_l, T_l(h_l), 1]
+               d[F_l, A_l, b_l; W_l] = + < (k_{l+1} - r_{l+1}(x^s)) r_l(x^s)'^T >  (but for the 1)
+               dalpha_l = + < (S_l [h_{l+1}; 1]^T - alpha_l k_l) k_l'^T >          l < N
+               dalpha_N = + < (|h_N| - alpha_N k_N) k_N'^T >                       Laplace
+               dbeta_l  = + < (h_l h_l^T - beta_l k_l) k_l'^T >                    Gaussian
+               dbeta_l  = + < (mu_{l-1} [h_l; 1]^T - beta_l k_l) k_l'^T >          0 or 1
 
-    c_l = [h_l, T_l(h_l), 1] of the dream; ' decorrelates by C^-1, C the running second moments of
-    what the rule reads (memory; ``decorrelated: false``: leaves it as it is); < > is the batch mean.
-    A Gaussian's mean is linear in G: beta_l is then G_{l-1} times the read-out of h_l h_l^T, which
-    does not age as G learns. Expectations of h_l itself are part of the code, so alpha_0 (and
-    alpha_N, but for |h_N|) is the identity: F_l is the block of recognition from the units of a
-    layer to those above. h_l in wake is the posterior mean, without noise; gains multiply it, and
-    whatever expectation of h_l feedback learns from, not the other functions of the code. Code and
-    read-outs start from 0, and F as everywhere. Grad Phi_N is theta, the scale, or the probability.
+    ' decorrelates by C^-1, C the running second moments of what the rule reads (memory;
+    ``decorrelated: false`` leaves it as it is); < > is the batch mean; 1 / sigma^2 is part of the
+    rate. A Gaussian's mean is linear in G, so its beta_l r_l is [G_{l-1}, c_{l-1}] times what is
+    read out of [h_l; 1] [h_l; 1]^T, which does not age as G learns. The expectation of h_l is part
+    of the code, so alpha_0 (and alpha_N, but for |h_N|) is the identity, and F_l the block of
+    recognition from the units of a layer to those above. h_l in wake is the posterior mean, without
+    noise. Gains multiply it, and what feedback learns of it, but not the code's other functions.
+    Code and read-outs start from 0, F as everywhere. Grad Phi_N is theta, the mean of |h_N|, or the
+    probability; of a Laplace density the change is that of its log-scale.
 
     Nothing gates, nothing is learnt in NREM. D, read as ACh, has no effect. To the synapse: dG, and
     without ' all of sleep. Eqs. 8, 10, 18 - 23 of Vertes & Sahani 2018 and its appendix.
@@ -165,7 +165,7 @@ class DdcHelmholtz:
         return NetworkState(WAKE, tuple(layers), graph=Expected(codes))
 
     def code(self, network: Network, layer: int, rates: Tensor) -> Tensor:
-        """Return c_l of samples."""
+        """Return k_l of samples."""
         functions = network.parameters(LATERAL)[sections.functions_tensor(layer)]
         return ddc.code_of(rates, functions, self.section.gain)
 
@@ -198,7 +198,7 @@ class DdcHelmholtz:
         return Asleep(codes, recognised, moments)
 
     def weight(self) -> float:
-        """Return what this REM step weighs in the moments: 2 / (t + 1), until forgetting sets in."""
+        """Return what this REM step weighs in the moments: 2 / (t + 1), then ``forgetting``."""
         before = int(self.memory[STEPS]) if STEPS in self.memory else 0
         return max(2 / (before + 2), self.section.forgetting)
 
@@ -284,7 +284,7 @@ class DdcHelmholtz:
         return changes | {sections.PRIOR: self._prior(network, state, means[-1])}
 
     def _prior(self, network: Network, state: NetworkState, code: Tensor) -> Tensor:
-        """Return < alpha_N r_N > - grad Phi_N, by theta (of a Laplacian: the logarithm of scale)."""
+        """Return < alpha_N r_N > - grad Phi_N, by theta (of a Laplacian: its log-scale)."""
         theta = network.parameters(FEEDBACK)[sections.PRIOR]
         if self.sparse:
             size = network.parameters(READOUT)[sections.alpha(network.depth)] @ code
@@ -304,9 +304,7 @@ class DdcHelmholtz:
             changes |= {into_code: found[network.sizes[i] :], from_code: units[:, n:-1]}
         return changes
 
-    def _reading(
-        self, network: Network, state: NetworkState, asleep: Asleep
-    ) -> dict[str, Tensor]:
+    def _reading(self, network: Network, state: NetworkState, asleep: Asleep) -> dict[str, Tensor]:
         changes: dict[str, Tensor] = {}
         for i in range(1, network.depth + 1):
             code = asleep.dreamt[i]

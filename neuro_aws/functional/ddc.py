@@ -1,10 +1,10 @@
 """Distributed distributional codes: expectations of many fixed functions, and what reads them.
 
-A code c of a layer is (..., batch, units + functions + 1): the expectations of what its units fire,
+A code k of a layer is (..., batch, units + functions + 1): the expectations of what its units fire,
 of fixed random functions of that, and of 1. Of a single sample expectations are the functions
 themselves. All activity is (..., batch, units), dimensionless rates. No autograd.
 
-    c(h) = [h; T(h); 1],   T_i(h) = tanh(s w_i . h + v_i)     w_i ~ N(0, 1 / units), v_i ~ N(0, 1)
+    k(h) = [h; T(h); 1],   T_i(h) = tanh(s w_i . h + v_i)     w_i ~ N(0, 1 / units), v_i ~ N(0, 1)
 
 Source: Vertes & Sahani 2018; equation numbers are theirs.
 """
@@ -21,7 +21,7 @@ RIDGE = 1e-3
 
 
 def code_of(rates: Tensor, functions: Tensor, gain: float) -> Tensor:
-    """Return c(h) of samples: rates (batch, n), functions (K, n + 1) as they were drawn.
+    """Return k(h) of samples: rates (batch, n), functions (K, n + 1) as they were drawn.
 
     ``functions`` are N(0, 1 / (n + 1)), the last column that of v, which is scaled to N(0, 1).
     """
@@ -39,23 +39,23 @@ def coded(expectations: Tensor) -> Tensor:
 def code_plasticity(target: Tensor, predicted: Tensor, presynaptic: Tensor) -> Tensor:
     """Learn an expectation by the delta rule, from samples of what is expected (Eqs. 8, 18 - 22).
 
-        dW = + eta < (f - W c) c'^T >
+        dW = + eta < (f - W k) k'^T >
 
-    < > is the batch mean. Symbols, in order: f = ``target``, samples (batch, m); W c =
-    ``predicted`` (batch, m); c' = ``presynaptic`` (batch, k), the code c itself, or decorrelated.
-    Returns (m, k). Local to the synapse where c' = c.
+    < > is the batch mean. Symbols, in order: f = ``target``, samples (batch, m); W k =
+    ``predicted`` (batch, m); k' = ``presynaptic`` (batch, n), the code k itself, or decorrelated.
+    Returns (m, n). Local to the synapse where k' = k.
     """
     return (target - predicted).mT @ presynaptic / batch_of(target)
 
 
 def followed(covariance: Tensor | None, code: Tensor, weight: float) -> Tensor:
-    """Return C + weight (< c c^T > - C): the running second moments of a code (k, k)."""
+    """Return C + weight (< k k^T > - C): the running second moments of a code (n, n)."""
     found = code.mT @ code / batch_of(code)
     return found if covariance is None else torch.lerp(covariance, found, weight)
 
 
 def decorrelated(code: Tensor, covariance: Tensor) -> Tensor:
-    """Return (C + ridge I)^-1 c of each sample, ridge a share of C's mean variance.
+    """Return (C + ridge I)^-1 k of each sample, ridge a share of C's mean variance.
 
     It is what turns the delta rule into recursive least squares, if both have a rate of 1 / t:
     the fixed point is the same, but functions that vary little are learnt as fast as others.
@@ -130,4 +130,5 @@ def laplacian_of(normal: Tensor) -> Tensor:
     By the quantiles of both: sign(z) (-log erfc(|z| / sqrt 2)) / sqrt 2.
     """
     tail = torch.special.erfc(normal.abs() / math.sqrt(2))
-    return -normal.sign() * tail.clamp(min=torch.finfo(normal.dtype).tiny).log() / math.sqrt(2)
+    size: Tensor = -tail.clamp(min=torch.finfo(normal.dtype).tiny).log() / math.sqrt(2)
+    return normal.sign() * size

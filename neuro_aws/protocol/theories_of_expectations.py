@@ -13,7 +13,7 @@ from neuro_aws.protocol.model import (
     Learning,
     NetworkSection,
 )
-from neuro_aws.protocol.projections import Projection
+from neuro_aws.protocol.projections import Projection, Shape
 from neuro_aws.protocol.theories_base import LearnsInference, no_choice
 
 PRIOR = f"{FEEDBACK}_prior"
@@ -66,15 +66,15 @@ class DdcHelmholtz(LearnsInference):
         """
         sizes, top, found = network.layers, len(network.layers) - 1, []
         counts = self.counts(network)
-        for i, (units, count) in enumerate(zip(sizes, counts, strict=True)):
+        for i, (n, count) in enumerate(zip(sizes, counts, strict=True)):
             name = functions_tensor(i)
-            found.append(Projection(name, LATERAL, None, None, {name: (count, units + 1)}))
+            found.append(Projection(name, LATERAL, None, None, {name: (count, n + 1)}))
         for i in range(1, top + 1):
             below = sizes[i - 1] + counts[i - 1] + 1
             code, units = code_tensors(i)
-            shapes = {code: (counts[i], below), units: (sizes[i], counts[i - 1])}
+            shapes: dict[str, Shape] = {code: (counts[i], below), units: (sizes[i], counts[i - 1])}
             found.append(Projection(code, FEEDFORWARD, i - 1, i, shapes))
-        readouts = {
+        readouts: dict[str, Shape] = {
             name: (targets, sizes[i] + counts[i] + 1)
             for i in range(1, top + 1)
             for name, targets in self._readouts(network, i)

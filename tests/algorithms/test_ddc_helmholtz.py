@@ -399,9 +399,7 @@ def test_the_scale_of_sparse_causes_climbs_their_likelihood():
     network, algorithm = machine((3, 2), 0, functions=8, expansion=8, causes="laplacian")
     theta = network.parameters(FEEDBACK)["feedback_prior"].copy_(torch.tensor([0.3, -0.2]))
     size = torch.tensor([0.9, 0.4]).double()
-    network.parameters(READOUT)["readout_alpha1"][
-        :, -1
-    ] = size
+    network.parameters(READOUT)["readout_alpha1"][:, -1] = size
     x = draws(0).normal(torch.Size((5, 3)))
     state = algorithm.propagate(network, x, WAKE, draws(0), {})
     found = algorithm.deltas(network, state, network.acetylcholine(state), WAKE)[FEEDBACK]

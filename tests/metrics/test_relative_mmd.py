@@ -35,7 +35,9 @@ def test_the_discrepancy_is_that_of_the_closed_form_and_unbiased():
 def test_the_kernel_and_its_width():
     x = torch.tensor([[0.0], [1.0], [3.0]]).double()
     assert median_distance(x) == 2.0
-    assert torch.allclose(kernel(x[:1], x[1:], 2.0), torch.exp(torch.tensor([[-1 / 8, -9 / 8]])).double())
+    assert torch.allclose(
+        kernel(x[:1], x[1:], 2.0), torch.exp(torch.tensor([[-1 / 8, -9 / 8]])).double()
+    )
 
 
 def judged(generator: torch.Generator, first: float, second: float, n: int = 100):
