@@ -1,6 +1,6 @@
 """The code of a DDC Helmholtz machine against the exact posterior of a linear-Gaussian model.
 
-    python analysis/ddc_gaussian.py [--seeds 5] [--samples 256000] [--out ddc_gaussian.png]
+    python analysis/ddc_gaussian.py [--seeds 5] [--samples 64000] [--out ddc_gaussian.png]
 
 z_2 ~ N(0, I), z_1 | z_2 and x | z_1 linear-Gaussian (5-3-2), stimuli from another such model. The
 generative model stays as it is; sleep alone learns, by the theory's own REM steps, their rate that
@@ -177,7 +177,7 @@ def main() -> None:
     """Print the errors by functions and dreams, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--samples", type=int, default=256_000, help="dreams")
+    parser.add_argument("--samples", type=int, default=64_000, help="dreams")
     parser.add_argument("--out", type=Path, default=Path("ddc_gaussian.png"))
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -40,7 +40,12 @@ network:
   prior: standard
   homeostasis: {over: none}
   noise: {scale: 0.1}
-algorithm: {name: ddc_helmholtz, causes: laplacian}
+algorithm:
+  name: ddc_helmholtz
+  causes: laplacian
+  feedback: {rate: 1.0e-3}
+  feedforward: {decay: {factor: 1}}
+  readout: {decay: {factor: 1}}
 schedule:
   - {name: training, cycles: 1000, phases: [{wake: 1}, {rem: 1}]}
 arms:
