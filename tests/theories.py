@@ -16,6 +16,17 @@ NEEDS: dict[str, tuple[str, ...]] = {
         "algorithm.langevin_steps=3",
         "network.memory=null",
     ),
+    "ddc_helmholtz": (
+        "network.bottom=linear",
+        "network.prior=standard",
+        "network.homeostasis.over=none",
+        "network.inverse_relu=0",
+        "network.noise.scale=0.3",
+        "network.noise.density=gaussian",
+        "algorithm.functions=20",
+        "algorithm.expansion=20",
+        "algorithm.replay=0",
+    ),
     "boltzmann": (
         "network.units=binary",
         "network.transfer=sigmoid",

@@ -33,6 +33,7 @@ from neuro_aws.protocol.theories_of_dreams import (
     WassersteinGan,
 )
 from neuro_aws.protocol.theories_of_energy import Boltzmann, ContrastiveBackprop, PredictiveCoding
+from neuro_aws.protocol.theories_of_expectations import DdcHelmholtz
 
 
 def _own_name(name: str) -> str:
@@ -118,6 +119,15 @@ THEORIES = table(
         local="everything: each synapse predicts its own target cell",
         code={RATE: "neuro_aws.algorithms.wake_sleep:WakeSleep"},
         compiled=True,
+    ),
+    Theory(
+        "ddc_helmholtz",
+        "sleep teaches expectations of many functions, by which feedback learns in wake",
+        DdcHelmholtz,
+        work=3.0,
+        objective="E_q |x - d_0|^2 / 2 by the code, squared rates (binary units: cross-entropy)",
+        local="G: to the synapse; F and read-outs too, but for lateral decorrelation of the code",
+        code={RATE: "neuro_aws.algorithms.ddc_helmholtz:DdcHelmholtz"},
     ),
     Theory(
         "interneuron",

@@ -13,6 +13,8 @@ from tests.engines import engine_of
 
 CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
 DREAMING = "algorithm.name=perturbed_adversarial_dreaming"
+DDC = "algorithm.name=ddc_helmholtz"
+SMALL_CODE = ("algorithm.functions=12", "algorithm.expansion=16")
 BINARY = (
     "network.units=binary",
     "network.transfer=sigmoid",
@@ -103,6 +105,15 @@ VARIANTS = {
         *BINARY,
     ),
     "conv_boltzmann": (CONV, *BINARY, "algorithm.name=boltzmann"),
+    "ddc": (DDC, *SMALL_CODE, "network.bottom=linear"),
+    "ddc_sparse": (
+        DDC,
+        *SMALL_CODE,
+        "network.bottom=linear",
+        "algorithm.causes=laplacian",
+        "algorithm.decorrelated=false",
+    ),
+    "ddc_binary": (DDC, *SMALL_CODE, *BINARY),
     "both_gan": ("algorithm.name=gan",),
     "both_wgan_gp": ("algorithm.name=wgan_gp",),
     "both_wgan_gp_held": ("algorithm.name=wgan_gp", "network.homeostasis.over=time"),
@@ -160,6 +171,7 @@ LEARNS_IN = {
     "predictive": set(),
     "amortised": {WAKE},
     "boltzmann": {WAKE, REM},
+    "ddc": {REM},
     "inter": {WAKE},
     "dreaming": {WAKE, REM},
 }
