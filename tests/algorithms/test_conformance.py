@@ -13,6 +13,7 @@ from tests.engines import engine_of
 
 CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
 DREAMING = "algorithm.name=perturbed_adversarial_dreaming"
+WALKING = ("algorithm.name=variational_walkback", "algorithm.factor=5", "network.noise.scale=0")
 BINARY = (
     "network.units=binary",
     "network.transfer=sigmoid",
@@ -137,6 +138,9 @@ VARIANTS = {
         "algorithm.name=contrastive_backprop",
         "algorithm.langevin_steps=3",
     ),
+    "walkback": (*WALKING, "algorithm.own_parameters=true"),
+    "walkback_bernoulli": (*WALKING, "algorithm.states=bernoulli"),
+    "conv_walkback": (CONV, *WALKING, "algorithm.own_parameters=true"),
     "dreaming": (DREAMING,),
     "dreaming_held_over_time": (DREAMING, "network.homeostasis={over: time, steps: 10}"),
     "dreaming_held_over_batch": (DREAMING, "network.homeostasis.over=batch"),
@@ -161,6 +165,7 @@ LEARNS_IN = {
     "amortised": {WAKE},
     "boltzmann": {WAKE, REM},
     "inter": {WAKE},
+    "walkback": {WAKE},
     "dreaming": {WAKE, REM},
 }
 """The phases in which feedforward connections learn, by the first word of a variant."""

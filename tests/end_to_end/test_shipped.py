@@ -56,6 +56,7 @@ ARGUMENTS = {
     "linear_gaussian": ["--pairs", "20", "--seeds", "1"],
     "predictive_coding": ["--pairs", "5", "--seeds", "1"],
     "boltzmann": ["--pairs", "5", "--seeds", "1"],
+    "variational_walkback": ["--part", "digits", "--steps", "5", "--seeds", "1"],
     "interneuron_toy": ["--steps", "20", "--seeds", "1"],
     "interneuron_costs": ["width", "--widths", "32", "--pairs", "4", "--seeds", "1"],
     "interneuron_silencing": ["--pairs", "4", "--silenced", "4", "--seeds", "1"],
