@@ -14,6 +14,7 @@ toys    A Swiss roll, a circle and eight Gaussians. 500 chains of 5,000 steps at
         deviations. Spurious modes: the share of points, cooled from anywhere in a square, that
         end further off than six deviations; and that of a denoising autoencoder of the same
         network, that corrupts and reconstructs as often, by the noise of the operator at T = 1.
+        Walks of 5, 10 and 15 steps on the circle: bound, importance sampling, dreams.
 digits  Walks of 5, 10 and 15 steps over the same temperatures: the bound on log p of held-out
         digits, the estimate by importance sampling, dreams, the lower halves of digits given the
         upper ones, and the irreversibility of chains at T = 1.
@@ -63,15 +64,20 @@ FAR, NEAR = 6.0, 4.0
 ARENA = 1.2
 """Half the side of the square that walks for spurious modes start from."""
 
-TOYS = (
-    "network.layers=[2, 128, 64]",
-    "network.bottom=linear",
-    "algorithm.factor=1.3",
-    "algorithm.hottest=30",
+RATES = "{rate: 2.0e-3, decay: {factor: 0.5, every: 300, least: 0.0625}}"
+TAUGHT = tuple(f"algorithm.{kind}={RATES}" for kind in ("feedforward", "feedback", "readout"))
+DIGITS = (
+    "stimulus={source: digits}",
+    "network.layers=[64, 128, 32]",
+    "network.bottom=tanh",
+    "network.normalisation=rms",
+    "algorithm.extra_steps=1",
 )
-TOY_RATES = "{rate: 2.0e-3, decay: {factor: 0.5, every: 500, least: 0.0625}}"
+COOLED_FROM = 20.0
+"""T_max where walks differ in their number of steps."""
+
 LENGTHS = (5, 10, 15)
-"""Steps of a walk over digits."""
+"""Steps of a walk."""
 
 Array = NDArray[Any]
 
@@ -79,7 +85,8 @@ Array = NDArray[Any]
 def simulator(animal: int, steps: int, *overrides: str) -> RateSimulator:
     """Return a simulator that has not begun; REM, which teaches the layers nothing, is left out."""
     schedule = f"schedule=[{{name: training, cycles: {steps}, phases: [{{wake: 1}}]}}]"
-    protocol = Protocol.load(PROTOCOL, (schedule, "measure=[]", "expect=[]", *overrides))
+    alone = ("arms={walkback: {}}", "measure=[]", "expect=[]")
+    protocol = Protocol.load(PROTOCOL, (schedule, *alone, *overrides))
     return RateSimulator(protocol, "walkback", animal)
 
 
@@ -126,6 +133,12 @@ def two_samples(a: Tensor, b: Tensor, seed: int) -> tuple[float, float]:
     return float(found[0]), float((1 + (found[1:] >= found[0]).sum()) / (1 + PERMUTATIONS))
 
 
+def walking(count: int) -> tuple[str, ...]:
+    """Return settings of walks of so many steps over the same temperatures, the last at T = 1."""
+    factor = COOLED_FROM ** (1 / (count - 1)) * (1 + 1e-9)
+    return (f"algorithm.factor={factor}", f"algorithm.hottest={COOLED_FROM}")
+
+
 @dataclass
 class Toyed:
     """What one animal gives on one toy: numbers by name, and points to be drawn."""
@@ -136,12 +149,8 @@ class Toyed:
 
 def toyed(kind: str, animal: int, steps: int, length: int) -> Toyed:
     """Train on one toy, and look at chains, dreams and where walks from anywhere end."""
-    overrides = (
-        f"stimulus={{source: toy, kind: {kind}}}",
-        *TOYS,
-        *(f"algorithm.{k}={TOY_RATES}" for k in ("feedforward", "feedback", "readout")),
-    )
-    made = trained(animal, steps, *overrides)
+    stimulus = f"stimulus={{source: toy, kind: {kind}, batch: 128}}"
+    made = trained(animal, steps, stimulus, *TAUGHT)
     network, algorithm, noise = parts(made)
     section = made.spec.stimulus
     assert isinstance(section, Toy)
@@ -158,7 +167,7 @@ def toyed(kind: str, animal: int, steps: int, length: int) -> Toyed:
     step = algorithm.apply(network, data, 0)[1]
     assert isinstance(step, GaussianTransition)
     corruption = float(step.deviation.mean())
-    other = denoised(overrides, animal, steps, corruption, anywhere, len(algorithm.levels()))
+    other = denoised(stimulus, animal, steps, corruption, anywhere, len(algorithm.levels()))
     far = FAR * section.noise
     numbers = {
         "bound (nats)": -float(algorithm.objective(network, data, noise.at(6))),
@@ -182,6 +191,21 @@ def toyed(kind: str, animal: int, steps: int, length: int) -> Toyed:
     return Toyed(numbers, {name: x.numpy() for name, x in shown.items()})
 
 
+def circled(count: int, animal: int, steps: int) -> dict[str, float]:
+    """Train walks of so many steps on the circle, and return what the bound and dreams are."""
+    circle = "stimulus={source: toy, kind: circle}"
+    made = trained(animal, steps, circle, *TAUGHT, *walking(count), "algorithm.extra_steps=1")
+    network, algorithm, noise = parts(made)
+    data = made.animal.dataset.held_out
+    bounds = torch.stack([algorithm.bound(network, data, noise.at(k)) for k in range(HEATINGS)])
+    dreams = algorithm.dream(network, len(data), noise.at(HEATINGS)).somas[0]
+    return {
+        "bound (nats)": float(bounds.mean()),
+        "importance sampling (nats)": float((bounds.logsumexp(0) - math.log(HEATINGS)).mean()),
+        "sliced distance of dreams": sliced(dreams, data),
+    }
+
+
 def distance(section: Toy) -> Callable[[Tensor], Array]:
     """Return the distance of points to the toy's curve, or to the nearest centre."""
     tree = cKDTree(skeleton(section))
@@ -196,7 +220,7 @@ def modes(points: Tensor, section: Toy) -> float:
 
 
 def denoised(
-    overrides: tuple[str, ...],
+    stimulus: str,
     animal: int,
     steps: int,
     corruption: float,
@@ -204,10 +228,9 @@ def denoised(
     count: int,
 ) -> Tensor:
     """Return where a denoising autoencoder takes points that it corrupts and reconstructs."""
-    own = [o for o in overrides if not o.startswith("algorithm.")]
-    rates = ", ".join(f"{k}: {TOY_RATES}" for k in ("feedforward", "feedback"))
+    rates = ", ".join(f"{kind}: {RATES}" for kind in ("feedforward", "feedback"))
     theory = f"{{name: denoising_autoencoder, corruption: {corruption}, {rates}}}"
-    made = trained(animal, steps, *own, f"algorithm={theory}")
+    made = trained(animal, steps, stimulus, f"algorithm={theory}")
     network = made.animal.network
     draws = KeyedNoise(animal, "analysis/denoised", start.dtype).at(0)
     x = start
@@ -230,9 +253,7 @@ class Written:
 
 def written(count: int, animal: int, steps: int) -> Written:
     """Train walks of so many steps on digits; look at the bound, dreams and halves filled in."""
-    hottest = Protocol.load(PROTOCOL).spec.algorithm.hottest  # type: ignore[attr-defined]
-    factor = hottest ** (1 / (count - 1)) * (1 + 1e-9)
-    made = trained(animal, steps, f"algorithm.factor={factor}", "algorithm.extra_steps=1")
+    made = trained(animal, steps, *DIGITS, *TAUGHT, *walking(count))
     network, algorithm, noise = parts(made)
     assert len(algorithm.levels()) == count
     data = made.animal.dataset.held_out
@@ -286,6 +307,9 @@ def toys(options: argparse.Namespace) -> Figure:
         row[0].set_ylabel(kind.replace("_", " "))
     for axes in grid[-1]:
         axes.set_xlabel("stimulus unit 0")
+    for n in LENGTHS:
+        print(f"circle, walks of {n} steps, {options.seeds} seeds")
+        table([circled(n, a, options.steps // 2) for a in range(options.seeds)])
     return drawn
 
 
@@ -332,7 +356,7 @@ def main() -> None:
     """Print the table of a part and draw its figure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--part", choices=("toys", "digits"), default="toys")
-    parser.add_argument("--steps", type=int, default=2000, help="wake steps of learning")
+    parser.add_argument("--steps", type=int, default=1200, help="wake steps of learning")
     parser.add_argument("--chain", type=int, default=LENGTH, help="steps of a chain at T = 1")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="default: variational_walkback_PART.png")

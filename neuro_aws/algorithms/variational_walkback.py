@@ -56,11 +56,15 @@ class Graph:
 
 
 class Walk(NamedTuple):
-    """s_0 ... s_K (batch, units), the levels of the steps between them, and what s_0 led to."""
+    """s_0 ... s_K (batch, units), the levels of the steps between them, and what s_0 led to.
+
+    ``waits``: so many steps (batch,) each sample stays at s_0 before it sets out; None: none does.
+    """
 
     states: list[Tensor]
     levels: tuple[int, ...]
     first: NetworkState
+    waits: Tensor | None = None
 
 
 class VariationalWalkback:
@@ -70,7 +74,7 @@ class VariationalWalkback:
                                         sigma = T^(1/2) (sigma_0 + log(1 + exp F_sigma(s)))
             h_0 = s,  h_{i+1} = psi(F_i h_i + b);  d_N = h_N,  d_i = psi(G_i d_{i+1} + c)
             F_mu(s) = d_0,   F_sigma(s) = V h_N + v
-        wake   s_0 = x,  n ~ uniform{0 ... N_1},  K = ceil(log_f T_max) + n,  T_1 = 1
+        wake   s_0 = x,  n ~ uniform{0 ... N_1} a sample,  K = ceil(log_f T_max) + n,  T_1 = 1
                s_t ~ p_{T_t}(. | s_{t-1}),   T_{t+1} = f T_t if t > n, else T_t        t = 1 ... K
                dF, dG, dV, dv = + d < sum_t log p_{T_t}(s_{t-1} | s_t) > / d(F, G, V, v)
                m += (< s_K > - m) / R,   w += (< (s_K - m)^2 > - w) / R
@@ -113,10 +117,9 @@ class VariationalWalkback:
                 free = self.section.spread_at_start - self.section.least_spread
                 tensor.fill_(math.log(math.expm1(free)))  # log(1 + exp F_sigma) = free
 
-    def levels(self, extra: int | None = None) -> tuple[int, ...]:
-        """Return the levels of a walk, T_t = f^l_t; with n = N_1 where ``extra`` is not given."""
-        n = self.section.extra_steps if extra is None else extra
-        return transitions.levels(self.section.temperatures, n)
+    def levels(self) -> tuple[int, ...]:
+        """Return the levels of a walk with n = N_1, T_t = f^l_t; a shorter one sets out later."""
+        return transitions.levels(self.section.temperatures, self.section.extra_steps)
 
     def state_of(self, network: Network, stimuli: Tensor) -> Tensor:
         """Return s_0 of stimuli, as rows."""
@@ -132,7 +135,9 @@ class VariationalWalkback:
         own = network.parameters(READOUT)
 
         def modulated(layer: int, potential: Tensor) -> Tensor:
-            scale, shift = (own[name][level] for name in sections.own_tensors(layer))
+            scale, shift = (
+                own[name].index_select(0, level) for name in sections.own_tensors(layer)
+            )
             if potential.dim() == 4:
                 scale, shift = scale[:, :, None, None], shift[:, :, None, None]
             return (1 + scale) * potential + shift
@@ -179,23 +184,34 @@ class VariationalWalkback:
         walk: tuple[int, ...],
         noise: NoiseSource,
         gains: Gains = NO_GAINS,
+        waits: Tensor | None = None,
     ) -> Walk:
-        """Return the states of a walk away from ``state``."""
+        """Return the states of a walk away from ``state``; ``waits`` as in ``Walk``."""
         states, first = [state], None
-        for level in walk:
+        for t, level in enumerate(walk):
             found, step = self.apply(network, states[-1], level, gains)
             first = found if first is None else first
-            states.append(step.drawn(noise))
+            drawn = step.drawn(noise)
+            if waits is not None:
+                drawn = torch.where((waits > t)[:, None], state, drawn)
+            states.append(drawn)
         assert first is not None
-        return Walk(states, walk, first)
+        return Walk(states, walk, first, waits)
 
     def back(self, network: Network, walk: Walk, gains: Gains = NO_GAINS) -> Tensor:
-        """Return log p_{T_t}(s_{t-1} | s_t) of every step and sample, (K, batch)."""
+        """Return log p_{T_t}(s_{t-1} | s_t) of every step and sample, (K, batch).
+
+        0 where a sample waits.
+        """
         before, after = torch.cat(walk.states[:-1]), torch.cat(walk.states[1:])
         batch = len(walk.states[0])
         level = transitions.along(walk.levels, batch, after.device)
         _, step = self.apply(network, after, level, gains)
-        return step.log_density(before).view(-1, batch)
+        found = step.log_density(before).view(-1, batch)
+        if walk.waits is None:
+            return found
+        number = torch.arange(len(found), device=found.device)[:, None]
+        return torch.where(number < walk.waits, 0.0, found)
 
     def cool(
         self,
@@ -230,11 +246,10 @@ class VariationalWalkback:
         if phase is REM:
             return self.dream(network, len(stimulus), noise, gains)
         with torch.no_grad():
-            uniform = noise.uniform(torch.Size((1,)))
-            n = int(uniform.item() * (self.section.extra_steps + 1))
-            start = self.state_of(network, stimulus)
-            extra = min(n, self.section.extra_steps)
-            walk = self.heat(network, start, self.levels(extra), noise, gains)
+            start, most = self.state_of(network, stimulus), self.section.extra_steps
+            uniform = noise.uniform(torch.Size((len(start),)))
+            waits = (uniform * (most + 1)).floor().clamp(max=most)  # N_1 - n
+            walk = self.heat(network, start, self.levels(), noise, gains, waits)
         kinds = (FEEDFORWARD, FEEDBACK, READOUT)
         with leaves_of(network, *(kind for kind in kinds if kind in network.kinds)) as leaves:
             climbed = self.back(network, walk, gains).sum(0).mean()
@@ -314,5 +329,3 @@ class VariationalWalkback:
             found = gradients(graph.climbed, graph.leaves, *kinds)
             deltas |= {kind: Delta(tensors) for kind, tensors in zip(kinds, found, strict=True)}
         return deltas
-
-

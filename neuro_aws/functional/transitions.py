@@ -134,4 +134,4 @@ def levels(heating: int, extra: int) -> tuple[int, ...]:
 
 def along(walk: Sequence[int], batch: int, device: torch.device) -> Tensor:
     """Return the level of each row where the steps of a walk lie one after the other."""
-    return torch.tensor(walk, device=device).repeat_interleave(batch)
+    return torch.cat([torch.full((batch,), level, device=device) for level in walk])

@@ -20,7 +20,7 @@ from neuro_aws.protocol.theories_base import LearnsInference, no_choice
 SPREAD, SPREAD_BIAS = "spread", "spread_bias"
 """Names of the weights by which the top layer sets the noise of a step."""
 
-MOST_STEPS = 10_000
+MOST_STEPS = 1000
 """No walk is longer."""
 
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
@@ -57,7 +57,7 @@ class VariationalWalkback(LearnsInference):
     """a: how far a step goes from where it is to where the layers say."""
     factor: float = Field(1.5, gt=1, le=1000)
     """f: how much hotter each step is than the one before."""
-    hottest: float = Field(50.0, gt=1, le=1e9)
+    hottest: float = Field(20.0, gt=1, le=1e9)
     """T_max: variance of the stimuli over that of a step's noise at T = 1."""
     extra_steps: int = Field(3, ge=0, le=MOST_STEPS)
     """N_1: wake takes 0 to so many more steps at T = 1, REM as many."""

@@ -57,6 +57,8 @@ def test_labels_name_the_gaussian_and_animals_differ():
 def test_it_is_no_picture_and_knows_its_own_settings():
     Protocol.from_text(TINY, "tiny.yaml", FLAT)
     with pytest.raises(ProtocolError, match="belongs to kind: mixture"):
-        Protocol.from_text(TINY, "tiny.yaml", ("stimulus={source: toy, kind: circle, modes: 3}", FLAT[1]))
+        Protocol.from_text(
+            TINY, "tiny.yaml", ("stimulus={source: toy, kind: circle, modes: 3}", FLAT[1])
+        )
     with pytest.raises(ProtocolError, match="layer 0 has 64 units"):
         Protocol.from_text(TINY, "tiny.yaml", FLAT[:1])
