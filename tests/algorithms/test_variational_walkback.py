@@ -356,14 +356,14 @@ seeds: 1
 stimulus: {source: toy, kind: circle, count: 1000}
 network: {layers: [2, 32, 16], normalisation: none, homeostasis: {over: none}, prior: standard, noise: {scale: 0}, discriminator: {hidden: 4}}
 algorithm: {name: variational_walkback, factor: 2, hottest: 32, feedforward: {rate: 3.0e-3}, feedback: {rate: 3.0e-3}, readout: {rate: 3.0e-3}}
-schedule: [{name: training, cycles: 400, phases: [{wake: 1}]}]
+schedule: [{name: training, cycles: 300, phases: [{wake: 1}]}]
 arms: {control: {}}
 """
 
 
 def test_the_bound_on_a_circle_rises_and_dreams_come_to_lie_on_it():
-    """Three seeds: at least 0.7 nats; the mean distance to the circle falls below a third."""
-    for seed in range(3):
+    """Two seeds: at least 0.7 nats; the mean distance to the circle falls below a third."""
+    for seed in range(2):
         protocol = Protocol.from_text(RING, "ring.yaml")
         one = RateSimulator(protocol, "control", seed)
         network, algorithm, x = (
@@ -380,7 +380,7 @@ def test_the_bound_on_a_circle_rises_and_dreams_come_to_lie_on_it():
                 dreams = algorithm.dream(network, 500, one.subject(0).draws("dreams")).somas[0]
             found.append((objective, float((dreams.norm(dim=1) - 0.8).abs().mean())))
             if len(found) == 1:
-                one.advance(0, 400, Discard(), lambda: False)
+                one.advance(0, 300, Discard(), lambda: False)
         (before, far), (after, near) = found
         assert after < before - 0.7, found
         assert near < far / 3, found
