@@ -27,6 +27,15 @@ NEEDS: dict[str, tuple[str, ...]] = {
         "algorithm.expansion=20",
         "algorithm.replay=0",
     ),
+    "variational_walkback": (
+        "network.homeostasis.over=none",
+        "network.batch_norm=none",
+        "network.batch_norm_feedback=false",
+        "network.noise.scale=0",
+        "network.inverse_relu=0",
+        "algorithm.factor=5",
+        "algorithm.replay=0",
+    ),
     "boltzmann": (
         "network.units=binary",
         "network.transfer=sigmoid",

@@ -1,7 +1,7 @@
 """Passes through the layers: up in wake, down in REM, and what the dendrites predict."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ Gains = Mapping[int, Tensor]
 """Factors on the somatic rates of a layer, by layer: what silencing and activation come down to."""
 
 NO_GAINS: Gains = {}
+
+Modulation = Callable[[int, Tensor], Tensor]
+"""What a layer's potentials become before its units fire, given the layer and the potentials."""
 
 
 class Passes:
@@ -84,12 +87,13 @@ class Passes:
         gains: Gains = NO_GAINS,
         running: bool = False,
         until: int | None = None,
+        modulated: Modulation | None = None,
     ) -> NetworkState:
         """Wake: h_0 = x, h_{i+1} = psi(F_i h_i + sigma xi); ``noise`` None leaves xi out.
 
         ``running``: normalise by running statistics instead of the batch's, where the layers do.
         ``until``: the layer to stop at, default the top; what is drawn after such a pass is what it
-        would be after a whole one.
+        would be after a whole one. ``modulated`` changes F_i h_i.
         """
         stimulus = self.admit(stimulus)
         gain = gains.get(0)
@@ -98,7 +102,8 @@ class Passes:
         states = [LayerState(stimulus, stimulus, gain=gain)]
         reached = self.depth if until is None else until
         for i in range(reached):
-            state = self.fire_above(i, states[-1].transmitted, noise, gains, running)
+            below = states[-1].transmitted
+            state = self.fire_above(i, below, noise, gains, running, modulated)
             if self.noise.inverse_relu and noise is not None and i + 1 < self.depth:
                 state = self._transmitted(state, noise, gains.get(i + 1))
             states.append(state)
@@ -125,10 +130,13 @@ class Passes:
         noise: NoiseSource | None,
         gains: Gains = NO_GAINS,
         running: bool = False,
+        modulated: Modulation | None = None,
     ) -> LayerState:
         """Return h_{i+1} as feedforward input from layer i drives it."""
         layer = self.layers[i]
         potential, normed = layer.feedforward_potential(below, running)
+        if modulated is not None:
+            potential = modulated(i + 1, potential)
         return self._fire(i + 1, layer.psi_above, potential, noise, gains.get(i + 1), normed)
 
     def fire_below(

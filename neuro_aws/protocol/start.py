@@ -15,6 +15,7 @@ from neuro_aws.protocol.stimulus import (
     Mnist,
     Patches,
     Stimulus,
+    Toy,
 )
 
 IDX_IMAGES, CIFAR_BATCH, TEST_IMAGES = 60_000, 10_000, 10_000
@@ -74,6 +75,8 @@ def stimuli_bytes(section: Stimulus) -> int:
 def _count(section: Stimulus) -> int:
     if isinstance(section, Patches):
         return section.count
+    if isinstance(section, Toy):
+        return section.count + section.held_out
     if isinstance(section, Mnist | FashionMnist):
         return IDX_IMAGES + TEST_IMAGES
     if isinstance(section, Cifar10):

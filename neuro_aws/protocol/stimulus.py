@@ -221,6 +221,40 @@ class ArrayStimuli(_Stimulus):
             yield "scale", f"must rise: [LOW, HIGH], not {list(self.scale)}"
 
 
+class Toy(_Stimulus):
+    """Points of two coordinates: on a curve, or around the centres of a mixture, and a little off.
+
+    Curves and centres lie within the unit circle; noise is not cut off there.
+    """
+
+    source: Literal["toy"]
+    kind: Literal["swiss_roll", "circle", "mixture"] = "swiss_roll"
+    """mixture: Gaussians of equal share on a ring; a point's label is its Gaussian."""
+    noise: float = Field(0.03, ge=0, le=1)
+    """Standard deviation of each coordinate around the curve or the centre."""
+    modes: int = Field(8, ge=2, le=100)
+    """Gaussians of the mixture."""
+    count: int = Field(5000, ge=100, le=1_000_000)
+    """Points to train on."""
+    held_out: int = Field(1000, ge=50, le=100_000)
+    """Further points, for measuring."""
+
+    @property
+    def pixels(self) -> int:
+        """Size of h_0."""
+        return 2
+
+    @property
+    def labels(self) -> int:
+        """Number of labels, 0: none."""
+        return self.modes if self.kind == "mixture" else 0
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield what does not fit together within the section, as (key, message)."""
+        if self.kind != "mixture" and self.modes != type(self).model_fields["modes"].default:
+            yield "modes", f"belongs to kind: mixture; {self.kind} has none"
+
+
 class _Labelled(_Stimulus):
     folder: str | None = None
     """Where the files are; default: the data set's own folder in $NEURO_AWS_DATA, or --data."""
@@ -383,6 +417,12 @@ STIMULI = table(
         Cifar10,
         "cifar10:cifar10",
     ),
+    _entry(
+        "toy",
+        "points of two coordinates: a Swiss roll, a circle or a mixture of Gaussians, embedded",
+        Toy,
+        "toy:toy",
+    ),
     StimulusEntry(
         "spike_pattern",
         "a frozen pattern of spikes and a teacher, for a single neuron (spiking)",
@@ -411,6 +451,7 @@ Stimulus = Annotated[
         Annotated[Mnist, Tag("mnist")],
         Annotated[FashionMnist, Tag("fashion_mnist")],
         Annotated[Cifar10, Tag("cifar10")],
+        Annotated[Toy, Tag("toy")],
         Annotated[OwnStimulus, Tag(OWN_TAG)],
     ],
     Discriminator(_source),

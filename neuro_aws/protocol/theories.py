@@ -34,6 +34,7 @@ from neuro_aws.protocol.theories_of_dreams import (
 )
 from neuro_aws.protocol.theories_of_energy import Boltzmann, ContrastiveBackprop, PredictiveCoding
 from neuro_aws.protocol.theories_of_expectations import DdcHelmholtz
+from neuro_aws.protocol.theories_of_walks import VariationalWalkback
 
 
 def _own_name(name: str) -> str:
@@ -236,6 +237,15 @@ THEORIES = table(
         objective="<E(x)> - <E(x^)>: energy of stimuli over that of what they turn into",
         local="G: to the synapse; F: nothing, autograd through all of it",
         code={RATE: "neuro_aws.algorithms.contrastive_backprop:ContrastiveBackprop"},
+    ),
+    Theory(
+        "variational_walkback",
+        "a stochastic operator heats stimuli in wake, learning each step back; REM cools",
+        VariationalWalkback,
+        work=20.0,
+        objective="minus the variational bound on log p(x), one heating a stimulus, nats",
+        local="nothing but D: the gradient runs through each step's pass up and down",
+        code={RATE: "neuro_aws.algorithms.variational_walkback:VariationalWalkback"},
     ),
 )
 """Every theory by the name a protocol gives it; the first is the default."""

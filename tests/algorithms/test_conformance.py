@@ -15,6 +15,7 @@ CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
 DREAMING = "algorithm.name=perturbed_adversarial_dreaming"
 DDC = "algorithm.name=ddc_helmholtz"
 SMALL_CODE = ("algorithm.functions=12", "algorithm.expansion=16")
+WALKING = ("algorithm.name=variational_walkback", "algorithm.factor=5", "network.noise.scale=0")
 BINARY = (
     "network.units=binary",
     "network.transfer=sigmoid",
@@ -148,6 +149,9 @@ VARIANTS = {
         "algorithm.name=contrastive_backprop",
         "algorithm.langevin_steps=3",
     ),
+    "walkback": (*WALKING, "algorithm.own_parameters=true"),
+    "walkback_bernoulli": (*WALKING, "algorithm.states=bernoulli"),
+    "conv_walkback": (CONV, *WALKING, "algorithm.own_parameters=true"),
     "dreaming": (DREAMING,),
     "dreaming_held_over_time": (DREAMING, "network.homeostasis={over: time, steps: 10}"),
     "dreaming_held_over_batch": (DREAMING, "network.homeostasis.over=batch"),
@@ -173,6 +177,7 @@ LEARNS_IN = {
     "boltzmann": {WAKE, REM},
     "ddc": {REM},
     "inter": {WAKE},
+    "walkback": {WAKE},
     "dreaming": {WAKE, REM},
 }
 """The phases in which feedforward connections learn, by the first word of a variant."""

@@ -60,6 +60,7 @@ ARGUMENTS = {
     "ddc_gaussian": ["--samples", "500", "--seeds", "1"],
     "ddc_explaining_away": ["--samples", "500", "--seeds", "1"],
     "ddc_patches": ["--pairs", "4", "--seeds", "1"],
+    "variational_walkback": ["--part", "digits", "--steps", "5", "--seeds", "1"],
     "interneuron_toy": ["--steps", "20", "--seeds", "1"],
     "interneuron_costs": ["width", "--widths", "32", "--pairs", "4", "--seeds", "1"],
     "interneuron_silencing": ["--pairs", "4", "--silenced", "4", "--seeds", "1"],
@@ -214,7 +215,7 @@ def test_every_protocol_states_what_it_expects_and_has_a_short_form(path):
     assert short.spec.expect
     assert set(short.tree.arms) == set(full.tree.arms)
     assert short.tree.steps * short.spec.seeds < SECONDS
-    files = full.spec.stimulus.source not in ("digits", "patches", "spike_pattern")
+    files = full.spec.stimulus.source not in ("digits", "patches", "toy", "spike_pattern")
     assert files == (path.stem in NEEDS_DATA)
 
 
