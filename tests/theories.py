@@ -25,7 +25,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
         "network.noise.density=gaussian",
         "algorithm.functions=20",
         "algorithm.expansion=20",
-        "algorithm.replay=0",
+        "network.memory=null",
     ),
     "variational_walkback": (
         "network.homeostasis.over=none",
@@ -34,7 +34,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
         "network.noise.scale=0",
         "network.inverse_relu=0",
         "algorithm.factor=5",
-        "algorithm.replay=0",
+        "network.memory=null",
     ),
     "boltzmann": (
         "network.units=binary",

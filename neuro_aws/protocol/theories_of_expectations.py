@@ -120,8 +120,8 @@ class DdcHelmholtz(LearnsInference):
             yield ("algorithm", "causes"), f"{name} has Bernoulli causes of binary units; leave it"
         if not binary:
             yield from self._not_gaussian(network)
-        if self.replay:
-            yield ("algorithm", "replay"), f"{name} dreams of no top states; leave replay at 0"
+        if network.memory is not None:
+            yield ("network", "memory"), f"{name} dreams from a prior of its own; leave it out"
         yield from no_choice(self)
 
     def _not_gaussian(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:

@@ -118,8 +118,8 @@ class VariationalWalkback(LearnsInference):
         if self.least_spread >= self.spread_at_start:
             message = f"must be below spread_at_start, {self.spread_at_start:g}"
             yield ("algorithm", "least_spread"), message
-        if self.replay:
-            yield ("algorithm", "replay"), f"{name} dreams of no top states; leave replay at 0"
+        if network.memory is not None:
+            yield ("network", "memory"), f"{name} dreams of no top states; leave it out"
         yield from self._of_gaussian_states()
         yield from no_choice(self)
 

@@ -460,7 +460,7 @@ def test_moments_are_saved_and_taken_up_again():
         ("network.order=published", "use transfer_first"),
         ("network.inverse_relu=0.1", "use 0"),
         ("network.normalise_top=true", "use false"),
-        ("algorithm.replay=0.5", "leave replay"),
+        ("network.memory={hopfield: continuous, recall: exact}", "leave it out"),
         ("algorithm.density=laplacian", "use gaussian"),
         ("algorithm.functions=0", "functions"),
         ("algorithm.margin=3", "margin"),

@@ -325,7 +325,7 @@ def test_where_dreams_start_is_saved_and_taken_up_again():
         ("network.lateral=[1]", "leave it out"),
         ("network.noise.scale=0.2", "alone; use 0"),
         ("network.inverse_relu=0.2", "alone; use 0"),
-        ("algorithm.replay=0.5", "leave replay"),
+        ("network.memory={hopfield: continuous, recall: exact}", "leave it out"),
         ("algorithm.density=laplacian", "no such choice"),
         ("algorithm.hottest=1.0e9", "give a larger one"),
         ("algorithm.least_spread=0.5", "below spread_at_start"),
