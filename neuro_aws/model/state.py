@@ -9,6 +9,8 @@ from neuro_aws.phase import Phase
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from neuro_aws.model.sequence_critic import Heard
+
     from neuro_aws.functional.compartments import Fired
     from neuro_aws.functional.discriminator import Potential, Reading
 
@@ -102,7 +104,7 @@ class AcetylcholineSignal:
     release: "Tensor"
     teaching: "list[Tensor]"
     gate: "float | Tensor"
-    own: OwnReading
+    own: "OwnReading | Heard"
     constant: bool = False
 
 

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Collection, Iterator
 
+from neuro_aws.phase import Phase
 from neuro_aws.protocol.actions_on_cells import Cells
 from neuro_aws.protocol.actions_on_learning import NO_LATERAL, Dose, Pair
 from neuro_aws.protocol.actions_on_stimuli import OfEye
@@ -20,6 +21,7 @@ from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
 from neuro_aws.protocol.short import changes
 from neuro_aws.protocol.stimulus import Patches
 from neuro_aws.protocol.targets import named
+from neuro_aws.protocol.theories import THEORIES
 
 Found = Iterator[tuple[KeyPath, str]]
 
@@ -80,6 +82,8 @@ def _network(spec: ProtocolSpec) -> Found:
     pixels, source = spec.stimulus.pixels, spec.stimulus.source
     if spec.network.dcgan is not None:
         yield from _image(spec)
+    elif spec.network.recurrent is not None or spec.stimulus.sequence is not None:
+        yield from _sequence(spec)
     elif pixels is not None and spec.network.layers[0] != pixels:
         found, *above = spec.network.layers
         written = "layers" in spec.network.model_fields_set
@@ -89,6 +93,12 @@ def _network(spec: ProtocolSpec) -> Found:
             f"layer 0 has {found} units, but {named or source} as set up here has {pixels} pixels; "
             f"write `network: {{layers: {[pixels, *above]}}}`",
         )
+    in_time = spec.network.recurrent is not None
+    if spec.algorithm.in_time is not None and spec.algorithm.in_time != in_time:
+        kind = "a recurrent network" if in_time else "layers without recurrence"
+        able = [name for name, t in THEORIES.items() if t.settings.in_time in (in_time, None)]
+        message = f"{spec.algorithm.name} has no form for {kind}; " + ", ".join(able)
+        yield ("algorithm", "name"), f"{message} {'has' if len(able) == 1 else 'have'}"
     yield from spec.algorithm.misfits(spec.network)
     if (does := spec.algorithm.needs_pictures()) and spec.stimulus.picture is None:
         yield ("algorithm", "name"), f"{does}; {source} as set up here has no single pictures"
@@ -114,12 +124,29 @@ def _image(spec: ProtocolSpec) -> Found:
         yield ("network", "dcgan"), message
 
 
+def _sequence(spec: ProtocolSpec) -> Found:
+    given, shown = spec.network.recurrent, spec.stimulus.sequence
+    if shown is None:
+        if spec.stimulus.pixels is not None:
+            message = f"reads sequences; {spec.stimulus.source} as set up here has none"
+            yield ("network", "recurrent"), message
+        return
+    steps, symbols = shown
+    if given is None or (given.steps, given.symbols) != (steps, symbols):
+        where = "source" if given is None else "recurrent"
+        yield (
+            ("stimulus", where) if given is None else ("network", where),
+            f"{spec.stimulus.source} as set up here are {steps} steps of {symbols} symbols; "
+            f"write `network: {{recurrent: {{symbols: {symbols}, steps: {steps}}}}}`",
+        )
+
+
 def _schedule(spec: ProtocolSpec) -> Found:
     names = [period.name for period in spec.schedule]
     for i, name in enumerate(names):
         if name in names[:i]:
             yield ("schedule", i, "name"), f"two periods are called {name!r}"
-        if spec.schedule[i].lateral_plasticity != 1 and not spec.network.lateral:
+        if spec.schedule[i].lateral_plasticity != 1 and not spec.network.has_lateral:
             yield ("schedule", i, "lateral_plasticity"), NO_LATERAL
     branches = [i for i, period in enumerate(spec.schedule) if period.branch]
     for i in branches[1:]:
@@ -214,10 +241,18 @@ def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path:
         yield from _cells(spec, p.cells, (*path, p.action))
     if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
-    phases = p.rule.acts_in or PERTURBATIONS[p.action].phases
+    phases = p.rule.acts_in or _phases(spec, p)
     if not set(phases) & set(p.during):
         only = " and ".join(phases)
         yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"
+
+
+def _phases(spec: ProtocolSpec, p: Perturbation) -> tuple[Phase, ...]:
+    """Return the phases in which an action can have an effect: of ACh, those in which it teaches."""
+    entry = PERTURBATIONS[p.action]
+    if entry.slot != "neuromodulator" or set(entry.phases) != {Phase.WAKE}:
+        return entry.phases
+    return spec.algorithm.taught_in
 
 
 def _idle(spec: ProtocolSpec) -> Found:

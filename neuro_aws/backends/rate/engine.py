@@ -98,12 +98,12 @@ class Engine:
             from neuro_aws.backends.rate.compiled import step
 
             self._compiled = step.CompiledStep(network, algorithm, updates, self.batch)
-        if self.team.size > 1 and (network.lateral.weights or hasattr(algorithm, "memory")):
-            lateral = bool(network.lateral.weights)
+        lateral = bool(network.lateral.weights) or network.in_time
+        if self.team.size > 1 and (lateral or hasattr(algorithm, "memory")):
             what = "lateral weights carry a state" if lateral else "the theory has a memory"
             raise NeuroAWSError(
                 f"{what} that several processes cannot share",
-                where="network.lateral" if lateral else "algorithm.name",
+                where="network" if lateral else "algorithm.name",
                 next_step="Run one process",
             )
 

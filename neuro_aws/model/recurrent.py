@@ -1,0 +1,135 @@
+"""A recurrent network: a layer of gated units that reads a sequence and predicts its next symbol.
+
+h_0 is a sequence of symbols, h_1 the states of the gated units. Both are laid out as maps, (batch,
+units, time, 1), so that a unit is silenced, followed and recorded as a channel is.
+
+    h_1(t) = g * GRU(h_0(t - 1), h_1(t - 1)),   h_0(0) = h_1(0) = 0        F: inputs, L: recurrence
+    d_0(t) = p(t) = softmax(G h_1(t) + c)                                 of the symbol at t
+    wake   h_0(t) = y_t                      the sequence drives the soma, the dendrite predicts
+    REM    h_0(t) ~ p(t)                     the dendrite drives the soma: the net runs freely
+
+The drive switch is teacher forcing. g is the gain of a unit (silencing: 0): it acts on the soma,
+so that what a silenced unit sends to others through L and G is 0 too. At t h_1 has seen what came
+before t, and all symbols are predicted, the first too. (torch's GRU has h(t) see x(t): h_0 comes
+in a step late.)
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuro_aws.functional import gru
+from neuro_aws.functional.compartments import Fired
+from neuro_aws.functional.in_time import maps
+from neuro_aws.functional.noise import NoiseSource
+from neuro_aws.model.gated import GatedLayer
+from neuro_aws.model.network import NO_GAINS, Gains, Network
+from neuro_aws.model.prior import Prior
+from neuro_aws.model.state import LayerState, NetworkState
+from neuro_aws.phase import Phase
+
+
+class NothingDrawn(Prior):
+    """Of a network that runs freely from silence: there is nothing to draw, and it draws nothing."""
+
+    def __init__(self, layer: GatedLayer) -> None:
+        super().__init__((0,), layer.psi_above, None)
+        self._layer = layer
+
+    def __call__(self, count: int, noise: NoiseSource) -> Tensor:
+        """Return ``count`` rows of nothing."""
+        return self._layer.feedback[0].new_empty(count, 0)
+
+
+class RecurrentNetwork(Network):
+    """A layer of gated units over sequences, with the passes of wake and REM of its own."""
+
+    in_time = True
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        """Take what every network is made of; sequences start from nothing."""
+        super().__init__(*parts, **more)
+        self.prior = NothingDrawn(self.gated)
+
+    @property
+    def gated(self) -> GatedLayer:
+        """Return its layer."""
+        (layer,) = self.layers
+        assert isinstance(layer, GatedLayer)
+        return layer
+
+
+    def recognise(
+        self,
+        stimulus: Tensor,
+        noise: NoiseSource | None,
+        gains: Gains = NO_GAINS,
+        running: bool = False,
+        until: int | None = None,
+    ) -> NetworkState:
+        """Wake, teacher forcing: the sequence drives h_0, and h_0 with L drives h_1."""
+        x = self.admit(stimulus)
+        below, above = gains.get(0), gains.get(1)
+        if below is not None:
+            x = x * below
+        drive, soma = self.gated.fire(x, above)
+        layers = (LayerState(x, x, gain=below), LayerState(soma, soma, drive, gain=above))
+        return NetworkState(Phase.WAKE, layers)
+
+    def dream(
+        self, top: Tensor, noise: NoiseSource | None, gains: Gains = NO_GAINS
+    ) -> NetworkState:
+        """REM, free running: as many sequences as ``top`` has rows, each from silence."""
+        symbols = self.run_freely(len(top), self.gated.steps, noise, gains)
+        return self.ran(symbols, gains)
+
+    def ran(self, symbols: Tensor, gains: Gains = NO_GAINS) -> NetworkState:
+        """Return the state of a free run that has drawn these symbols (batch, time, K)."""
+        y, below, above = maps(symbols), gains.get(0), gains.get(1)
+        x = y if below is None else y * below
+        drive, soma = self.gated.fire(x, above)
+        predicted = self.gated.predict(soma)
+        switched = Fired(y, predicted.potential, predicted.value)
+        layers = (
+            LayerState(x, x, switched, gain=below),
+            LayerState(soma, soma, drive, gain=above),
+        )
+        return NetworkState(Phase.REM, layers)
+
+    def run_freely(
+        self,
+        count: int,
+        steps: int,
+        noise: NoiseSource | None,
+        gains: Gains = NO_GAINS,
+        forced: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Return symbols drawn one after the other (count, steps, K), each read by the next step.
+
+        ``noise`` None: the likeliest ones. ``forced``: a sequence (count, steps, K), and where it
+        takes the place of what is drawn (count, steps).
+        """
+        layer, drawn = self.gated, list[Tensor]()
+        gates, like = layer.gates, layer.feedback[0]
+        uniform = None if noise is None else noise.uniform(torch.Size((count, steps))).unbind(1)
+        below, above = (None if i not in gains else gains[i].flatten() for i in (0, 1))
+        h, x = like.new_zeros(count, gates.units), like.new_zeros(count, len(like))
+        with torch.no_grad():
+            for t in range(steps):
+                h = gru.step(x, h, gates)
+                if above is not None:
+                    h = h * above
+                p = torch.softmax(layer.logits(h), -1)
+                x = gru.drawn(p, uniform[t]) if uniform is not None else likeliest(p)
+                if forced is not None:
+                    x = torch.where(forced[1][:, t, None], forced[0][:, t], x)
+                drawn.append(x)
+                if below is not None:
+                    x = x * below
+        return gru.stacked(drawn)
+
+
+def likeliest(p: Tensor) -> Tensor:
+    """Return the likeliest symbol of each row, as 0 and 1."""
+    return torch.nn.functional.one_hot(p.argmax(-1), p.shape[-1]).to(p.dtype)
