@@ -60,26 +60,13 @@ class GatedLayer:
         """Return G h_1 + c for states (..., H)."""
         return torch.nn.functional.linear(above, *self.feedback)
 
-    def states(self, symbols: Tensor, gain: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the states that a sequence drives, before gain and after it: (batch, T, H)."""
-        x, gates = delayed(symbols), self.gates
-        if gain is None:
-            found = gru.run(x, gates)
-            return found, found
-        h, raw, fired = x.new_zeros(len(x), gates.units), [], []
-        for now in x.unbind(1):
-            raw.append(gru.step(now, h, gates))
-            h = raw[-1] * gain
-            fired.append(h)
-        return gru.stacked(raw), gru.stacked(fired)
-
     def fire(self, below: Tensor, gain: Tensor | None = None) -> tuple[Fired, Tensor]:
         """Return how maps h_0 drive the gated units, and their somata."""
-        symbols = times(below)
-        raw, fired = self.states(symbols, None if gain is None else gain.flatten())
-        a = gru.potentials(delayed(symbols), delayed(fired), self.gates)
-        drive = Fired(maps(raw), maps(a), maps(raw))
-        return drive, drive.rate if gain is None else maps(fired)
+        units = None if gain is None else gain.flatten()
+        ran = gru.run(delayed(times(below)), self.gates, gain=units)
+        fired, a = maps(ran.fired), maps(ran.potential)
+        rate = fired if gain is None else maps(ran.raw)
+        return Fired(rate, a, rate), fired
 
     def feedforward_potential(
         self, below: Tensor, running: bool = False

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuro_aws.functional import gru
 from neuro_aws.functional.compartments import Fired
+from neuro_aws.functional.gru import Cell
 from neuro_aws.functional.in_time import maps
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.model.gated import GatedLayer
@@ -28,6 +28,7 @@ from neuro_aws.model.network import NO_GAINS, Gains, Network
 from neuro_aws.model.prior import Prior
 from neuro_aws.model.state import LayerState, NetworkState
 from neuro_aws.phase import Phase
+from neuro_aws.protocol.projections import GATES
 
 
 class NothingDrawn(Prior):
@@ -107,29 +108,32 @@ class RecurrentNetwork(Network):
     ) -> Tensor:
         """Return symbols drawn one after the other (count, steps, K), each read by the next step.
 
-        ``noise`` None: the likeliest ones. ``forced``: a sequence (count, steps, K), and where it
+        y_t = argmax_k of logit_k + e_k, e_k = -log(-log u), u uniform: a draw from p. ``noise``
+        None: e = 0, the likeliest ones. ``forced``: a sequence (count, steps, K), and where it
         takes the place of what is drawn (count, steps).
         """
-        layer, drawn = self.gated, list[Tensor]()
-        gates, like = layer.gates, layer.feedback[0]
-        uniform = None if noise is None else noise.uniform(torch.Size((count, steps))).unbind(1)
+        layer = self.gated
+        weight, bias = layer.feedback
         below, above = (None if i not in gains else gains[i].flatten() for i in (0, 1))
-        h, x = like.new_zeros(count, gates.units), like.new_zeros(count, len(like))
+        cell = Cell.of(layer.gates, below, above)
+        drawn, turned = list[Tensor](), weight.T
         with torch.no_grad():
+            luck = weight.new_zeros(steps, 1, len(weight))
+            if noise is not None:
+                uniform = noise.uniform(torch.Size((count, steps, len(weight))))
+                luck = -(-uniform.log()).log().transpose(0, 1)
+            offered = (luck + bias).expand(-1, count, -1).unbind(0)
+            true = given = None
+            if forced is not None:
+                true, given = forced[0].argmax(-1).unbind(1), forced[1].unbind(1)
+            h = weight.new_zeros(count, len(cell.bias) // GATES)
+            driven = layer.gates.input_bias.expand(count, -1)
             for t in range(steps):
-                h = gru.step(x, h, gates)
-                if above is not None:
-                    h = h * above
-                p = torch.softmax(layer.logits(h), -1)
-                x = gru.drawn(p, uniform[t]) if uniform is not None else likeliest(p)
-                if forced is not None:
-                    x = torch.where(forced[1][:, t, None], forced[0][:, t], x)
-                drawn.append(x)
-                if below is not None:
-                    x = x * below
-        return gru.stacked(drawn)
-
-
-def likeliest(p: Tensor) -> Tensor:
-    """Return the likeliest symbol of each row, as 0 and 1."""
-    return torch.nn.functional.one_hot(p.argmax(-1), p.shape[-1]).to(p.dtype)
+                h = cell.step(driven, h)
+                chosen = torch.addmm(offered[t], h, turned).argmax(-1)
+                if true is not None and given is not None:
+                    chosen = torch.where(given[t], true[t], chosen)
+                drawn.append(chosen)
+                driven = cell.driven.index_select(0, chosen)
+        numbers = torch.stack(drawn, 1)
+        return torch.nn.functional.one_hot(numbers, len(weight)).to(weight.dtype)

@@ -79,7 +79,7 @@ def logits(weights: Tensors, predicted: Tensor, potential: Tensor) -> Tensor:
         Gates(reading[d], of("lateral")[d], of("bias")[d], of("lateral_bias")[d])
         for d in range(DIRECTIONS)
     ]
-    found = gru.run(heard, *directions)
+    found = gru.run(heard, *directions).fired
     for k in range(1, RECTIFIED + 1):
         found = torch.relu(linear(found, of(f"rectified{k}"), of(f"rectified{k}_bias")))
     return linear(found, of("readout"), of("readout_bias")).squeeze(-1)
