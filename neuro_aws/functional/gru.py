@@ -112,7 +112,7 @@ class _Recurrence(Function):
         """Go back through the steps."""
         lateral, gates, carried, candidate, fired = ctx.saved_tensors
         e, s = grads[0], grads[1]
-        steps, ways, batch, n = fired.shape
+        steps, n = fired.shape[0], fired.shape[-1]
         r, z = gates[..., :n], gates[..., n:]
         before = torch.cat([torch.zeros_like(fired[:1]), fired[:-1]])
         open_ = 1 - z if ctx.gain is None else (1 - z) * ctx.gain

@@ -19,10 +19,12 @@ MOST_NGRAMS = 30_000
 def free_running(subject: Subject) -> Iterator[Value]:
     """Compare free runs with teacher forcing (``free_running``); every distance with its floor.
 
-    State by state: h_1 of random steps of random sequences, as many of free runs as of teacher
-    forcing. Symbol by symbol: total variation 1/2 sum |p - q| of the n-grams, and of the pairs of
-    symbols 1 to ``lags`` steps apart (mean over lags), p of free runs, q of training sequences; at
-    the length of training, and over as many steps at the end of runs ``lengths`` times as long.
+    State by state (``state_``): h_1 of random steps of random sequences, as many of free runs as of
+    teacher forcing. Sequence by sequence (``course_``): mean and standard deviation over the steps
+    of every unit. Symbol by symbol: total variation 1/2 sum |p - q| of the n-grams, and of the
+    pairs of symbols 1 to ``lags`` steps apart (mean over lags), p of free runs, q of training
+    sequences; at the length of training, and over as many steps at the end of runs ``lengths``
+    times as long.
     """
     given = subject.settings
     asked = given if isinstance(given, FreeRunning) else FreeRunning(measure="free_running")
@@ -54,21 +56,23 @@ def _states(subject: Subject, asked: FreeRunning) -> Iterator[Value]:
     draws, count = subject.draws("states"), asked.states
     units = subject.network.shapes[1][0]
 
-    def some(sequences: Tensor) -> Tensor:
-        return states_of(sequences, count, draws)
+    waking = (subject.waking()[1], subject.waking_train()[1][: asked.runs])
+    runs = (subject.dreams(asked.runs, f"free/{k}")[1] for k in range(2))
+    whole = [of_rows(rows, units) for rows in (*waking, *runs)]
+    for what in ("state", "course"):
+        found = [states_of(h, count, draws) if what == "state" else courses(h) for h in whole]
+        held_out, train, free, new = found
+        yield Value(f"{what}_distance", sliced(free, held_out), 1)
+        yield Value(f"{what}_distance_real", sliced(train, held_out), 1)
+        yield Value(f"{what}_nearest", nearest(held_out, free), 1)
+        yield Value(f"{what}_nearest_real", nearest(held_out, train), 1)
+        accuracy = perceptron_accuracy(subject, ([train], [free]), ([held_out], [new]), what)
+        yield Value(f"{what}_classifier", accuracy, 1)
 
-    held_out, train = (
-        some(of_rows(rows[1], units)) for rows in (subject.waking(), subject.waking_train())
-    )
-    free, new = (
-        some(of_rows(subject.dreams(asked.runs, f"free/{k}")[1], units)) for k in range(2)
-    )
-    yield Value("state_distance", sliced(free, held_out), 1)
-    yield Value("state_distance_real", sliced(train, held_out), 1)
-    yield Value("state_nearest", nearest(held_out, free), 1)
-    yield Value("state_nearest_real", nearest(held_out, train), 1)
-    accuracy = perceptron_accuracy(subject, ([train], [free]), ([held_out], [new]), "states")
-    yield Value("state_classifier", accuracy, 1)
+
+def courses(sequences: Tensor) -> Tensor:
+    """Return mean and standard deviation over the steps of every unit, sequence by sequence."""
+    return torch.cat([sequences.mean(1), sequences.std(1)], -1)
 
 
 def states_of(sequences: Tensor, count: int, draws: Draws) -> Tensor:

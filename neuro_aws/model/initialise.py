@@ -105,7 +105,10 @@ def lateral(section: NetworkSection, draw: Normal) -> dict[int, Tensor]:
 def gated(section: NetworkSection, draw: Normal) -> tuple[list[Tensor], ...]:
     """Return [W, b], [U, c] and [G, bias] of a layer of gated units."""
     symbols, units = section.layers
-    feedforward = [draw.scaled(units, GATES, symbols, fan_in=symbols), draw.constant(0, units, GATES)]
+    feedforward = [
+        draw.scaled(units, GATES, symbols, fan_in=symbols),
+        draw.constant(0, units, GATES),
+    ]
     weight = draw.scaled(symbols, units, fan_in=units, by=section.feedback_at_birth)
     lateral = [draw.scaled(units, GATES, units, fan_in=units), draw.constant(0, units, GATES)]
     return feedforward, lateral, [weight, draw.constant(0, symbols)]

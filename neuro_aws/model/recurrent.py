@@ -32,7 +32,7 @@ from neuro_aws.protocol.projections import GATES
 
 
 class NothingDrawn(Prior):
-    """Of a network that runs freely from silence: there is nothing to draw, and it draws nothing."""
+    """Of a network that runs freely from silence: nothing is drawn."""
 
     def __init__(self, layer: GatedLayer) -> None:
         super().__init__((0,), layer.psi_above, None)
@@ -59,7 +59,6 @@ class RecurrentNetwork(Network):
         (layer,) = self.layers
         assert isinstance(layer, GatedLayer)
         return layer
-
 
     def recognise(
         self,

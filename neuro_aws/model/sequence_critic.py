@@ -8,7 +8,7 @@
 Goyal et al. 2016 (professor forcing). a = W_n x + b_n + r (U_n h + c_n) is the potential of a gated
 unit's candidate, g its gain (1; silenced: 0). D tells wake, 1, from REM, 0:
 
-    dD = - d < -log D_t > / d(D)  in wake,   - d < -log(1 - D_t) > / d(D)  in REM      < >: over t too
+    dD = - d < -log D_t > / d(D)  in wake,   - d < -log(1 - D_t) > / d(D)  in REM    < >: over t too
     teaching   + d mean_t log D_t / dB  in REM: toward what D takes for wake (-C_f)
                + d mean_t log(1 - D_t) / dB  in wake: toward what it takes for REM (-C_t)
 

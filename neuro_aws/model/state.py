@@ -9,10 +9,9 @@ from neuro_aws.phase import Phase
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from neuro_aws.model.sequence_critic import Heard
-
     from neuro_aws.functional.compartments import Fired
     from neuro_aws.functional.discriminator import Potential, Reading
+    from neuro_aws.model.sequence_critic import Heard
 
 
 @dataclass(frozen=True, slots=True)

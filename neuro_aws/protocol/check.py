@@ -248,7 +248,7 @@ def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path:
 
 
 def _phases(spec: ProtocolSpec, p: Perturbation) -> tuple[Phase, ...]:
-    """Return the phases in which an action can have an effect: of ACh, those in which it teaches."""
+    """Return the phases in which an action can have an effect; on ACh: in which it teaches."""
     entry = PERTURBATIONS[p.action]
     if entry.slot != "neuromodulator" or set(entry.phases) != {Phase.WAKE}:
         return entry.phases

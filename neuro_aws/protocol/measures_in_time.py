@@ -25,39 +25,54 @@ class FreeRunning(TrainedMeasure):
 
 V = ValueInfo
 
-IN_TIME = table(
-    measure(
-        "free_running",
-        "free runs against teacher forcing: hidden states, and statistics of what is drawn",
+
+def _of_states(name: str, what: str) -> tuple[ValueInfo, ...]:
+    """Return the values of one way to look at hidden states."""
+    return (
         V(
-            "state_distance",
-            "sliced Wasserstein distance of hidden states of free runs to teacher-forced ones on "
-            "held-out sequences; states of single steps, drawn at random",
-            "distance",
-            0,
-        ),
-        V("state_distance_real", "of teacher-forced ones on training sequences", "distance", 0),
-        V(
-            "state_nearest",
-            "mean Euclidean distance of a teacher-forced state to the nearest of free runs",
+            f"{name}_distance",
+            f"sliced Wasserstein distance of free runs to teacher-forced held-out ones: {what}",
             "distance",
             0,
         ),
         V(
-            "state_nearest_real",
-            "to the nearest teacher-forced one on training sequences",
+            f"{name}_distance_real",
+            "of teacher-forced training sequences: the floor",
             "distance",
             0,
             main=False,
         ),
         V(
-            "state_classifier",
-            "accuracy of a new perceptron (64 hidden, 40 epochs) given states of single steps, "
-            "teacher-forced and free; 0.5 is perfect matching",
+            f"{name}_nearest",
+            "mean Euclidean distance of a teacher-forced one to the nearest of free runs",
+            "distance",
+            0,
+            main=False,
+        ),
+        V(
+            f"{name}_nearest_real",
+            "to the nearest of teacher-forced training sequences",
+            "distance",
+            0,
+            main=False,
+        ),
+        V(
+            f"{name}_classifier",
+            "accuracy of a new perceptron (64 hidden, 40 epochs) that tells free runs from "
+            f"teacher-forced sequences by {what}; 0.5 is perfect matching",
             "accuracy",
             0,
             1,
         ),
+    )
+
+
+IN_TIME = table(
+    measure(
+        "free_running",
+        "free runs against teacher forcing: hidden states, and statistics of what is drawn",
+        *_of_states("state", "hidden states of single steps, drawn at random"),
+        *_of_states("course", "means and standard deviations over the steps of every hidden unit"),
         V(
             "ngram_distance",
             "total variation distance of the n-grams (`longest`) of free runs to those of training "

@@ -135,7 +135,9 @@ def recording_bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
         copies * a * b + (a + b) * (hidden + 1) + 2 * hidden for a, b in itertools.pairwise(sizes)
     )
     if spec.network.recurrent is not None:
-        shapes = [s for p in declared(spec.network) if p.target is not None for s in p.tensors.values()]
+        shapes = [
+            s for p in declared(spec.network) if p.target is not None for s in p.tensors.values()
+        ]
         weights = sum(map(math.prod, shapes))
     kept = (arms + 1) * len(spec.schedule)
     if spec.record.weights:

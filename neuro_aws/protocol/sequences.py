@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Sequences of symbols: digits pixel by pixel, text that comes with Python, arrays of the user's."""
+"""Sequences of symbols: digits pixel by pixel, text that comes with Python, arrays of one's own."""
 
 import numpy as np
 import torch
