@@ -82,9 +82,11 @@ class ProfessorForcing:
         assert isinstance(graph, Graph)
         taught = heard_back(graph.state, ach)
         if phase is REM:
-            found = climbed(graph, self.free * taught.mean())
-            deltas |= {k: Delta(t, ach.gate, teaching=ach.teaching[1:]) for k, t in found.items()}
-            return deltas
+            gate, uphill = ach.gate, self.free * taught.mean()
+            if isinstance(gate, Tensor):  # not asked for: a factor in the sum of the cycle
+                gate, uphill = 1.0, self.free * (gate * taught).mean()
+            found, sent = climbed(graph, uphill), ach.teaching[1:]
+            return deltas | {k: Delta(t, gate, teaching=sent) for k, t in found.items()}
         uphill = -likelihood(graph)
         if self.forced:
             uphill = uphill + self.forced * (ach.gate * taught).mean()

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from neuro_aws.algorithms.asked import Memory
@@ -53,10 +52,10 @@ class ScheduledSampling:
         self.most, self.over = section.most, section.over
         self.memory: Memory = {}
 
-    def own_share(self) -> float:
+    def own_share(self, like: Tensor) -> Tensor:
         """Return e."""
-        steps = int(self.memory[WAKING]) if WAKING in self.memory else 0
-        return self.most * min(1.0, steps / self.over)
+        steps = self.memory.get(WAKING, like.new_zeros(()))
+        return self.most * (steps.to(like) / self.over).clamp(max=1)
 
     def propagate(
         self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, gains: Gains
@@ -64,10 +63,10 @@ class ScheduledSampling:
         """Return the activity of one step: driven by a mixture in wake, free in sleep."""
         if phase is not WAKE:
             return free(network, len(stimulus), phase, noise, gains)
-        share, shown = self.own_share(), stimulus
-        if share:
+        shown = stimulus
+        if self.most:
             true = times(network.admit(stimulus))
-            given = noise.uniform(true.shape[:2]) >= share
+            given = noise.uniform(true.shape[:2]) >= self.own_share(true)
             one, above = sequences(network), {i: gain for i, gain in gains.items() if i}
             shown = maps(one.run_freely(len(true), true.shape[1], noise, above, (true, given)))
         return forced(network, shown, noise, gains, stimulus)
@@ -88,8 +87,9 @@ class ScheduledSampling:
     def track(self, network: Network, state: NetworkState) -> None:
         """Count the wake steps."""
         if state.phase is WAKE:
-            before = self.memory.get(WAKING, torch.zeros((), dtype=torch.long))
-            self.memory[WAKING] = before + 1
+            before = self.memory.get(WAKING)
+            like = state.somas[0]
+            self.memory[WAKING] = (like.new_zeros(()) if before is None else before) + 1
 
     def objective(self, network: Network, stimuli: Tensor, noise: NoiseSource) -> Tensor:
         """Return NLL of stimuli under teacher forcing."""

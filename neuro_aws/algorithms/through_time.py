@@ -82,9 +82,10 @@ def listening(network: Network, state: NetworkState, ach: AcetylcholineSignal) -
     """Return dD, unless D is too accurate to learn."""
     critic = network.acetylcholine
     assert isinstance(critic, SequenceCritic)
-    if not critic.learns(ach):
+    learns = critic.learns(ach)
+    if isinstance(learns, float) and not learns:
         return {}
-    return {DISCRIMINATOR: Delta(critic.plasticity(state, ach))}
+    return {DISCRIMINATOR: Delta(critic.plasticity(state, ach, learns))}
 
 
 def held_out_likelihood(network: Network, stimuli: Tensor) -> Tensor:

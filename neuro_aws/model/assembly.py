@@ -32,7 +32,8 @@ def layers_of(section: NetworkSection, draw: Normal, adaptation: Adaptation) -> 
     ``adaptation`` is what says to all of them whether their drives adapt just now.
     """
     if section.recurrent is not None:
-        return [GatedLayer(*initialise.gated(section, draw), section.recurrent.steps)]
+        forward, lateral, back = initialise.gated(section, draw)
+        return [GatedLayer(forward, lateral, back, section.recurrent.steps)]
     if section.dcgan is None:
         return _dense(section, draw, adaptation)
     return _convolutional(section, draw, adaptation)

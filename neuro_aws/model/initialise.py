@@ -102,7 +102,7 @@ def lateral(section: NetworkSection, draw: Normal) -> dict[int, Tensor]:
     return {layer: draw(n, n, fan_in=n) for layer, n in sizes.items()}
 
 
-def gated(section: NetworkSection, draw: Normal) -> tuple[list[Tensor], ...]:
+def gated(section: NetworkSection, draw: Normal) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Return [W, b], [U, c] and [G, bias] of a layer of gated units."""
     symbols, units = section.layers
     feedforward = [

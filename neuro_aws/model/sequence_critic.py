@@ -14,7 +14,8 @@ unit's candidate, g its gain (1; silenced: 0). D tells wake, 1, from REM, 0:
 
 accuracy: share of sequences on whose side ACh is, mean of the last wake step and the last REM step.
 The gate is 1 while it is above ``heard_above``, else 0; D learns while it is not above
-``learns_below``.
+``learns_below``. (On a GPU, where the host asks for no number, both are factors on Deltas: a D that
+does not learn has a Delta of 0, and Adam's memory of the ones before goes on.)
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import linear, logsigmoid
 
 from neuro_aws.functional import gru
+from neuro_aws.functional.asking import may_ask
 from neuro_aws.functional.gru import Gates
 from neuro_aws.functional.in_time import maps, times
 from neuro_aws.functional.noise import NoiseSource
@@ -64,7 +66,7 @@ class Heard:
     logits: Tensor
     leaves: dict[str, Tensor]
     accuracy: Tensor
-    learns: bool
+    learns: float | Tensor
 
 
 def logits(weights: Tensors, predicted: Tensor, potential: Tensor) -> Tensor:
@@ -123,11 +125,11 @@ class SequenceCritic(Acetylcholine):
                 teaching = list(torch.autograd.grad(toward, heard, retain_graph=True))
         level = torch.sigmoid(found.detach()).mean(1)
         accuracy = ((level > CHANCE) == wake).to(level.dtype).mean()
-        now = float((accuracy + self.accuracy[int(wake)]) / 2)  # with that of the other phase
+        now = (accuracy + self.accuracy[int(wake)]) / 2  # with that of the other phase
         asleep = state.phase is NREM
-        gate = 0.0 if asleep or now <= self.heard_above else 1.0
+        gate = 0.0 if asleep else as_factor(now > self.heard_above)
         release = torch.zeros_like(level) if asleep else level - self.baseline
-        own = Heard(Level(level), found, leaves, accuracy, now <= self.learns_below)
+        own = Heard(Level(level), found, leaves, accuracy, as_factor(now <= self.learns_below))
         sent = [maps(part) for part in teaching]
         return AcetylcholineSignal(level, release, sent, gate, own)
 
@@ -146,12 +148,13 @@ class SequenceCritic(Acetylcholine):
             assert isinstance(signal.own, Heard)
             self.accuracy[int(state.phase is not WAKE)] = signal.own.accuracy
 
-    def learns(self, signal: AcetylcholineSignal) -> bool:
-        """Say whether D is not too accurate to learn in this step."""
-        return isinstance(signal.own, Heard) and signal.own.learns
+    def learns(self, signal: AcetylcholineSignal) -> float | Tensor:
+        """Return 1 where D is not too accurate to learn in this step, else 0."""
+        assert isinstance(signal.own, Heard)
+        return signal.own.learns
 
     def plasticity(
-        self, state: NetworkState, signal: AcetylcholineSignal, factor: float = 1.0
+        self, state: NetworkState, signal: AcetylcholineSignal, factor: float | Tensor = 1.0
     ) -> dict[str, Tensor]:
         """Return D's own Delta: minus the gradient of the cross-entropy, times a factor."""
         own = signal.own
@@ -160,6 +163,11 @@ class SequenceCritic(Acetylcholine):
             climbs = logsigmoid(own.logits if state.phase is WAKE else -own.logits).mean()
             found = torch.autograd.grad(factor * climbs, list(own.leaves.values()))
         return dict(zip(own.leaves, found, strict=True))
+
+
+def as_factor(holds: Tensor) -> float | Tensor:
+    """Return 1 or 0; as a tensor where the host would have to wait for it."""
+    return float(holds) if may_ask(holds) else holds.to(torch.float64)
 
 
 def heard_of(state: NetworkState) -> tuple[Tensor, Tensor]:

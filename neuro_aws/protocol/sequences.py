@@ -27,7 +27,7 @@ OWN_KEYS = {"digits": ("side",), "text": ("length", "count"), "array": ("file",)
 class SequenceFacts(NamedTuple):
     """How many sequences a file holds, of how many steps, of how many symbols."""
 
-    count: int
+    number: int
     steps: int
     symbols: int
 
@@ -86,7 +86,7 @@ class Sequences(StimulusSection):
     def number(self) -> int | None:
         """How many sequences there are, held-out ones among them; None: not known."""
         if self.of == "array":
-            return self.facts.count if self.facts else None
+            return self.facts.number if self.facts else None
         return PICTURES if self.of == "digits" else self.count
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -130,9 +130,9 @@ def refuse_sequences(section: Sequences) -> None:
     elif section.of == "array":
         assert section.file is not None
         facts = read_facts(read_sequences(section.file), section.file)
-        if facts.count < section.held_out + LEAST:
+        if facts.number < section.held_out + LEAST:
             raise NeuroAWSError(
-                f"holds {facts.count} sequences, but {section.held_out} are to be held out",
+                f"holds {facts.number} sequences, but {section.held_out} are to be held out",
                 where=_where(section.file),
                 next_step="Add sequences or lower stimulus.held_out",
             )

@@ -101,7 +101,7 @@ class TestAgainstAutogradOfASecondAccount:
 
     def test_scheduled_sampling(self, gains):
         built = animal_of(*SAMPLING, *OPEN)
-        built.algorithm.memory[WAKING] = torch.tensor(6)  # e = 0.5 * 6 / 10
+        built.algorithm.memory[WAKING] = torch.tensor(6.0)  # e = 0.5 * 6 / 10
         state, _, deltas, drawn = stepped(built, WAKE, gains)
         y, gain = of_the_data(built), gains.get(1, torch.ones(1)).view(-1)
         own, mixed = Account(built.network), times(state.somas[0])
