@@ -56,7 +56,8 @@ def _states(subject: Subject, asked: FreeRunning) -> Iterator[Value]:
     draws, count = subject.draws("states"), asked.states
     units = subject.network.shapes[1][0]
 
-    waking = (subject.waking()[1], subject.waking_train()[1][: asked.runs])
+    train = subject.dataset.train[: asked.runs]
+    waking = (subject.waking()[1], subject.waking_on(train)[1])
     runs = (subject.dreams(asked.runs, f"free/{k}")[1] for k in range(2))
     whole = [of_rows(rows, units) for rows in (*waking, *runs)]
     for what in ("state", "course"):

@@ -207,7 +207,7 @@ def _arm(spec: ProtocolSpec, schedule: Schedule, name: str, *, settled: bool) ->
         yield (*path, "reference"), f"no arm {arm.reference!r}{hint} Arms: {', '.join(spec.arms)}"
     for i, perturbation in enumerate(arm.perturb):
         here = (*path, "perturb", i)
-        yield from _perturbation(spec, schedule, perturbation, here)
+        yield from _perturbation(spec, schedule, perturbation, here, settled=settled)
         if settled:
             for key, message in perturbation.rule.misfits(spec):
                 yield (*here, perturbation.action, *key), message
@@ -226,7 +226,9 @@ def _arm(spec: ProtocolSpec, schedule: Schedule, name: str, *, settled: bool) ->
             yield (*path, "perturb", i, "deprive_sleep"), str(error)
 
 
-def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path: KeyPath) -> Found:
+def _perturbation(
+    spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path: KeyPath, *, settled: bool
+) -> Found:
     names = [period.name for period in spec.schedule]
     common = names[: branch_index(spec)]
     for period in p.periods:
@@ -241,18 +243,21 @@ def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path:
         yield from _cells(spec, p.cells, (*path, p.action))
     if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
-    phases = p.rule.acts_in or _phases(spec, p)
+    phases = p.rule.acts_in or _phases(spec, p, settled)
     if not set(phases) & set(p.during):
         only = " and ".join(phases)
         yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"
 
 
-def _phases(spec: ProtocolSpec, p: Perturbation) -> tuple[Phase, ...]:
-    """Return the phases in which an action can have an effect; on ACh: in which it teaches."""
+def _phases(spec: ProtocolSpec, p: Perturbation, settled: bool) -> tuple[Phase, ...]:
+    """Return the phases in which an action can have an effect; on ACh: in which it teaches.
+
+    Where the arm's own theory is not yet looked at (``settled``), any phase may be one.
+    """
     entry = PERTURBATIONS[p.action]
     if entry.slot != "neuromodulator" or set(entry.phases) != {Phase.WAKE}:
         return entry.phases
-    return spec.algorithm.taught_in
+    return (spec.algorithm.taught_in or entry.phases) if settled else tuple(Phase)
 
 
 def _idle(spec: ProtocolSpec) -> Found:

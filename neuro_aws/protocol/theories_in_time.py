@@ -68,6 +68,11 @@ class ThroughTime(AlgorithmSection):
     lateral: LateralThroughTime = LateralThroughTime()
     discriminator: CriticInTime = CriticInTime()
 
+    @property
+    def taught_in(self) -> tuple[Phase, ...]:
+        """Return none: ACh watches."""
+        return ()
+
     def misfits(self, network: NetworkSection) -> Iterator[tuple[KeyPath, str]]:
         """Yield settings that sequences have no use for."""
         yield from no_choice(self)
