@@ -2,12 +2,12 @@
 
     python analysis/professor_forcing.py RUN [--out figure.png]
 
-For every theory in the run, at the end of the common period: NLL of held-out sequences (nats a
-symbol, and over teacher forcing's), hidden states of free runs against teacher-forced ones (the
+For every arm in which nothing is perturbed, at the end of the run: NLL of held-out sequences (nats
+a symbol, and over its reference's), hidden states of free runs against teacher-forced ones (the
 measure `free_running`: distances with their floor, a fresh classifier), and statistics of free runs
-at the length of training and beyond. Each against teacher forcing, animal by animal, with the
-number of animals in which it is lower. Then what perturbations of REM do to teacher-forced activity
-of the target cells, where the run has any.
+at the length of training and beyond. Each against its reference (teacher forcing), animal by
+animal, with the number of animals in which it is lower. Then what perturbations of REM do to
+teacher-forced activity of the target cells, where the run has any.
 """
 
 import numpy as np
@@ -60,21 +60,26 @@ def theories(run: Run) -> list[str]:
     return [arm for arm in run.arms if not run.protocol.tree.arms[arm].perturb]
 
 
+def reference_of(run: Run, arm: str) -> str:
+    """Return the arm that one is compared with."""
+    return run.protocol.tree.arms[arm].reference or arm
+
+
 def compare(run: Run, metrics: pd.DataFrame, period: str, report: Report) -> None:
     """Say how each theory differs from teacher forcing."""
-    plain = theories(run)
     for name in COMPARED:
         report.say(f"\n{readable(name)}")
-        base = values(metrics, REFERENCE, name, period)
-        for arm in plain:
+        for arm in theories(run):
+            reference = reference_of(run, arm)
+            base = values(metrics, reference, name, period)
             mine = values(metrics, arm, name, period)
             floor = values(metrics, arm, FLOORS.get(name, ""), period)
             beside = f"   floor {estimate(floor.to_numpy())}" if len(floor) else ""
             report.say(f"  {readable(arm):<22} {estimate(mine.to_numpy())}{beside}")
-            if arm == REFERENCE:
+            if arm == reference or not len(base):
                 continue
             lower = int((mine.to_numpy() < base.to_numpy()).sum())
-            report.test(f"{readable(arm)} - {readable(REFERENCE)}", paired(mine, base))
+            report.test(f"{readable(arm)} - {readable(reference)}", paired(mine, base))
             report.say(f"  lower in {lower} of {len(mine)}")
             if name == "objective":
                 report.say(f"  ratio {estimate((mine / base).to_numpy())}")
@@ -82,15 +87,17 @@ def compare(run: Run, metrics: pd.DataFrame, period: str, report: Report) -> Non
 
 def perturbed(run: Run, metrics: pd.DataFrame, report: Report) -> None:
     """Say what perturbations did to teacher-forced activity, over each arm's own onset."""
-    arms = [arm for arm in run.arms if len(values(metrics, arm, CELLS[0]))]
-    if set(arms) == set(theories(run)):
+    perturbed_ones = [arm for arm in run.arms if arm not in theories(run)]
+    compared = {*perturbed_ones, *(reference_of(run, arm) for arm in perturbed_ones)}
+    arms = [arm for arm in run.arms if arm in compared and len(values(metrics, arm, CELLS[0]))]
+    if not arms:
         return
     report.say("\nteacher-forced activity over its onset: cells that are perturbed in REM, others")
     for arm in arms:
         found = [estimate(values(metrics, arm, name).to_numpy()) for name in CELLS]
         report.say(f"  {readable(arm):<34} {found[0]!s:<24} {found[1]}")
     for arm in arms:
-        reference = run.protocol.tree.arms[arm].reference
+        reference = reference_of(run, arm)
         if reference in arms and reference != arm:
             a, b = (values(metrics, x, CELLS[0]) for x in (arm, reference))
             report.test(f"{readable(arm)} - {readable(reference)}", paired(a, b))
@@ -100,28 +107,30 @@ def panel(axes: Axes, run: Run, metrics: pd.DataFrame, name: str, period: str) -
     """Draw one value: a line for each animal, the mean with its interval, the floor."""
     arms = theories(run)
     table = pd.DataFrame({arm: values(metrics, arm, name, period) for arm in arms})
-    for _, row in table.iterrows():
-        axes.plot(range(len(arms)), row, color="#BBBBBB", lw=0.7, zorder=1)
+    for reference in dict.fromkeys(reference_of(run, arm) for arm in arms):
+        places = [x for x, arm in enumerate(arms) if reference_of(run, arm) == reference]
+        for _, row in table.iterrows():
+            axes.plot(places, row.iloc[places], color="#BBBBBB", lw=0.7, zorder=1)
     for x, arm in enumerate(arms):
         e = estimate(table[arm].to_numpy())
         low, high = (0 if np.isnan(at) else abs(at - e.mean) for at in (e.low, e.high))
         colour = arm_styles(arms)[arm][0]
         axes.errorbar([x], [e.mean], [[low], [high]], fmt="o", color=colour, capsize=3, zorder=2)
     if name in FLOORS:
-        floor = values(metrics, REFERENCE, FLOORS[name], period).mean()
-        axes.axhline(floor, color="#7F7F7F", ls=":", label="among data")
+        floors = [values(metrics, arm, FLOORS[name], period).mean() for arm in arms]
+        axes.plot(range(len(arms)), floors, "_", color="#7F7F7F", ms=12, label="among data")
         axes.legend()
     if name.endswith("classifier"):
         axes.axhline(0.5, color="#7F7F7F", ls=":", label="chance")
         axes.legend()
-    axes.set_xticks(range(len(arms)), [readable(arm).replace(" ", "\n", 1) for arm in arms])
+    axes.set_xticks(range(len(arms)), [readable(arm) for arm in arms], rotation=40, ha="right")
     axes.set_xlim(-0.5, len(arms) - 0.5)
     axes.set_ylabel("NLL, held out\n(nats a symbol)" if name == "objective" else value_label(name))
 
 
 def draw(run: Run, metrics: pd.DataFrame, period: str) -> Figure:
     """Draw what was compared."""
-    drawn = figure(WIDTH, 2.4)
+    drawn = figure(WIDTH, 2.8)
     for axes, name in zip(drawn.subplots(1, len(DRAWN)), DRAWN, strict=True):
         panel(axes, run, metrics, name, period)
     bars = ", bars 95 % intervals over animals (Student's t)" if len(run.animals) > 1 else ""
@@ -134,7 +143,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     needs = {"arms": [REFERENCE], "values": ["objective", "course_distance"]}
     run = opened(options.run, made_for=MADE_FOR, **needs)
-    period, report = run.protocol.spec.schedule[0].name, Report()
+    period, report = run.protocol.spec.schedule[-1].name, Report()
     report.say(f"{run.folder}: {described(run, COMPARED)}")
     compare(run, run.metrics, period, report)
     perturbed(run, run.metrics, report)

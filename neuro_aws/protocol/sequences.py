@@ -109,8 +109,14 @@ class Sequences(StimulusSection):
 @lru_cache(maxsize=1)
 def python_text() -> str:
     """Return the reference that comes with Python, in the alphabet."""
-    from pydoc_data.topics import topics
-
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as error:  # some systems ship Python without its reference
+        raise NeuroAWSError(
+            "this Python came without its reference (pydoc_data.topics)",
+            where="stimulus.of: text",
+            next_step="Install all of Python's library, or give a file: of: array",
+        ) from error
     plain = " ".join(topics[name] for name in sorted(topics)).lower()
     plain = re.sub(r"[^a-z\s]+", ".", plain)
     return re.sub(r"\s+", " ", plain)
