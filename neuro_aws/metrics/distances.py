@@ -101,7 +101,7 @@ def perceptron_accuracy(subject: Subject, learnt: Phases, tested: Phases, stream
     for k in range(subject.repeats):
         classifier = MLPClassifier(
             (HIDDEN,),
-            batch_size=64,
+            batch_size=min(64, len(x)),
             max_iter=EPOCHS,
             tol=0.0,
             n_iter_no_change=EPOCHS,

@@ -134,5 +134,5 @@ class RecurrentNetwork(Network):
                     chosen = torch.where(given[t], true[t], chosen)
                 drawn.append(chosen)
                 driven = cell.driven.index_select(0, chosen)
-        numbers = torch.stack(drawn, 1)
-        return torch.nn.functional.one_hot(numbers, len(weight)).to(weight.dtype)
+        symbols = weight.new_zeros(count, steps, len(weight))
+        return symbols.scatter_(-1, torch.stack(drawn, 1).unsqueeze(-1), 1.0)

@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Collection, Iterator
 
-from neuro_aws.phase import Phase
 from neuro_aws.protocol.actions_on_cells import Cells
 from neuro_aws.protocol.actions_on_learning import NO_LATERAL, Dose, Pair
 from neuro_aws.protocol.actions_on_stimuli import OfEye
@@ -12,16 +11,16 @@ from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.branches import TRUNK, branch_index, deprivations, in_force
 from neuro_aws.protocol.check_expectations import check_expectations, values_of
+from neuro_aws.protocol.check_in_time import check_sequence, check_theory, phases_of
 from neuro_aws.protocol.entry import NEURON, RATE
 from neuro_aws.protocol.faults import nearest
 from neuro_aws.protocol.measures import MEASURES
-from neuro_aws.protocol.perturb import PERTURBATIONS, Perturbation
+from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import Schedule, length
 from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
 from neuro_aws.protocol.short import changes
 from neuro_aws.protocol.stimulus import Patches
 from neuro_aws.protocol.targets import named
-from neuro_aws.protocol.theories import THEORIES
 
 Found = Iterator[tuple[KeyPath, str]]
 
@@ -83,7 +82,7 @@ def _network(spec: ProtocolSpec) -> Found:
     if spec.network.dcgan is not None:
         yield from _image(spec)
     elif spec.network.recurrent is not None or spec.stimulus.sequence is not None:
-        yield from _sequence(spec)
+        yield from check_sequence(spec)
     elif pixels is not None and spec.network.layers[0] != pixels:
         found, *above = spec.network.layers
         written = "layers" in spec.network.model_fields_set
@@ -93,12 +92,7 @@ def _network(spec: ProtocolSpec) -> Found:
             f"layer 0 has {found} units, but {named or source} as set up here has {pixels} pixels; "
             f"write `network: {{layers: {[pixels, *above]}}}`",
         )
-    in_time = spec.network.recurrent is not None
-    if spec.algorithm.in_time is not None and spec.algorithm.in_time != in_time:
-        kind = "a recurrent network" if in_time else "layers without recurrence"
-        able = [name for name, t in THEORIES.items() if t.settings.in_time in (in_time, None)]
-        message = f"{spec.algorithm.name} has no form for {kind}; " + ", ".join(able)
-        yield ("algorithm", "name"), f"{message} {'has' if len(able) == 1 else 'have'}"
+    yield from check_theory(spec)
     yield from spec.algorithm.misfits(spec.network)
     if (does := spec.algorithm.needs_pictures()) and spec.stimulus.picture is None:
         yield ("algorithm", "name"), f"{does}; {source} as set up here has no single pictures"
@@ -122,23 +116,6 @@ def _image(spec: ProtocolSpec) -> Found:
         if picture is not None:
             message += " ({2} x {0} x {1})".format(*picture)
         yield ("network", "dcgan"), message
-
-
-def _sequence(spec: ProtocolSpec) -> Found:
-    given, shown = spec.network.recurrent, spec.stimulus.sequence
-    if shown is None:
-        if spec.stimulus.pixels is not None:
-            message = f"reads sequences; {spec.stimulus.source} as set up here has none"
-            yield ("network", "recurrent"), message
-        return
-    steps, symbols = shown
-    if given is None or (given.steps, given.symbols) != (steps, symbols):
-        where = "source" if given is None else "recurrent"
-        yield (
-            ("stimulus", where) if given is None else ("network", where),
-            f"{spec.stimulus.source} as set up here are {steps} steps of {symbols} symbols; "
-            f"write `network: {{recurrent: {{symbols: {symbols}, steps: {steps}}}}}`",
-        )
 
 
 def _schedule(spec: ProtocolSpec) -> Found:
@@ -243,21 +220,10 @@ def _perturbation(
         yield from _cells(spec, p.cells, (*path, p.action))
     if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
-    phases = p.rule.acts_in or _phases(spec, p, settled)
+    phases = p.rule.acts_in or phases_of(spec, p, settled)
     if not set(phases) & set(p.during):
         only = " and ".join(phases)
         yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"
-
-
-def _phases(spec: ProtocolSpec, p: Perturbation, settled: bool) -> tuple[Phase, ...]:
-    """Return the phases in which an action can have an effect; on ACh: in which it teaches.
-
-    Where the arm's own theory is not yet looked at (``settled``), any phase may be one.
-    """
-    entry = PERTURBATIONS[p.action]
-    if entry.slot != "neuromodulator" or set(entry.phases) != {Phase.WAKE}:
-        return entry.phases
-    return (spec.algorithm.taught_in or entry.phases) if settled else tuple(Phase)
 
 
 def _idle(spec: ProtocolSpec) -> Found:

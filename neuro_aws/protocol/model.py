@@ -1,12 +1,13 @@
 """The `network` section, and what the settings of all theories share; defaults: the reference."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from neuro_aws.phase import Phase
 from neuro_aws.protocol.base import KeyPath, Section
+from neuro_aws.protocol.recurrent import Recurrent, refuse_beside
 
 if TYPE_CHECKING:
     from neuro_aws.protocol.projections import Projection
@@ -104,54 +105,6 @@ class Dcgan(Section):
         return (self.channels, c, 2 * c, 4 * c, 8 * c, self.latents)
 
 
-class Recurrent(Section):
-    """A layer of gated units (GRU) that reads a sequence of symbols, and a D that hears it."""
-
-    symbols: int = Field(2, ge=2, le=256)
-    """Symbols of a sequence: units of h_0, of which one fires in each time step."""
-    steps: int = Field(64, ge=2, le=4096)
-    """Length of a sequence, time steps."""
-    hidden: int = Field(64, ge=1, le=2048)
-    """Units of h_1."""
-    heard_above: float = Field(0.75, ge=0, le=1)
-    """The gate is open while D tells wake from sleep with a higher accuracy than this."""
-    learns_below: float = Field(0.99, ge=0, le=1)
-    """D learns while its accuracy is not above this."""
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """Units of h_0 and h_1."""
-        return (self.symbols, self.hidden)
-
-
-RECURRENT: dict[str, Any] = {
-    "homeostasis": {"over": "none"},
-    "prior": "standard",
-    "normalisation": "none",
-    "noise": {"scale": 0.0},
-}
-"""What a recurrent network has in place of the defaults: its gated units are as they are."""
-
-OF_RECURRENT = {
-    "units": "rate",
-    "normalisation": "none",
-    "normalise_top": False,
-    "order": "transfer_first",
-    "prediction": "as_dreamt",
-    "prior": "standard",
-    "inverse_relu": 0.0,
-    "derivative": "exact",
-    "perturb_activity": "after_normalisation",
-    "birth": "normal",
-    "products": "exact",
-    "transfer": "relu",
-    "bottom": "tanh",
-    "top": "linear",
-}
-"""The only values that settings of other layers may have beside a recurrent one, which has its own
-transfer functions: sigmoid gates, tanh, and softmax over symbols."""
-
-
 class NetworkSection(Section):
     """Layers of two-compartment units."""
 
@@ -215,7 +168,7 @@ class NetworkSection(Section):
             raise ValueError(f"dcgan makes layers {list(self.dcgan.layers)}; leave `layers` out")
         normed = self.batch_norm != "none" or self.batch_norm_feedback
         if self.recurrent is not None:
-            self._recurrent(self.recurrent)
+            refuse_beside(self, self.recurrent)
         if self.dcgan is None and (normed or self.spectral):
             raise ValueError("batch_norm and spectral belong to convolutional layers (dcgan)")
         if normed and self.homeostasis.over != "none":
@@ -231,29 +184,6 @@ class NetworkSection(Section):
     def has_lateral(self) -> bool:
         """Whether any layer has lateral weights."""
         return bool(self.lateral) or self.recurrent is not None
-
-    def _recurrent(self, given: Recurrent) -> None:
-        if self.dcgan is not None:
-            raise ValueError("a network is convolutional (dcgan) or recurrent, not both")
-        if self.layers != given.layers:
-            raise ValueError(f"recurrent makes layers {list(given.layers)}; leave `layers` out")
-        if self.lateral:
-            raise ValueError("a recurrent layer has lateral weights anyway; leave `lateral` out")
-        for key, only in OF_RECURRENT.items():
-            if getattr(self, key) != only:
-                raise ValueError(f"{key} has no meaning beside a recurrent layer; leave it out")
-        if self.homeostasis.over != "none" or self.noise.scale:
-            raise ValueError("gated units have neither homeostasis nor noise; leave both out")
-        heard = {"hidden", "baseline_rate"}
-        other = {
-            key
-            for key, value in self.discriminator
-            if key not in heard and value != Discriminator.model_fields[key].default
-        }
-        if other:
-            raise ValueError(
-                f"discriminator.{min(other)} has no meaning for D over a sequence; leave it out"
-            )
 
     def _lateral_layers(self) -> None:
         if self.lateral and self.dcgan is not None:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from neuro_aws.protocol.model import RECURRENT, Dcgan, Recurrent
+from neuro_aws.protocol.model import Dcgan
+from neuro_aws.protocol.recurrent import RECURRENT, Recurrent
 from neuro_aws.protocol.theories import THEORIES, OwnAlgorithm
 
 _CONSTANT = {"factor": 1.0, "every": 1, "least": 0.0}
