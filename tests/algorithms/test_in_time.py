@@ -1,5 +1,7 @@
 """Teacher forcing, professor forcing and scheduled sampling against a second account, in float64."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +116,19 @@ class TestAgainstAutogradOfASecondAccount:
         assert torch.equal(mixed.argmax(-1)[~from_data], chosen[~from_data])
         for kind in GENERATOR:
             assert_same(deltas[kind], own.descent(-log_p[y.bool()].mean(), kind))
+
+
+def test_a_gate_by_sample_weighs_what_each_sequence_is_taught():
+    built = animal_of(*PROFESSOR, *OPEN)
+    state, signal, _, _ = stepped(built, WAKE, {})
+    gates = torch.arange(16).double() / 8
+    signal = replace(signal, gate=gates)
+    deltas = built.algorithm.deltas(built.network, state, signal, WAKE)
+    own, y = Account(built.network), of_the_data(built)
+    _, a, log_p = own.run(y)
+    taught = 0.6 * (gates * softplus(own.judged(a, log_p)).mean(1)).mean()
+    for kind in GENERATOR:
+        assert_same(deltas[kind], own.descent(taught - log_p[y.bool()].mean(), kind))
 
 
 def test_the_likelihood_is_that_of_the_probabilities():
