@@ -19,8 +19,12 @@ from neuro_aws.model.acetylcholine import Acetylcholine
 from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.readout import Readout
+from neuro_aws.phase import DISCRIMINATOR
 from neuro_aws.protocol.model import NetworkSection
 from neuro_aws.protocol.projections import GATES, Projection, Shape, kernel, side
+
+HOLDS = 3.0
+"""Initial bias of the update gates of a D over sequences: a memory of some 20 steps."""
 
 
 class Normal:
@@ -115,9 +119,10 @@ def gated(section: NetworkSection, draw: Normal) -> tuple[list[Tensor], list[Ten
 
 
 def sequence_discriminator(shapes: Mapping[str, Shape], draw: Normal) -> dict[str, Tensor]:
-    """Return the weights of a D over sequences: matrices drawn, biases 0.
+    """Return the weights of a D over sequences: matrices drawn, biases 0 but those of update gates.
 
-    Onto rectified units they are larger by sqrt 2, as half of those units are silent.
+    Those start at ``HOLDS``, so that D hears more than the last steps before it has learnt to. Onto
+    rectified units weights are larger by sqrt 2, as half of those units are silent.
     """
     inputs = sum(shape[-1] for name, shape in shapes.items() if "_from" in name)
     found = {}
@@ -127,6 +132,8 @@ def sequence_discriminator(shapes: Mapping[str, Shape], draw: Normal) -> dict[st
         still = name.endswith("bias")
         drawn = draw.constant(0, *shape) if still else draw.scaled(*shape, fan_in=fan_in, by=by)
         found[name] = drawn
+    gates = found[f"{DISCRIMINATOR}_lateral_bias"]
+    gates[:, gates.shape[1] // GATES : 2 * gates.shape[1] // GATES] = HOLDS
     return found
 
 
