@@ -2,7 +2,23 @@
 
 from neuro_aws.protocol.theories import THEORIES
 
+SEQUENCES = (
+    "stimulus={source: sequences, of: text, length: 6, count: 80, held_out: 20, batch: 16}",
+    "network.recurrent={symbols: 28, steps: 6, hidden: 20}",
+    "network.layers=[28, 20]",
+    "network.homeostasis.over=none",
+    "network.prior=standard",
+    "network.normalisation=none",
+    "network.noise.scale=0",
+    "network.memory=null",
+)
+"""A recurrent network, and what it reads."""
+
+IN_TIME = tuple(name for name, theory in THEORIES.items() if theory.settings.in_time)
+"""Theories of recurrent networks."""
+
 NEEDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(IN_TIME, SEQUENCES),
     "vae": ("network.prior=standard", "network.inverse_relu=0"),
     "perturbed_adversarial_dreaming": ("network.memory=null",),
     "predictive_coding": (
@@ -62,7 +78,10 @@ def fitted(theory: str, settings: tuple[str, ...] = ()) -> tuple[str, ...]:
     def fits(setting: str) -> bool:
         key = setting.split("=")[0]
         part, _, rest = key.partition(".")
-        own = any(need == key or need.startswith(f"{key}.") for need in taken)
+        own = any(
+            need == key or need.startswith(f"{key}.") or key.startswith(f"{need}.")
+            for need in taken
+        )
         return not own and (part != "algorithm" or rest.split(".")[0] in known)
 
     return (f"algorithm.name={theory}", *filter(fits, settings), *needs)

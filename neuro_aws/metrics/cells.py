@@ -24,26 +24,28 @@ def target_cells(subject: Subject) -> Iterator[Value]:
     target_feedforward               length of the feedforward weights into the targets over onset
 
     A cell of a convolutional network is a channel: at each stimulus the mean over its positions
-    (500 stimuli), which is 0 only if all of them are silent.
+    (500 stimuli), which is 0 only if all of them are silent. Of a recurrent network it is the mean
+    over the steps of a sequence.
     """
     stimuli = subject.dataset.held_out[: 500 if subject.network.maps else 2000]
     state = subject.network.with_dendrites(subject.recognise(stimuli, None))
+    rates = state.map(by_size)
     state = state.map(by_channel)
     noisy = subject.recognise(stimuli, subject.draws("waking/held_out"))
     for name, cells in subject.targets.items():
         layer = state.layers[cells.layer]
         mask = torch.zeros(layer.soma.shape[-1], dtype=torch.bool, device=layer.soma.device)
         mask[list(cells.ids)] = True
-        target = _mean(layer.soma, mask)
-        others = _mean(layer.soma, ~mask)
+        soma = rates.layers[cells.layer].soma
+        target, others = _mean(soma, mask), _mean(soma, ~mask)
         by_older = f"onset/{name}/target" in subject.memory  # which had no value with noise
         relative = ratio(target, _onset(subject, f"{name}/target", target))
         others_relative = ratio(others, _onset(subject, f"{name}/others", others))
-        silent = (layer.soma == 0).all(0)
+        silent = (soma == 0).all(0)
         yield Value("target_activity", target, cells.layer, name)
         yield Value("target_activity_relative", relative, cells.layer, name)
         if not by_older or f"onset/{name}/noisy" in subject.memory:
-            fired = _mean(by_channel(noisy.layers[cells.layer].soma), mask)
+            fired = _mean(by_size(noisy.layers[cells.layer].soma), mask)
             with_noise = ratio(fired, _onset(subject, f"{name}/noisy", fired))
             yield Value("target_activity_relative_noisy", with_noise, cells.layer, name)
         yield Value("spared_activity_relative", others_relative, cells.layer, name)
@@ -55,7 +57,9 @@ def target_cells(subject: Subject) -> Iterator[Value]:
             yield Value("target_potential", potential, cells.layer, name)
             yield from _feedforward(subject, name, cells)
         if layer.dendrite is not None:
-            dendrite = _mean(layer.dendrite.rate, mask)
+            predicted = rates.layers[cells.layer].dendrite
+            assert predicted is not None
+            dendrite = _mean(predicted.rate, mask)
             yield Value("target_dendrite", dendrite, cells.layer, name)
 
 
@@ -77,6 +81,11 @@ def _mean(rates: Tensor, mask: Tensor) -> float:
 
 def _share(flags: Tensor, mask: Tensor) -> float:
     return float(flags[mask].double().mean()) if bool(mask.any()) else float("nan")
+
+
+def by_size(activity: Tensor) -> Tensor:
+    """Return the mean over positions of the sizes of rates; rows as they are."""
+    return by_channel(activity.abs())
 
 
 def by_channel(activity: Tensor) -> Tensor:

@@ -68,13 +68,11 @@ def ach_gap(subject: Subject) -> Iterator[Value]:
     ``ach_gap_perturbed`` is the same with REM under each perturbation of cells, by group: the
     gap that D has to learn from in an arm that perturbs them.
     """
-    waking = subject.waking(noisy=True)
-    count = len(waking[0])
-    level = subject.network.acetylcholine.level
-    wake = float(level(waking).mean())
-    yield Value("ach_gap", wake - float(level(subject.dreams(count)).mean()))
+    waking = subject.waking_level()
+    wake = float(waking.mean())
+    yield Value("ach_gap", wake - float(subject.dreamt_level(len(waking)).mean()))
     for name, gains in subject.dream_gains.items():
-        rem = level(subject.dreams(count, "dreams", gains)).mean()
+        rem = subject.dreamt_level(len(waking), gains).mean()
         yield Value("ach_gap_perturbed", wake - float(rem), -1, name)
 
 
@@ -87,20 +85,30 @@ def fresh_classifier(subject: Subject) -> Iterator[Value]:
     """
     train = [h[:1200] for h in subject.waking_train(noisy=True)]
     test = subject.waking(noisy=True)
-    x, y = _labelled(train, subject.dreams(len(train[0]), "classifier/train"))
-    x_test, y_test = _labelled(test, subject.dreams(len(test[0]), "classifier/test"))
+    learnt = (train, subject.dreams(len(train[0]), "classifier/train"))
+    tested = (test, subject.dreams(len(test[0]), "classifier/test"))
+    yield Value("fresh_classifier", perceptron_accuracy(subject, learnt, tested, "mlp"))
+
+
+Phases = tuple[list[Tensor], list[Tensor]]
+"""Activity in wake and in REM, by layer, as rows."""
+
+
+def perceptron_accuracy(subject: Subject, learnt: Phases, tested: Phases, stream: str) -> float:
+    """Return how well a new perceptron tells wake from REM, mean over ``repeats`` of them."""
+    (x, y), (x_test, y_test) = _labelled(*learnt), _labelled(*tested)
     scores = []
     for k in range(subject.repeats):
         classifier = MLPClassifier(
             (HIDDEN,),
-            batch_size=64,
+            batch_size=min(64, len(x)),
             max_iter=EPOCHS,
             tol=0.0,
             n_iter_no_change=EPOCHS,
-            random_state=subject.seed(f"mlp{k}"),
+            random_state=subject.seed(f"{stream}{k}"),
         )
         scores.append(_quiet_fit(classifier, x, y).score(x_test, y_test))
-    yield Value("fresh_classifier", float(np.mean(scores)))
+    return float(np.mean(scores))
 
 
 def dream_match(subject: Subject) -> Iterator[Value]:

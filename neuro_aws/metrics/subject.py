@@ -13,6 +13,7 @@ from neuro_aws.algorithms import Algorithm, asked
 from neuro_aws.functional.noise import Draws, KeyedNoise
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import NO_GAINS, Gains, Network
+from neuro_aws.model.sequence_critic import SequenceCritic
 from neuro_aws.model.state import NetworkState
 from neuro_aws.protocol.targets import Targets
 from neuro_aws.rng import measure_stream
@@ -110,6 +111,25 @@ class Subject:
         draws = self.draws(stream)
         parts = [self.dream(n, draws, gains).somas for n in self._portions(count)]
         return _joined(parts)
+
+    def waking_level(self) -> Tensor:
+        """Return D of each held-out stimulus, with the waking noise."""
+        critic = self.network.acetylcholine
+        if not isinstance(critic, SequenceCritic):
+            return critic.level(self.waking(noisy=True))
+        stimuli, noise = self.dataset.held_out[:MOST_STIMULI], self.draws(f"waking/{HELD_OUT}")
+        parts = torch.split(stimuli, self._portions(len(stimuli)))
+        seen = (self.network.with_dendrites(self.recognise(part, noise)) for part in parts)
+        return torch.cat([critic.level_of(state) for state in seen])
+
+    def dreamt_level(self, count: int, gains: Gains = NO_GAINS) -> Tensor:
+        """Return D of each of ``count`` dreams."""
+        critic = self.network.acetylcholine
+        if not isinstance(critic, SequenceCritic):
+            return critic.level(self.dreams(count, "dreams", gains))
+        draws = self.draws("dreams")
+        dreamt = (self.dream(n, draws, gains) for n in self._portions(count))
+        return torch.cat([critic.level_of(state) for state in dreamt])
 
     def recognise(self, stimuli: Tensor, noise: Draws | None) -> NetworkState:
         """Return the state that stimuli lead to, as the animal's theory has it."""

@@ -87,6 +87,10 @@ class Acetylcholine:
         own = OwnReading(at, reading, penalised, gradient, sender.level)
         return AcetylcholineSignal(reading.level, release, teaching, gate, own)
 
+    def buffers(self) -> dict[str, Tensor]:
+        """Return what it keeps beside its weights, by name."""
+        return {"baseline": self.baseline}
+
     def level(self, somas: list[Tensor]) -> Tensor:
         """Return D of each sample, without noise: for measuring."""
         at = potential(self.weights, self.form, [rows(h) for h in somas])
@@ -102,6 +106,7 @@ class Acetylcholine:
     ) -> dict[str, Tensor]:
         """Return the discriminator's own delta: up in wake, down in REM (Eq. 3), times a factor."""
         own, sign = signal.own, 1.0 if state.phase is WAKE else -1.0
+        assert isinstance(own, OwnReading)
         return discriminator_plasticity(
             self.weights,
             self.form,

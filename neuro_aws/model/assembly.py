@@ -10,6 +10,7 @@ from neuro_aws.functional.convolution import Geometry
 from neuro_aws.model import initialise
 from neuro_aws.model.conv import ConvForm, ConvLayer
 from neuro_aws.model.dense import DenseLayer
+from neuro_aws.model.gated import GatedLayer
 from neuro_aws.model.homeostasis import Adaptation, homeostats
 from neuro_aws.model.initialise import Normal
 from neuro_aws.model.layer import Layer
@@ -30,6 +31,9 @@ def layers_of(section: NetworkSection, draw: Normal, adaptation: Adaptation) -> 
 
     ``adaptation`` is what says to all of them whether their drives adapt just now.
     """
+    if section.recurrent is not None:
+        forward, lateral, back = initialise.gated(section, draw)
+        return [GatedLayer(forward, lateral, back, section.recurrent.steps)]
     if section.dcgan is None:
         return _dense(section, draw, adaptation)
     return _convolutional(section, draw, adaptation)

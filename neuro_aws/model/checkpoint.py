@@ -21,7 +21,7 @@ def weights(network: "Network") -> dict[str, Tensor]:
 
 def statistics(network: "Network") -> dict[str, Tensor]:
     """Return what changes in a run beside the weights: baseline, prior, running statistics."""
-    tensors = {"ach.baseline": network.acetylcholine.baseline}
+    tensors = {f"ach.{name}": kept for name, kept in network.acetylcholine.buffers().items()}
     tensors |= {f"prior.{name}": kept for name, kept in network.prior.buffers().items()}
     for i, layer in enumerate(network.layers):
         tensors |= {f"layer{i}.{name}": kept for name, kept in layer.buffers().items()}

@@ -9,7 +9,7 @@ uniform  all weights, and the biases of F, G, D and R, from U(-1, 1) / sqrt(fan_
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,8 +19,12 @@ from neuro_aws.model.acetylcholine import Acetylcholine
 from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.readout import Readout
+from neuro_aws.phase import DISCRIMINATOR
 from neuro_aws.protocol.model import NetworkSection
-from neuro_aws.protocol.projections import Projection, kernel, side
+from neuro_aws.protocol.projections import GATES, Projection, Shape, kernel, side
+
+HOLDS = 3.0
+"""Initial bias of the update gates of a D over sequences: a memory of some 20 steps."""
 
 
 class Normal:
@@ -100,6 +104,37 @@ def lateral(section: NetworkSection, draw: Normal) -> dict[int, Tensor]:
     """Return L_i of every layer that has lateral weights."""
     sizes = {layer: section.layers[layer] for layer in sorted(section.lateral)}
     return {layer: draw(n, n, fan_in=n) for layer, n in sizes.items()}
+
+
+def gated(section: NetworkSection, draw: Normal) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Return [W, b], [U, c] and [G, bias] of a layer of gated units."""
+    symbols, units = section.layers
+    feedforward = [
+        draw.scaled(units, GATES, symbols, fan_in=symbols),
+        draw.constant(0, units, GATES),
+    ]
+    weight = draw.scaled(symbols, units, fan_in=units, by=section.feedback_at_birth)
+    lateral = [draw.scaled(units, GATES, units, fan_in=units), draw.constant(0, units, GATES)]
+    return feedforward, lateral, [weight, draw.constant(0, symbols)]
+
+
+def sequence_discriminator(shapes: Mapping[str, Shape], draw: Normal) -> dict[str, Tensor]:
+    """Return the weights of a D over sequences: matrices drawn, biases 0 but those of update gates.
+
+    Those start at ``HOLDS``, so that D hears more than the last steps before it has learnt to. Onto
+    rectified units weights are larger by sqrt 2, as half of those units are silent.
+    """
+    inputs = sum(shape[-1] for name, shape in shapes.items() if "_from" in name)
+    found = {}
+    for name, shape in shapes.items():
+        fan_in = inputs if "_from" in name else shape[-1]
+        by = math.sqrt(2) if "_rectified" in name else 1.0
+        still = name.endswith("bias")
+        drawn = draw.constant(0, *shape) if still else draw.scaled(*shape, fan_in=fan_in, by=by)
+        found[name] = drawn
+    gates = found[f"{DISCRIMINATOR}_lateral_bias"]
+    gates[:, gates.shape[1] // GATES : 2 * gates.shape[1] // GATES] = HOLDS
+    return found
 
 
 def extra(projections: Iterable[Projection], draw: Normal) -> dict[str, Tensor]:

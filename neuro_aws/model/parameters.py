@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from neuro_aws.model.acetylcholine import Acetylcholine
+from neuro_aws.model.gated import GatedLayer
 from neuro_aws.model.lateral import Lateral
 from neuro_aws.model.layer import Layer
 from neuro_aws.model.readout import Readout
@@ -107,9 +108,15 @@ class Parameters:
             return self._layers[projection.target].feedback
         if projection.kind == LATERAL:
             assert projection.target is not None
-            return [self._lateral.weights[projection.target]]
+            gated = self._gated(projection.target)
+            return [self._lateral.weights[projection.target]] if gated is None else gated.lateral
         assert self._readout is not None
         return [self._readout.weight, self._readout.bias]
+
+    def _gated(self, target: int) -> GatedLayer | None:
+        """Return the layer below ``target`` if its units are gated: they have lateral weights."""
+        layer = self._layers[target - 1]
+        return layer if isinstance(layer, GatedLayer) else None
 
     def _use(self, projection: Projection, tensors: list[Tensor]) -> None:
         if projection.kind == DISCRIMINATOR:
@@ -124,7 +131,11 @@ class Parameters:
             self._layers[projection.target].feedback = tensors
         elif projection.kind == LATERAL:
             assert projection.target is not None
-            (self._lateral.weights[projection.target],) = tensors
+            gated = self._gated(projection.target)
+            if gated is None:
+                (self._lateral.weights[projection.target],) = tensors
+            else:
+                gated.lateral = tensors
         else:
             assert self._readout is not None
             self._readout.weight, self._readout.bias = tensors

@@ -33,7 +33,10 @@ class Passes:
     """h_0 ... h_N and the passes through them; ``gains`` are factors on the somata, by layer.
 
     ``shapes`` and ``sizes`` are those of one sample of h_0 ... h_N, positions counted.
+    ``in_time``: positions are the steps of a sequence.
     """
+
+    in_time = False
 
     def __init__(
         self,

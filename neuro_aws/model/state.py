@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from neuro_aws.functional.compartments import Fired
     from neuro_aws.functional.discriminator import Potential, Reading
+    from neuro_aws.model.sequence_critic import Heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class AcetylcholineSignal:
     release: "Tensor"
     teaching: "list[Tensor]"
     gate: "float | Tensor"
-    own: OwnReading
+    own: "OwnReading | Heard"
     constant: bool = False
 
 

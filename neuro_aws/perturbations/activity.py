@@ -52,7 +52,7 @@ def composed(
         for layer, gain in one.activity(sizes).items():
             whole = found.setdefault(layer, torch.ones(sizes[layer], dtype=dtype, device=device))
             whole *= torch.as_tensor(gain).to(whole)
-    if spec.network.dcgan is not None:
+    if spec.network.dcgan is not None or spec.network.recurrent is not None:
         return {layer: gain.view(-1, 1, 1) for layer, gain in found.items()}
     return found
 

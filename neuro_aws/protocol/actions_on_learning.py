@@ -117,7 +117,7 @@ class PlasticityScale(Action):
 
     def misfits(self, spec: "ProtocolSpec") -> Iterator[tuple[KeyPath, str]]:
         """Yield what a network has none of to scale: lateral weights, interneurons."""
-        if self.lateral != 1 and not spec.network.lateral:
+        if self.lateral != 1 and not spec.network.has_lateral:
             yield ("lateral",), NO_LATERAL
         if self.interneurons != 1 and spec.algorithm.learning(INTERNEURONS) is None:
             yield ("interneurons",), f"{spec.algorithm.name} has no interneurons"

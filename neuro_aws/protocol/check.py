@@ -11,10 +11,11 @@ from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.branches import TRUNK, branch_index, deprivations, in_force
 from neuro_aws.protocol.check_expectations import check_expectations, values_of
+from neuro_aws.protocol.check_in_time import check_sequence, check_theory, phases_of
 from neuro_aws.protocol.entry import NEURON, RATE
 from neuro_aws.protocol.faults import nearest
 from neuro_aws.protocol.measures import MEASURES
-from neuro_aws.protocol.perturb import PERTURBATIONS, Perturbation
+from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import Schedule, length
 from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
 from neuro_aws.protocol.short import changes
@@ -80,6 +81,8 @@ def _network(spec: ProtocolSpec) -> Found:
     pixels, source = spec.stimulus.pixels, spec.stimulus.source
     if spec.network.dcgan is not None:
         yield from _image(spec)
+    elif spec.network.recurrent is not None or spec.stimulus.sequence is not None:
+        yield from check_sequence(spec)
     elif pixels is not None and spec.network.layers[0] != pixels:
         found, *above = spec.network.layers
         written = "layers" in spec.network.model_fields_set
@@ -89,6 +92,7 @@ def _network(spec: ProtocolSpec) -> Found:
             f"layer 0 has {found} units, but {named or source} as set up here has {pixels} pixels; "
             f"write `network: {{layers: {[pixels, *above]}}}`",
         )
+    yield from check_theory(spec)
     yield from spec.algorithm.misfits(spec.network)
     if (memory := spec.network.memory) is not None:
         for path, message in memory.misfits(spec.network.units, spec.stimulus.batch):
@@ -122,7 +126,7 @@ def _schedule(spec: ProtocolSpec) -> Found:
     for i, name in enumerate(names):
         if name in names[:i]:
             yield ("schedule", i, "name"), f"two periods are called {name!r}"
-        if spec.schedule[i].lateral_plasticity != 1 and not spec.network.lateral:
+        if spec.schedule[i].lateral_plasticity != 1 and not spec.network.has_lateral:
             yield ("schedule", i, "lateral_plasticity"), NO_LATERAL
     branches = [i for i, period in enumerate(spec.schedule) if period.branch]
     for i in branches[1:]:
@@ -183,7 +187,7 @@ def _arm(spec: ProtocolSpec, schedule: Schedule, name: str, *, settled: bool) ->
         yield (*path, "reference"), f"no arm {arm.reference!r}{hint} Arms: {', '.join(spec.arms)}"
     for i, perturbation in enumerate(arm.perturb):
         here = (*path, "perturb", i)
-        yield from _perturbation(spec, schedule, perturbation, here)
+        yield from _perturbation(spec, schedule, perturbation, here, settled=settled)
         if settled:
             for key, message in perturbation.rule.misfits(spec):
                 yield (*here, perturbation.action, *key), message
@@ -202,7 +206,9 @@ def _arm(spec: ProtocolSpec, schedule: Schedule, name: str, *, settled: bool) ->
             yield (*path, "perturb", i, "deprive_sleep"), str(error)
 
 
-def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path: KeyPath) -> Found:
+def _perturbation(
+    spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path: KeyPath, *, settled: bool
+) -> Found:
     names = [period.name for period in spec.schedule]
     common = names[: branch_index(spec)]
     for period in p.periods:
@@ -217,7 +223,7 @@ def _perturbation(spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path:
         yield from _cells(spec, p.cells, (*path, p.action))
     if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
-    phases = p.rule.acts_in or PERTURBATIONS[p.action].phases
+    phases = p.rule.acts_in or phases_of(spec, p, settled)
     if not set(phases) & set(p.during):
         only = " and ".join(phases)
         yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"

@@ -159,12 +159,13 @@ def weight_shapes(spec: ProtocolSpec) -> dict[str, tuple[int, ...]]:
     """Return the shape of every recorded weight, by its name under /weights.
 
     D's weights are kept by state: the hidden units of the one or two pairs that read a layer. Of a
-    convolutional network the layers' weights are recorded; its checkpoints hold D.
+    convolutional or recurrent network the layers' weights are recorded; its checkpoints hold D.
     """
     return {
         name: shape
         for projection in _projections(spec)
-        if spec.network.dcgan is None or projection.kind != DISCRIMINATOR
+        if projection.kind != DISCRIMINATOR
+        or (spec.network.dcgan is None and spec.network.recurrent is None)
         for name, shape in projection.tensors.items()
     }
 

@@ -12,6 +12,7 @@ from neuro_aws.protocol.arrays import LEAST, check_arrays, read_arrays
 from neuro_aws.protocol.files import is_folder, is_there, reason, refuse_irregular, shown, user_path
 from neuro_aws.protocol.idx_files import IDX_FILES, idx_file, refuse_headers
 from neuro_aws.protocol.image_folders import image_files, image_groups
+from neuro_aws.protocol.sequences import refuse_sequences
 
 if TYPE_CHECKING:
     from neuro_aws.protocol.stimulus import Cifar10, FashionMnist, Mnist, Stimulus
@@ -98,6 +99,8 @@ def refuse_missing(section: Any) -> None:
     """Refuse, before a run starts, stimuli that are not there or that do not serve."""
     if section.source in FOLDERS:
         _data_set(section)
+    elif section.source == "sequences":
+        refuse_sequences(section)
     elif section.source == "array":
         where = f"stimulus.file: {shown(section.file)}"
         check_arrays(read_arrays(section.file), section.held_out, section.scale, where)

@@ -157,6 +157,20 @@ def single_pictures(spec: "ProtocolSpec") -> str | None:
     return None
 
 
+def no_sequences(spec: "ProtocolSpec") -> str | None:
+    """Need stimuli that are no sequences of symbols."""
+    if spec.stimulus.sequence is not None:
+        return "has no meaning for sequences of symbols"
+    return None
+
+
+def in_time(spec: "ProtocolSpec") -> str | None:
+    """Need a recurrent network."""
+    if spec.network.recurrent is None:
+        return "needs a recurrent network (network.recurrent)"
+    return None
+
+
 def two_eyes(spec: "ProtocolSpec") -> str | None:
     """Need a stimulus with two eyes."""
     if getattr(spec.stimulus, "eyes", "monocular") != "binocular":

@@ -12,12 +12,13 @@ from pydantic_core import CoreSchema
 
 from neuro_aws.protocol.entry import OWN
 from neuro_aws.protocol.measure import Measure, MeasureEntry, OwnMeasure
+from neuro_aws.protocol.measures_in_time import IN_TIME
 from neuro_aws.protocol.measures_of_activity import OF_ACTIVITY
 from neuro_aws.protocol.measures_of_images import OF_IMAGES
 from neuro_aws.protocol.measures_of_spikes import OF_SPIKES
 from neuro_aws.protocol.own_code import OWN_TAG
 
-MEASURES: dict[str, MeasureEntry] = OF_ACTIVITY | OF_IMAGES | OF_SPIKES
+MEASURES: dict[str, MeasureEntry] = OF_ACTIVITY | OF_IMAGES | IN_TIME | OF_SPIKES
 """Every measure by the name a protocol gives it."""
 
 VALUES: dict[str, MeasureEntry] = {v.name: m for m in MEASURES.values() for v in m.values}

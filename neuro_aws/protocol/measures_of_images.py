@@ -8,6 +8,7 @@ from neuro_aws.protocol.measure import (
     few,
     labelled_for_features,
     measure,
+    no_sequences,
     two_labels,
 )
 from neuro_aws.protocol.stimulus_counts import distinct_labels, held_out_of
@@ -71,7 +72,7 @@ OF_IMAGES = table(
             1,
             main=False,
         ),
-        needs=(labelled_for_features,),
+        needs=(no_sequences, labelled_for_features),
         noise="on",
         seconds=15.0,
         code={RATE: f"{_IMAGES}:frechet_distance"},
@@ -119,6 +120,7 @@ OF_IMAGES = table(
             "log p(x)",
             "nats per unit",
         ),
+        needs=(no_sequences,),
         noise="off",
         code={RATE: f"{_IMAGES}:layer_likelihood"},
     ),

@@ -1,12 +1,14 @@
 """The `network` section, and what the settings of all theories share; defaults: the reference."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from neuro_aws.phase import Phase
 from neuro_aws.protocol.base import KeyPath, Section
 from neuro_aws.protocol.hopfield import HopfieldMemory
+from neuro_aws.protocol.recurrent import Recurrent, refuse_beside
 
 if TYPE_CHECKING:
     from neuro_aws.protocol.projections import Projection
@@ -109,6 +111,8 @@ class NetworkSection(Section):
 
     dcgan: Dcgan | None = None
     """Convolutional layers instead of dense ones; `layers` then counts channels."""
+    recurrent: Recurrent | None = None
+    """A recurrent layer over sequences instead; `layers` then counts symbols and hidden units."""
     layers: Annotated[tuple[int, ...], Field(min_length=2, max_length=20)] = (64, 128, 32)
     """Units of h_0 ... h_N; h_0 is the stimulus."""
     units: Literal["rate", "binary"] = "rate"
@@ -166,6 +170,8 @@ class NetworkSection(Section):
         if self.dcgan is not None and self.layers != self.dcgan.layers:
             raise ValueError(f"dcgan makes layers {list(self.dcgan.layers)}; leave `layers` out")
         normed = self.batch_norm != "none" or self.batch_norm_feedback
+        if self.recurrent is not None:
+            refuse_beside(self, self.recurrent)
         if self.dcgan is None and (normed or self.spectral):
             raise ValueError("batch_norm and spectral belong to convolutional layers (dcgan)")
         if normed and self.homeostasis.over != "none":
@@ -176,6 +182,11 @@ class NetworkSection(Section):
         if self.discriminator.penalty_scope == "pair" and self.discriminator.pooled:
             raise ValueError("penalty_scope: pair needs pairs that are not pooled")
         return self
+
+    @property
+    def has_lateral(self) -> bool:
+        """Whether any layer has lateral weights."""
+        return bool(self.lateral) or self.recurrent is not None
 
     def _lateral_layers(self) -> None:
         if self.lateral and self.dcgan is not None:
@@ -245,7 +256,7 @@ class DiscriminatorLearning(Learning):
 
 
 class LateralLearning(Learning):
-    """Learning of lateral weights (your own module:Class only)."""
+    """Learning of lateral weights."""
 
     rate: float = Field(1e-3, gt=0, le=10)
 
@@ -277,11 +288,19 @@ class InterneuronLearning(Learning):
 class AlgorithmSection(Section):
     """What the settings of every theory share; each theory has its own in ``theories``."""
 
+    in_time: ClassVar[bool | None] = False
+    """Whether it is a theory of recurrent networks (True), of others (False), or of both (None)."""
+
     name: str
     density: Literal["gaussian", "laplacian"] = "gaussian"
     """Likelihood of the prediction rules: squared or absolute error."""
     reduction: Literal["sum", "mean"] = "sum"
     """Prediction errors of a layer are summed over its units, or averaged (as published)."""
+
+    @property
+    def taught_in(self) -> tuple[Phase, ...]:
+        """The phases in which released ACh teaches, where it does."""
+        return (Phase.WAKE,)
 
     def learning(self, kind: str) -> Learning | None:
         """Return how projections of one kind learn; None where the theory does not change them."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from neuro_aws.protocol.model import Dcgan
+from neuro_aws.protocol.recurrent import RECURRENT, Recurrent
 from neuro_aws.protocol.theories import THEORIES, OwnAlgorithm
 
 _CONSTANT = {"factor": 1.0, "every": 1, "least": 0.0}
@@ -151,7 +152,7 @@ def _of_theory(preset: dict[str, Any], written: Any) -> dict[str, Any]:
 
 
 def completed(data: Any) -> Any:
-    """Return a protocol's data with its ``preset`` under it, and the layers its ``dcgan`` makes.
+    """Return a protocol's data with its ``preset`` under it, and the layers its network makes.
 
     What is not as it should be is left for the validation to refuse.
     """
@@ -166,4 +167,10 @@ def completed(data: Any) -> Any:
         except (TypeError, ValueError):
             return data
         data = {**data, "network": {"layers": list(layers), **network}}
+    elif isinstance(network, dict) and isinstance(network.get("recurrent"), dict):
+        try:
+            layers = Recurrent(**network["recurrent"]).layers
+        except (TypeError, ValueError):
+            return data
+        data = {**data, "network": under({"layers": list(layers), **RECURRENT}, network)}
     return data

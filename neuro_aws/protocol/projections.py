@@ -21,6 +21,11 @@ HALVINGS = 4
 """Strided layers of a convolutional network: each halves the side."""
 
 
+GATES, DIRECTIONS, RECTIFIED = 3, 2, 3
+"""Of gated units: weights onto reset gate, update gate and candidate. Of a D over sequences: both
+directions of time, and layers of rectified units that read them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Projection:
     """One set of connections.
@@ -51,6 +56,8 @@ def declared(
     found = [_feedforward(network, i) for i in range(top)]
     found += [_feedback(network, i) for i in range(top)]
     found += [_lateral(network, layer) for layer in sorted(network.lateral)]
+    if network.recurrent is not None:
+        found.append(_gated(network))
     found.append(Projection(DISCRIMINATOR, DISCRIMINATOR, None, None, _discriminator(network)))
     if with_readout:
         tensors: dict[str, Shape] = {READOUT: (units(network)[-2] + 1,), f"{READOUT}_bias": ()}
@@ -96,6 +103,8 @@ def side(network: NetworkSection, layer: int) -> int:
 
 def units(network: NetworkSection) -> tuple[int, ...]:
     """Return the units of h_0 ... h_N, positions counted."""
+    if network.recurrent is not None:
+        return tuple(n * network.recurrent.steps for n in network.layers)
     if network.dcgan is None:
         return network.layers
     return tuple(n * side(network, layer) ** 2 for layer, n in enumerate(network.layers))
@@ -104,6 +113,9 @@ def units(network: NetworkSection) -> tuple[int, ...]:
 def _feedforward(network: NetworkSection, i: int) -> Projection:
     below, above = network.layers[i : i + 2]
     name = f"{FEEDFORWARD}_into{i + 1}"
+    if network.recurrent is not None:
+        gated = {name: (above, GATES, below), f"{name}_bias": (above, GATES)}
+        return Projection(name, FEEDFORWARD, i, i + 1, gated)
     if network.dcgan is None:
         shape: Shape = (above, below)
         extra: tuple[str, ...] = ("bias",)
@@ -129,8 +141,35 @@ def _lateral(network: NetworkSection, layer: int) -> Projection:
     return Projection(name, LATERAL, layer, layer, {name: (size, size)})
 
 
+def _gated(network: NetworkSection) -> Projection:
+    """Return the lateral weights of gated units: unit by unit those of its three gates."""
+    name, size = f"{LATERAL}_in1", network.layers[1]
+    tensors = {name: (size, GATES, size), f"{name}_bias": (size, GATES)}
+    return Projection(name, LATERAL, 1, 1, tensors)
+
+
+def _over_time(network: NetworkSection) -> dict[str, Shape]:
+    """Return the tensors of a D that hears a sequence, in both directions of time."""
+    hidden, (symbols, units_above) = network.discriminator.hidden, network.layers
+    gates, name = GATES * hidden, DISCRIMINATOR
+    shapes: dict[str, Shape] = {
+        f"{name}_from0": (DIRECTIONS, gates, symbols),
+        f"{name}_from1": (DIRECTIONS, gates, units_above),
+        f"{name}_bias": (DIRECTIONS, gates),
+        f"{name}_lateral": (DIRECTIONS, gates, hidden),
+        f"{name}_lateral_bias": (DIRECTIONS, gates),
+    }
+    below = DIRECTIONS * hidden
+    for k in range(1, RECTIFIED + 1):
+        shapes |= {f"{name}_rectified{k}": (hidden, below), f"{name}_rectified{k}_bias": (hidden,)}
+        below = hidden
+    return shapes | {f"{name}_readout": (1, below), f"{name}_readout_bias": (1,)}
+
+
 def _discriminator(network: NetworkSection) -> dict[str, Shape]:
     """Return D's tensors: weights by state, of the hidden units of the pairs that read it."""
+    if network.recurrent is not None:
+        return _over_time(network)
     section, sizes = network.discriminator, units(network)
     pairs = list(itertools.pairwise(range(len(sizes))))
     readers = [section.hidden * sum(j in pair for pair in pairs) for j in range(len(sizes))]

@@ -14,6 +14,9 @@ CALLS_PER_STEP, CALLS_PER_PAIR = 340.0, 330.0
 """Small-array operations that take as long as one step does beside its matrix products: for the
 step, and for each pair of neighbouring layers."""
 
+CALLS_IN_TIME = 60.0
+"""The same for each time step of a sequence, on average over wake and REM."""
+
 CONV_OVERHEAD = 1.8
 """Time of a convolutional step over that of its products at the rate of a matrix product."""
 
@@ -23,6 +26,9 @@ ARM_BYTES = 300_000
 
 def step_seconds(spec: ProtocolSpec, machine: Machine) -> float:
     """Return the seconds of one average step."""
+    if spec.network.recurrent is not None:
+        calls = CALLS_IN_TIME * spec.network.recurrent.steps * _work(spec)
+        return calls * machine.call + flops_per_step(spec) / machine.products
     calls = CALLS_PER_STEP + CALLS_PER_PAIR * (len(spec.network.layers) - 1)
     if spec.network.dcgan is None:
         calls *= _work(spec)
@@ -53,10 +59,23 @@ def conv_flops(spec: ProtocolSpec) -> float:
     return CONV_OVERHEAD * spec.stimulus.batch * passes
 
 
+def in_time_flops(spec: ProtocolSpec) -> float:
+    """Return the same over sequences: three passes there and back through F, L, G, as many of D."""
+    assert spec.network.recurrent is not None
+    weights = sum(
+        math.prod(shape)
+        for projection in declared(spec.network)
+        for shape in projection.tensors.values()
+    )
+    return 6.0 * spec.stimulus.batch * spec.network.recurrent.steps * weights * _work(spec)
+
+
 def flops_per_step(spec: ProtocolSpec) -> float:
     """Return multiplications and additions of one average step: passes, rules, discriminator."""
     if spec.network.dcgan is not None:
         return conv_flops(spec)
+    if spec.network.recurrent is not None:
+        return in_time_flops(spec)
     sizes, hidden = spec.network.layers, spec.network.discriminator.hidden
     weights = sum(a * b for a, b in itertools.pairwise(sizes))
     pairs = sum((a + b) * hidden for a, b in itertools.pairwise(sizes))
@@ -118,6 +137,11 @@ def recording_bytes(spec: ProtocolSpec, steps: int, arms: int) -> int:
     weights = sum(
         copies * a * b + (a + b) * (hidden + 1) + 2 * hidden for a, b in itertools.pairwise(sizes)
     )
+    if spec.network.recurrent is not None:
+        shapes = [
+            s for p in declared(spec.network) if p.target is not None for s in p.tensors.values()
+        ]
+        weights = sum(map(math.prod, shapes))
     kept = (arms + 1) * len(spec.schedule)
     if spec.record.weights:
         kept += arms * sum(p.cycles for p in spec.schedule) // spec.record.weights

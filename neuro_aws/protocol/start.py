@@ -7,6 +7,7 @@ from neuro_aws.protocol.image_folders import image_groups
 from neuro_aws.protocol.memory import available, installed, size
 from neuro_aws.protocol.rate_cost import network_bytes
 from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.sequences import Sequences
 from neuro_aws.protocol.stimulus import (
     ArrayStimuli,
     Cifar10,
@@ -21,7 +22,7 @@ from neuro_aws.protocol.stimulus import (
 IDX_IMAGES, CIFAR_BATCH, TEST_IMAGES = 60_000, 10_000, 10_000
 """Images of MNIST's training file, of a batch of CIFAR-10, and of a test file of either."""
 
-BESIDE = {"array": 4, "images": 8, "patches": 16}
+BESIDE = {"array": 4, "sequences": 12, "images": 8, "patches": 16}
 """Bytes that a pixel takes while stimuli are made: of others twice that of a float32."""
 
 
@@ -83,6 +84,8 @@ def _count(section: Stimulus) -> int:
         return CIFAR_BATCH * len(section.batches or range(5)) * (section.batches is None)
     if isinstance(section, ArrayStimuli):
         return section.facts.images if section.facts else 0
+    if isinstance(section, Sequences):
+        return section.number or 0
     if isinstance(section, Images):
         return sum(len(group) for group in image_groups(section))
     return 0
@@ -90,6 +93,7 @@ def _count(section: Stimulus) -> int:
 
 def _named(spec: ProtocolSpec, network: int, stimuli: int) -> str:
     if network > stimuli:
-        kind = "network.dcgan" if spec.network.dcgan is not None else "network.layers"
+        made = [k for k in ("dcgan", "recurrent") if getattr(spec.network, k) is not None]
+        kind = f"network.{made[0] if made else 'layers'}"
         return f"{kind}: {list(spec.network.layers)}"
     return f"stimulus: {spec.stimulus.source} of {spec.stimulus.pixels} pixels"

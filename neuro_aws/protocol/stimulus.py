@@ -12,10 +12,11 @@ from pydantic import Discriminator, Field, JsonValue, Tag
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.arrays import LEAST, ArrayFacts, array_facts
-from neuro_aws.protocol.base import Section
 from neuro_aws.protocol.entry import CORTEX, NEURON, OWN, RATE, Entry, table
 from neuro_aws.protocol.image_folders import class_folders
 from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, takes
+from neuro_aws.protocol.sequences import Sequences
+from neuro_aws.protocol.stimulus_base import StimulusSection as _Stimulus
 
 Digit = Annotated[int, Field(ge=0, le=9)]
 
@@ -27,20 +28,6 @@ LEAST_DIGITS = 100
 
 HELD_OUT_STRIP = 0.2
 """Share of each picture's height, at its foot, that only held-out patches come from."""
-
-
-class _Stimulus(Section):
-    batch: int = Field(64, ge=2, le=65536)
-    """Samples in one step."""
-
-    @property
-    def picture(self) -> tuple[int, int, int] | None:
-        """Height, width and channels of a stimulus; None where it is no single picture."""
-        return None
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """Yield what does not fit together within the section, as (key, message)."""
-        yield from ()
 
 
 class Digits(_Stimulus):
@@ -424,6 +411,12 @@ STIMULI = table(
         "toy:toy",
     ),
     StimulusEntry(
+        "sequences",
+        "sequences of symbols: digits pixel by pixel, text that comes with Python, or your own",
+        Sequences,
+        code={RATE: "neuro_aws.stimuli.sequences:sequences"},
+    ),
+    StimulusEntry(
         "spike_pattern",
         "a frozen pattern of spikes and a teacher, for a single neuron (spiking)",
         SpikePattern,
@@ -452,6 +445,7 @@ Stimulus = Annotated[
         Annotated[FashionMnist, Tag("fashion_mnist")],
         Annotated[Cifar10, Tag("cifar10")],
         Annotated[Toy, Tag("toy")],
+        Annotated[Sequences, Tag("sequences")],
         Annotated[OwnStimulus, Tag(OWN_TAG)],
     ],
     Discriminator(_source),

@@ -1,6 +1,7 @@
 """How many stimuli and labels a protocol's stimuli have, as far as it is known before a run."""
 
 from neuro_aws.protocol.arrays import held_out_count
+from neuro_aws.protocol.sequences import Sequences
 from neuro_aws.protocol.stimulus import DIGIT_COUNTS, ArrayStimuli, Digits, Stimulus, Toy
 
 
@@ -21,6 +22,8 @@ def trained_on(section: Stimulus) -> int | None:
         )
     if isinstance(section, Toy):
         return section.count
+    if isinstance(section, Sequences):
+        return None if section.number is None else section.number - section.held_out
     if isinstance(section, ArrayStimuli) and section.facts:
         facts = section.facts
         drawn = 0 if facts.held_out_images else held_out_count(facts.images, section.held_out)

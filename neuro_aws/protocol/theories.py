@@ -18,6 +18,11 @@ from neuro_aws.protocol.model import (
 )
 from neuro_aws.protocol.own_code import OWN_TAG, OwnCode, called, lacks
 from neuro_aws.protocol.theories_base import LearnsInference
+from neuro_aws.protocol.theories_in_time import (
+    ProfessorForcing,
+    ScheduledSampling,
+    TeacherForcing,
+)
 from neuro_aws.protocol.theories_of_codes import Autoencoder, DenoisingAutoencoder, Vae
 from neuro_aws.protocol.theories_of_cortex import (
     AdversarialWakeSleep,
@@ -47,6 +52,7 @@ class OwnAlgorithm(LearnsInference, OwnCode):
     """An algorithm of the user's own, named as module:Class."""
 
     TAG: ClassVar[str] = OWN_TAG
+    in_time: ClassVar[bool | None] = None
     name: Annotated[
         str, AfterValidator(_own_name), Field(json_schema_extra={"pattern": f"^{OWN.pattern}$"})
     ]
@@ -88,6 +94,10 @@ class Theory(Entry):
 PREDICTION_ERROR = "sum over layers of |h - d|^2 / 2, squared rates: what G descends"
 
 THROUGH_ALL = "nothing but D: the gradient runs through the whole pass up and down"
+
+LIKELIHOOD = "< -log P(y_t | y_1 ... y_{t-1}) > of sequences under teacher forcing, nats a symbol"
+
+IN_TIME = "nothing: autograd through all steps of the sequence"
 
 THEORIES = table(
     Theory(
@@ -228,6 +238,32 @@ THEORIES = table(
         objective="minus the pseudo-likelihood of stimuli by the lowest machine, nats",
         local="to the synapse, in both phases",
         code={RATE: "neuro_aws.algorithms.boltzmann:Boltzmann"},
+    ),
+    Theory(
+        "teacher_forcing",
+        "a recurrent network predicts the next symbol of a sequence, in wake; REM runs freely",
+        TeacherForcing,
+        objective=LIKELIHOOD,
+        local=IN_TIME,
+        code={RATE: "neuro_aws.algorithms.teacher_forcing:TeacherForcing"},
+    ),
+    Theory(
+        "professor_forcing",
+        "the same, and in REM a D over the sequence makes free running look like teacher forcing",
+        ProfessorForcing,
+        work=1.5,
+        objective=LIKELIHOOD,
+        local=IN_TIME,
+        code={RATE: "neuro_aws.algorithms.professor_forcing:ProfessorForcing"},
+    ),
+    Theory(
+        "scheduled_sampling",
+        "teacher forcing in which ever more inputs are the network's own predictions",
+        ScheduledSampling,
+        work=1.3,
+        objective=LIKELIHOOD,
+        local=IN_TIME,
+        code={RATE: "neuro_aws.algorithms.scheduled_sampling:ScheduledSampling"},
     ),
     Theory(
         "contrastive_backprop",

@@ -10,12 +10,15 @@ from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, KINDS, NREM, R
 from neuro_aws.protocol.schema import Block
 from neuro_aws.protocol.theories import THEORIES
 from tests.engines import engine_of
+from tests.theories import fitted
 
 CONV = "network.dcgan={filters: 2, latents: 4, side: 16}"
 DREAMING = "algorithm.name=perturbed_adversarial_dreaming"
 DDC = "algorithm.name=ddc_helmholtz"
 SMALL_CODE = ("algorithm.functions=12", "algorithm.expansion=16")
 WALKING = ("algorithm.name=variational_walkback", "algorithm.factor=5", "network.noise.scale=0")
+HEARD = "network.recurrent={symbols: 28, steps: 6, hidden: 20, heard_above: 0, learns_below: 1}"
+LISTENING = tuple(s for s in fitted("professor_forcing") if not s.startswith("network.recurrent"))
 BINARY = (
     "network.units=binary",
     "network.transfer=sigmoid",
@@ -152,6 +155,10 @@ VARIANTS = {
     "walkback": (*WALKING, "algorithm.own_parameters=true"),
     "walkback_bernoulli": (*WALKING, "algorithm.states=bernoulli"),
     "conv_walkback": (CONV, *WALKING, "algorithm.own_parameters=true"),
+    "teacher_forcing": fitted("teacher_forcing"),
+    "scheduled_sampling": (*fitted("scheduled_sampling"), "algorithm.over=2"),
+    "professor_forcing": (*LISTENING, HEARD),
+    "professor_both": (*LISTENING, HEARD, "algorithm.forced=0.5"),
     "dreaming": (DREAMING,),
     "dreaming_held_over_time": (DREAMING, "network.homeostasis={over: time, steps: 10}"),
     "dreaming_held_over_batch": (DREAMING, "network.homeostasis.over=batch"),
@@ -179,6 +186,9 @@ LEARNS_IN = {
     "inter": {WAKE},
     "walkback": {WAKE},
     "dreaming": {WAKE, REM},
+    "teacher": {WAKE},
+    "scheduled": {WAKE},
+    "professor": {WAKE, REM},
 }
 """The phases in which feedforward connections learn, by the first word of a variant."""
 

@@ -27,6 +27,7 @@ OF_RUNS = [
     "gamma_sweep",
     "homeostasis",
     "monocular_deprivation",
+    "professor_forcing",
     "rates_and_spikes",
     "rem_silencing_dose",
     "samples",

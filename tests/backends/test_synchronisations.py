@@ -17,12 +17,11 @@ from neuro_aws.functional.asking import never
 from neuro_aws.perturbations import slots
 from neuro_aws.phase import NREM, REM, WAKE
 from neuro_aws.protocol import Protocol
-from neuro_aws.protocol.entry import RATE
 from neuro_aws.protocol.registry import PERTURBATIONS, THEORIES
 from neuro_aws.recording.writer import Discard
 from tests.conftest import DEVICE
 from tests.synchronisations import watched
-from tests.theories import fitted
+from tests.theories import IN_TIME, fitted
 
 NUMBERS = torch.arange(6.0)
 ONE, ROOM, MASK = torch.tensor(1), torch.arange(6.0), NUMBERS > 2
@@ -268,8 +267,10 @@ def waits(engine: Engine) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("form", list(FORMS))
-@pytest.mark.parametrize("theory", list(THEORIES))
+@pytest.mark.parametrize(
+    ("theory", "form"),
+    [(t, f) for t in THEORIES for f in FORMS if t not in IN_TIME or f == "dense"],
+)
 def test_no_theory_waits(theory, form):
     given, settings = FORMS[form]
     assert waits(made(given, fitted(theory, settings))) == []
@@ -294,7 +295,7 @@ def test_no_perturbation_waits(action):
 
 
 @pytest.mark.parametrize("apply", ["step", "cycle"])
-@pytest.mark.parametrize("theory", [name for name, entry in THEORIES.items() if entry.code[RATE]])
+@pytest.mark.parametrize("theory", [name for name in THEORIES if name not in IN_TIME])
 def test_no_theory_waits_for_a_gate_by_sample(theory, apply):
     settings = tuple(f"algorithm.{kind}.apply={apply}" for kind in ("feedforward", "feedback"))
     engine = made(DENSE, fitted(theory, settings), ACTIONS["pair"])

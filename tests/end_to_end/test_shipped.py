@@ -53,6 +53,7 @@ ARGUMENTS = {
     "samples": ["mnist_aws", "mnist_wake_sleep_binary"],
     "gamma_sweep": ["gamma_sweep"],
     "family": ["family", "--pairs", "1"],
+    "professor_forcing": ["professor_forcing"],
     "linear_gaussian": ["--pairs", "20", "--seeds", "1"],
     "predictive_coding": ["--pairs", "5", "--seeds", "1"],
     "boltzmann": ["--pairs", "5", "--seeds", "1"],

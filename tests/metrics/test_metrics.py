@@ -40,7 +40,11 @@ def values(name: str, of: Subject) -> dict[tuple[str, int], float]:
 
 @pytest.mark.parametrize(
     "name",
-    [m.name for m in registry.MEASURES.values() if RATE in m.code and m.name != "ocular_dominance"],
+    [
+        m.name
+        for m in registry.MEASURES.values()
+        if RATE in m.code and m.name not in ("ocular_dominance", "free_running")
+    ],
 )
 def test_measuring_changes_nothing_and_repeats_itself(animal, name):
     one = subject(animal)

@@ -1,6 +1,7 @@
 """Assembly: from a protocol's settings to a network, an algorithm and its updates."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,7 +24,9 @@ from neuro_aws.model.memory import Memory
 from neuro_aws.model.network import Network
 from neuro_aws.model.prior import LearntPrior
 from neuro_aws.model.readout import Readout
-from neuro_aws.phase import READOUT
+from neuro_aws.model.recurrent import RecurrentNetwork
+from neuro_aws.model.sequence_critic import SequenceCritic
+from neuro_aws.phase import DISCRIMINATOR, READOUT
 from neuro_aws.protocol.model import (
     AlgorithmSection,
     FeedforwardLearning,
@@ -32,7 +35,7 @@ from neuro_aws.protocol.model import (
     ReadoutLearning,
 )
 from neuro_aws.protocol.model import Decay as DecaySection
-from neuro_aws.protocol.projections import units
+from neuro_aws.protocol.projections import declared, units
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.stimuli.dataset import Dataset
 
@@ -74,6 +77,8 @@ def build_network(
     def stream(name: str) -> torch.Generator:
         return torch.Generator(device).manual_seed(rng.stream_key(animal, name))
 
+    if section.recurrent is not None:
+        return _recurrent(section, algorithm, stream, dtype)
     adaptation = Adaptation()
     layers = layers_of(section, Normal(stream(rng.INITIAL), dtype), adaptation)
     sizes = units(section)
@@ -104,6 +109,23 @@ def build_network(
     extra = algorithm.projections(section)
     more = initialise.extra(extra, Normal(stream(rng.INITIAL_EXTRA), dtype))
     return Network(section, layers, ach, readout, lateral, prior, memory, adaptation, extra, more)
+
+
+def _recurrent(
+    section: NetworkSection,
+    algorithm: AlgorithmSection,
+    stream: Callable[[str], torch.Generator],
+    dtype: torch.dtype,
+) -> Network:
+    """Return a recurrent network, whose D hears sequences."""
+    layers = layers_of(section, Normal(stream(rng.INITIAL), dtype), Adaptation())
+    (shapes,) = (p.tensors for p in declared(section) if p.kind == DISCRIMINATOR)
+    draw = Normal(stream(rng.INITIAL_ACH), dtype)
+    tensors = initialise.sequence_discriminator(shapes, draw)
+    ach = SequenceCritic(section, tensors, algorithm.taught_in)
+    extra = algorithm.projections(section)
+    more = initialise.extra(extra, Normal(stream(rng.INITIAL_EXTRA), dtype))
+    return RecurrentNetwork(section, layers, ach, extra=extra, extra_weights=more)
 
 
 def build_algorithm(section: AlgorithmSection, network: NetworkSection) -> Algorithm:
@@ -159,9 +181,10 @@ def _thresholds(learning: Learning, network: Network, kind: str) -> Thresholds |
 def load_dataset(spec: ProtocolSpec, animal: int, device: torch.device) -> Dataset:
     """Return the stimuli of the animal's dataset on the device."""
     dataset = stimuli.load(spec.stimulus, animal, dtype_of(spec.network))
-    if spec.network.dcgan is None and dataset.train.shape[1] != spec.network.layers[0]:
+    wanted = units(spec.network)[0]
+    if spec.network.dcgan is None and dataset.train.shape[1] != wanted:
         raise NeuroAWSError(
-            f"stimuli have {dataset.train.shape[1]} pixels, layer 0 {spec.network.layers[0]} units",
+            f"stimuli have {dataset.train.shape[1]} pixels, layer 0 {wanted} units",
             where="network.layers",
         )
 

@@ -104,6 +104,7 @@ class Engine:
         """Refuse several processes where something is kept that each would have its own of."""
         kept = {
             "network.lateral": ("lateral weights carry a state", self.network.lateral.weights),
+            "network.recurrent": ("lateral weights carry a state", self.network.in_time),
             "network.memory": ("dreams begin from states", self.network.prior.memory is not None),
             "algorithm.name": ("the theory has a memory", hasattr(self.algorithm, "memory")),
         }

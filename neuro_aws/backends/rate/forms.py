@@ -46,6 +46,7 @@ Refusal = tuple[Callable[[ProtocolSpec], bool], str]
 REFUSALS: tuple[Refusal, ...] = (
     (lambda spec: spec.backend != "rate", "spikes are simulated by Brian2"),
     (lambda spec: spec.network.units == "binary", "units fire 0 or 1"),
+    (lambda spec: spec.network.recurrent is not None, "the network is recurrent"),
     (lambda spec: bool(spec.network.lateral), "layers have lateral weights"),
     (
         lambda spec: spec.network.order == "published",

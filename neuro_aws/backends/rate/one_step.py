@@ -35,7 +35,7 @@ from neuro_aws.functional.discriminator_plasticity import penalty
 from neuro_aws.functional.noise import RecordedNoise
 from neuro_aws.functional.shapes import rows
 from neuro_aws.model.network import Network
-from neuro_aws.model.state import NetworkState
+from neuro_aws.model.state import NetworkState, OwnReading
 from neuro_aws.perturbations import Slots
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.model import AlgorithmSection
@@ -149,6 +149,8 @@ def _losses(
     network: Network, algorithm: AlgorithmSection, wake: Moment, rem: Moment
 ) -> dict[str, Tensor]:
     form, own, dreamt = network.acetylcholine.form, wake.ach.own, rem.ach.own
+    assert isinstance(own, OwnReading)
+    assert isinstance(dreamt, OwnReading)
     gamma = getattr(algorithm, "gamma", 1.0)
     losses = {
         "disc_wake": own.reading.level,
