@@ -187,7 +187,7 @@ def _arm(spec: ProtocolSpec, schedule: Schedule, name: str, *, settled: bool) ->
         yield (*path, "reference"), f"no arm {arm.reference!r}{hint} Arms: {', '.join(spec.arms)}"
     for i, perturbation in enumerate(arm.perturb):
         here = (*path, "perturb", i)
-        yield from _perturbation(spec, schedule, perturbation, here, settled=settled)
+        yield from _perturbation(spec, schedule, arm, perturbation, here, settled=settled)
         if settled:
             for key, message in perturbation.rule.misfits(spec):
                 yield (*here, perturbation.action, *key), message
@@ -207,7 +207,13 @@ def _arm(spec: ProtocolSpec, schedule: Schedule, name: str, *, settled: bool) ->
 
 
 def _perturbation(
-    spec: ProtocolSpec, schedule: Schedule, p: Perturbation, path: KeyPath, *, settled: bool
+    spec: ProtocolSpec,
+    schedule: Schedule,
+    arm: Arm,
+    p: Perturbation,
+    path: KeyPath,
+    *,
+    settled: bool,
 ) -> Found:
     names = [period.name for period in spec.schedule]
     common = names[: branch_index(spec)]
@@ -223,7 +229,7 @@ def _perturbation(
         yield from _cells(spec, p.cells, (*path, p.action))
     if p.deprive_sleep and (p.cycles.start or p.cycles.until or "during" in p.model_fields_set):
         yield path, "deprive_sleep takes whole periods; drop `during` and `cycles`"
-    phases = p.rule.acts_in or phases_of(spec, p, settled)
+    phases = p.rule.acts_in or phases_of(spec, arm, p, settled)
     if not set(phases) & set(p.during):
         only = " and ".join(phases)
         yield (*path, "during"), f"{p.action} acts in {only} only, so this would never happen"

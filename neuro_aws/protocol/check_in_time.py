@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from neuro_aws.phase import Phase
 from neuro_aws.protocol.base import KeyPath
 from neuro_aws.protocol.perturb import PERTURBATIONS, Perturbation
-from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.schema import Arm, ProtocolSpec
 from neuro_aws.protocol.theories import THEORIES
 
 Found = Iterator[tuple[KeyPath, str]]
@@ -39,12 +39,17 @@ def check_sequence(spec: ProtocolSpec) -> Found:
         )
 
 
-def phases_of(spec: ProtocolSpec, p: Perturbation, settled: bool) -> tuple[Phase, ...]:
+def phases_of(spec: ProtocolSpec, arm: Arm, p: Perturbation, settled: bool) -> tuple[Phase, ...]:
     """Return the phases in which an action can have an effect; on ACh: in which it teaches.
 
-    Where the arm's own theory is not yet looked at (``settled``), any phase may be one.
+    Where these are not the settings that the arm runs under (``settled``), or not yet its own
+    theory, any phase may be one.
     """
     entry = PERTURBATIONS[p.action]
     if entry.slot != "neuromodulator" or set(entry.phases) != {Phase.WAKE}:
         return entry.phases
-    return (spec.algorithm.taught_in or entry.phases) if settled else tuple(Phase)
+    whole, name = arm.set.get("algorithm"), arm.set.get("algorithm.name", spec.algorithm.name)
+    own = whole.get("name", name) if isinstance(whole, dict) else name
+    if not settled or own != spec.algorithm.name:
+        return tuple(Phase)
+    return spec.algorithm.taught_in or entry.phases

@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 from neuro_aws.algorithms.scheduled_sampling import WAKING
 from neuro_aws.backends.rate.simulator import RateSimulator
 from neuro_aws.functional.in_time import maps, times
-from neuro_aws.model.sequence_critic import heard_of
+from neuro_aws.model.sequence_critic import heard_of, logits
 from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, NREM, REM, WAKE
 from neuro_aws.recording.writer import Discard
 from tests.reference.passes import Logged
@@ -120,9 +120,9 @@ class TestAgainstAutogradOfASecondAccount:
 
 def test_a_gate_by_sample_weighs_what_each_sequence_is_taught():
     built = animal_of(*PROFESSOR, *OPEN)
-    state, signal, _, _ = stepped(built, WAKE, {})
-    gates = torch.arange(16).double() / 8
-    signal = replace(signal, gate=gates)
+    given, gates = built.dataset.train[:16], torch.arange(16).double() / 8
+    state = built.algorithm.propagate(built.network, given, WAKE, Logged(1), {})
+    signal = replace(built.network.acetylcholine(state), gate=gates)
     deltas = built.algorithm.deltas(built.network, state, signal, WAKE)
     own, y = Account(built.network), of_the_data(built)
     _, a, log_p = own.run(y)
@@ -230,6 +230,24 @@ def test_d_does_not_learn_while_it_is_too_accurate():
         before = one.animal.network.flat(DISCRIMINATOR).clone()
         run(one)
         assert torch.equal(before, one.animal.network.flat(DISCRIMINATOR)) == (not learns)
+
+
+def test_d_hears_what_was_many_steps_ago_before_it_has_learnt_to():
+    """Its update gates start open to the past: what it hears last depends on what came first."""
+    network = simulator("network.discriminator.hidden=16").animal.network
+    weights = {n: t.clone() for n, t in network.parameters(DISCRIMINATOR).items()}
+    far = torch.zeros(1, 12, HIDDEN).double()
+    near = far.clone()
+    near[:, 0] = 3.0
+
+    def apart() -> float:
+        nothing = torch.zeros(1, 12, SYMBOLS).double()
+        pair = (logits(weights, nothing, heard)[0, -1] for heard in (near, far))
+        return float((next(pair) - next(pair)).abs())
+
+    long = apart()
+    weights["discriminator_lateral_bias"].zero_()
+    assert long > 20 * apart()
 
 
 def test_accuracy_is_the_mean_of_both_phases_and_opens_the_gate():

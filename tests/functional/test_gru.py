@@ -40,13 +40,14 @@ def test_states_and_gradients_are_those_of_torch(both):
 
 @pytest.mark.parametrize("gain", [None, [1.0, 0.0, 2.0, 1.0, 0.5]], ids=["plain", "gains"])
 def test_gradients_at_states_and_at_potentials_are_finite_differences(gain):
-    x, weights = inputs().requires_grad_(), weights_of(reference(False))
+    x, weights = inputs(), weights_of(reference(False))
     factors = None if gain is None else torch.tensor(gain).double()
 
     def ran(x, *tensors):
         return gru.run(x, Gates(*tensors), gain=factors)[:2]
 
-    assert torch.autograd.gradcheck(ran, (x, *weights))
+    short = x[:2, :4].detach().requires_grad_()
+    assert torch.autograd.gradcheck(ran, (short, *weights))
 
 
 def test_potentials_are_what_candidates_are_the_tanh_of():

@@ -69,7 +69,7 @@ def test_a_run_is_measured_recorded_and_drawn_upon(tmp_path):
     names = (
         "objective, ach_gap, target_cells, receptive_field, dream_match, sliced_distance, diversity"
     )
-    more = "fresh_classifier, collapse, reconstruction, nearest_neighbours"
+    more = "{measure: fresh_classifier, repeats: 1}, collapse, reconstruction, nearest_neighbours"
     chosen = protocol(
         "algorithm.name=professor_forcing",
         f"measure=[{names}, {more}, {{measure: free_running, runs: 20, states: 100, lengths: 2}}]",

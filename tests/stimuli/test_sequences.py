@@ -148,7 +148,13 @@ def test_a_clamp_in_rem_is_for_a_theory_that_is_taught_there():
     clamp = "arms.clamped.perturb=[{clamp: {neuromodulator: ach}, during: rem, in: critical}]"
     with pytest.raises(ProtocolError, match="clamp acts in wake only"):
         Protocol.from_text(PROTOCOL, "sequences.yaml", (clamp,))
-    Protocol.from_text(PROTOCOL, "sequences.yaml", (clamp, "algorithm.name=professor_forcing"))
+    professor = "algorithm.name=professor_forcing"
+    Protocol.from_text(PROTOCOL, "sequences.yaml", (clamp, professor))
+    by_arm = "arms.clamped.set={algorithm: {name: professor_forcing}}"
+    Protocol.from_text(PROTOCOL, "sequences.yaml", (clamp, by_arm))
+    other = "arms.clamped.set={algorithm: {name: scheduled_sampling}}"
+    with pytest.raises(ProtocolError, match="clamp acts in wake only"):
+        Protocol.from_text(PROTOCOL, "sequences.yaml", (clamp, professor, other))
 
 
 def test_rows_become_maps_of_time():
