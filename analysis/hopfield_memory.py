@@ -1,6 +1,6 @@
 """How much a Hopfield network stores, and how well it recalls: three nets against their formulas.
 
-    python analysis/hopfield_memory.py                      # about two minutes; draws a figure
+    python analysis/hopfield_memory.py                      # about three minutes; draws a figure
     python analysis/hopfield_memory.py --seeds 1 --units 60 120 --dense 8 12
 
 Random patterns. Loads are patterns over units (n).
@@ -206,13 +206,14 @@ def energies(seed: int, units: int = 100, count: int = 50) -> tuple[float, float
 def draw_binary(axes: Axes, curves: dict[int, Array], units: int) -> None:
     """Draw what is recalled over the load, for each of the three claims."""
     for which, (name, colour) in enumerate(zip(FORMULAS, ARM_COLOURS, strict=False)):
-        asked = ("half keep 95 %", "half exact", "all exact")[which]
+        asked = ("patterns, 95 % kept", "patterns, exact", "nets, all exact")[which]
         band(axes, GRID, curves[which], colour, f"{asked}, over {name}")
     axes.axvline(1, color="#BBBBBB", lw=0.6, zorder=0)
     axes.axhline(0.5, color="#BBBBBB", lw=0.6, ls=":", zorder=0)
     axes.set(xlabel="patterns over the formula's", ylabel="share of patterns, or of nets")
     axes.set_title(f"a  binary net, n = {units}", loc="left")
-    axes.legend(loc="upper right", fontsize=5.5, borderaxespad=0)
+    axes.set(ylim=(-0.05, 1.5), yticks=np.linspace(0, 1, 6))
+    axes.legend(loc="upper right")
 
 
 def draw_dense(axes: Axes, stored: dict[int, Array], sizes: Sequence[int]) -> None:
