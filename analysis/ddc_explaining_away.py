@@ -1,6 +1,6 @@
 """Explaining away: the causes of what is seen, as the code of a DDC Helmholtz machine has them.
 
-    python analysis/ddc_explaining_away.py [--seeds 5] [--samples 100000] [--out ...]
+    python analysis/ddc_explaining_away.py [--seeds 5] [--samples 40000] [--out ...]
 
 Two binary causes of a binary x, and two Laplacian causes of a Gaussian x; the generative model
 stays as it is, sleep alone learns. Printed: covariance of the causes given x, as the code has it,
@@ -127,7 +127,7 @@ def main() -> None:
     """Print covariances of causes given what they cause, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--samples", type=int, default=100_000, help="dreams")
+    parser.add_argument("--samples", type=int, default=40_000, help="dreams")
     parser.add_argument("--out", type=Path, default=Path("ddc_explaining_away.png"))
     options = parser.parse_args()
     torch.set_num_threads(1)

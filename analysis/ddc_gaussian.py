@@ -1,6 +1,6 @@
 """The code of a DDC Helmholtz machine against the exact posterior of a linear-Gaussian model.
 
-    python analysis/ddc_gaussian.py [--seeds 5] [--samples 64000] [--out ddc_gaussian.png]
+    python analysis/ddc_gaussian.py [--seeds 5] [--samples 32000] [--out ddc_gaussian.png]
 
 z_2 ~ N(0, I), z_1 | z_2 and x | z_1 linear-Gaussian (5-3-2), stimuli from another such model. The
 generative model stays as it is; sleep alone learns, by the theory's own REM steps, their rate that
@@ -28,7 +28,7 @@ from neuro_aws.plots.style import figure, save, styled
 from neuro_aws.protocol import theories_of_expectations as sections
 from neuro_aws.protocol.model import Homeostasis, NetworkSection, Noise
 
-SIGMA, BATCH, STIMULI, GAIN = 0.5, 250, 1000, 0.5
+SIGMA, BATCH, STIMULI, GAIN = 0.5, 250, 1000, 1.0
 COUNTS = (16, 64, 256)
 EXPECTATIONS = ("E z_1", "E z_1 z_1'", "E z_1 z_2'", "E z_2", "E z_2 z_2'")
 GRADIENTS = ("G_0", "c_0", "G_1", "c_1", "theta")
@@ -177,7 +177,7 @@ def main() -> None:
     """Print the errors by functions and dreams, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--samples", type=int, default=64_000, help="dreams")
+    parser.add_argument("--samples", type=int, default=32_000, help="dreams")
     parser.add_argument("--out", type=Path, default=Path("ddc_gaussian.png"))
     options = parser.parse_args()
     torch.set_num_threads(1)
