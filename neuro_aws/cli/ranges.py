@@ -11,3 +11,6 @@ SEEDS = click.IntRange(1, 10_000)
 JOBS = click.IntRange(1, 1024)
 REPEATS = click.IntRange(1, 1000)
 SAMPLES = click.IntRange(20, 10_000_000)
+
+STEP_SECONDS = click.FloatRange(0.0001, 3600.0)
+"""What a step may be declared to last, s."""
