@@ -187,7 +187,12 @@ class Run:
         with reading(self.folder) as file:
             found = file.datasets(group_name(animal, branch))
             lines = [f"{n} {d.shape} {d.dtype} [{described(d)[0]}]" for n, d in found.items()]
-            return (len(found["neuromodulators/step"]) if found else 0), lines
+            if not found:
+                return 0, lines
+            if "neuromodulators/step" in found:
+                return len(found["neuromodulators/step"]), lines
+            start, stop = (found[f"intervals/phases/{key}"][...] for key in ("start", "stop"))
+            return int((stop - start).sum()), lines  # a single neuron has no rows by step
 
     @property
     def metrics(self) -> pd.DataFrame:

@@ -269,6 +269,15 @@ def test_of_an_unfinished_run_what_is_there_is_exported_and_said_to_be_so(copy, 
         assert list(lost["tags"].iloc[0]) == ["part 1"]
 
 
+def test_nothing_is_written_through_a_link_out_of_the_run(copy, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (copy / "export").symlink_to(tmp_path / "outside")
+    done = command("export", str(copy), "--format", "csv")
+    assert done.returncode == 1
+    assert "leads out" in done.stderr
+    assert not list((tmp_path / "outside").iterdir())
+
+
 def test_a_run_under_way_is_not_exported(copy):
     with (copy / "run.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
