@@ -269,6 +269,15 @@ def test_of_an_unfinished_run_what_is_there_is_exported_and_said_to_be_so(copy, 
         assert list(lost["tags"].iloc[0]) == ["part 1"]
 
 
+def test_a_run_without_a_time_of_its_start_is_refused(copy):
+    data = json.loads((copy / "provenance.json").read_text())
+    (copy / "provenance.json").write_text(json.dumps(data | {"started": "yesterday"}))
+    done = command("export", str(copy), "--arm", "control")
+    assert done.returncode == 1
+    assert "provenance.json: started is no time ('yesterday')" in done.stderr
+    assert not list(copy.glob("export/*"))
+
+
 def test_nothing_is_written_through_a_link_out_of_the_run(copy, tmp_path):
     (tmp_path / "outside").mkdir()
     (copy / "export").symlink_to(tmp_path / "outside")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
+
 from neuro_aws.errors import NeuroAWSError, clipped, in_a_line
 from neuro_aws.recording.parts import replace_file
 from neuro_aws.recording.reader import Run
@@ -45,11 +47,17 @@ def choose(run: Run, animal: int | None, arm: str | None) -> Chosen:
     return Chosen(run, tuple(animals), tuple(run.arms if arm is None else [arm]))
 
 
+def intervals(run: Run, animal: int, arm: str, table: str) -> pd.DataFrame:
+    """Return a table of intervals, empty where nothing of it is recorded."""
+    held = {path for path, *_ in run.datasets(animal, arm, "intervals")}
+    if f"intervals/{table}/label" not in held:
+        return pd.DataFrame({"start": [], "stop": [], "label": []})
+    return run.intervals(animal, arm, table)
+
+
 def steps_recorded(run: Run, animal: int, arm: str) -> int:
     """Return the first step after all that is recorded of an arm and its trunk; 0: nothing is."""
-    if not run.datasets(animal, arm, "intervals"):
-        return 0
-    stops = run.intervals(animal, arm, "phases")["stop"]
+    stops = intervals(run, animal, arm, "phases")["stop"]
     return int(stops.max()) if len(stops) else 0
 
 

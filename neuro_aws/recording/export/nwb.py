@@ -4,9 +4,7 @@ Values are those of the recording, to the bit; steps become seconds.
 """
 
 import json
-import uuid
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,8 @@ from pynwb.epoch import TimeIntervals
 from pynwb.file import Subject
 from pynwb.misc import Units
 
-from neuro_aws.errors import NeuroAWSError
-from neuro_aws.recording import provenance
-from neuro_aws.recording.export.chosen import made, steps_recorded
+from neuro_aws.recording.export.about import software, started, texts
+from neuro_aws.recording.export.chosen import intervals, made, steps_recorded
 from neuro_aws.recording.export.signals import (
     ONE_POTENTIAL,
     Seconds,
@@ -82,37 +79,16 @@ def write(
 
 def _file(run: Run, animal: int, arm: str, time: Seconds, people: People) -> NWBFile:
     """Return a file with everything that is said of a run, and no data yet."""
-    data, spec = run.provenance, run.protocol.spec
-    about = run.protocol.tree.arms[arm]
-    recorded, whole = steps_recorded(run, animal, arm), about.schedule.steps
-    unfinished = "" if recorded >= whole else f" Not finished: steps 0 to {recorded - 1} are here."
-    lost = _table_of(run, animal, arm, "losses")
-    gaps = " Some steps were lost, see invalid_times." if len(lost) else ""
-    began = f"Steps 0 to {about.branch - 1} are those that arms share. " if about.branch else ""
+    name = run.protocol.spec.name
     file = NWBFile(
-        session_description=(
-            f"Simulation, not a recording of an animal: protocol {spec.name}, arm {arm}, "
-            f"seed {animal}, {whole} steps.{unfinished}{gaps} {time.words}"
-        ),
-        identifier=str(uuid.uuid5(uuid.NAMESPACE_URL, _session(run, animal, arm))),
-        session_start_time=_started(run),
-        session_id=_session(run, animal, arm),
-        experiment_description=(
-            f"{spec.description or spec.name} Theory: {about.spec.algorithm.name}. "
-            f"Arm {arm}: {spec.arms[arm].description or 'see protocol'}."
-        ),
+        **texts(run, animal, arm, time),
+        session_start_time=started(run),
+        was_generated_by=software(run),
         experimenter=list(people.experimenter) or None,
         institution=people.institution,
         keywords=["simulation", "sleep", "wake", "REM sleep", "acetylcholine", "plasticity"],
-        protocol=(run.folder / "protocol.yaml").read_text(encoding="utf-8"),
-        was_generated_by=_software(data),
-        notes=(
-            f"{began}Arms of one animal begin from the same state and the same random numbers and "
-            f"differ by their manipulation alone. {time.words} Provenance and the protocol with "
-            "every default are in scratch."
-        ),
         subject=Subject(
-            subject_id=f"{spec.name}-s{animal}",
+            subject_id=f"{name}-s{animal}",
             description=f"A simulated network, drawn from seed {animal}; age is that of its first "
             "step. No animal was used.",
             species=SPECIES,
@@ -121,33 +97,10 @@ def _file(run: Run, animal: int, arm: str, time: Seconds, people: People) -> NWB
         ),
     )
     words = "provenance.json of the run: versions, command, how it ended"
-    file.add_scratch(json.dumps(data, indent=2), name="provenance", description=words)
+    file.add_scratch(json.dumps(run.provenance, indent=2), name="provenance", description=words)
     words = "the protocol with every default written out"
     file.add_scratch(run.protocol.resolved(), name="resolved_protocol", description=words)
     return file
-
-
-def _session(run: Run, animal: int, arm: str) -> str:
-    return f"{run.protocol.spec.name}_{run.folder.resolve().name}_s{animal}_{arm}"
-
-
-def _started(run: Run) -> datetime:
-    try:
-        found = datetime.fromisoformat(run.provenance["started"])
-        return found if found.tzinfo else found.astimezone()
-    except ValueError as error:
-        raise NeuroAWSError(
-            f"started is no time ({run.provenance['started'][:40]!r})",
-            where=str(run.folder / "provenance.json"),
-            next_step="Restore it from a copy",
-        ) from error
-
-
-def _software(data: dict[str, Any]) -> list[list[str]]:
-    """Return names and versions: of what simulated, and of what wrote this file."""
-    libraries = data.get("libraries") or {}
-    found = [["neuro-aws", data["neuro_aws"]], ["neuro-aws export", provenance.version()]]
-    return found + [[str(name), str(known)] for name, known in libraries.items() if known]
 
 
 def _add(file: NWBFile, signal: Signal) -> None:
@@ -212,14 +165,6 @@ def _table(kind: Any, name: str, description: str, columns: Columns, **more: Any
     return kind(name=name, description=description, columns=made_of, colnames=list(columns), **more)
 
 
-def _table_of(run: Run, animal: int, arm: str, table: str) -> pd.DataFrame:
-    """Return a table of intervals, empty where nothing of it is recorded."""
-    held = {path for path, *_ in run.datasets(animal, arm, "intervals")}
-    if f"intervals/{table}/label" not in held:
-        return pd.DataFrame({"start": [], "stop": [], "label": []})
-    return run.intervals(animal, arm, table)
-
-
 def _spans(found: pd.DataFrame, time: Seconds) -> Columns:
     """Return the columns of intervals: in seconds, and in steps."""
     start, stop = found["start"].to_numpy(), found["stop"].to_numpy()
@@ -233,13 +178,13 @@ def _spans(found: pd.DataFrame, time: Seconds) -> Columns:
 
 def _add_intervals(file: NWBFile, run: Run, animal: int, arm: str, time: Seconds) -> None:
     """Add sleep stages, perturbations and what was lost."""
-    phases = _table_of(run, animal, arm, "phases").sort_values("start")
+    phases = intervals(run, animal, arm, "phases").sort_values("start")
     if len(phases):
         stages = [STAGES.get(label, label) for label in phases["label"]]
         columns = _spans(phases, time) | {"stage": ("wake, NREM or REM", stages)}
         words = f"Sleep stages of the simulated animal. {time.words}"
         file.add_time_intervals(_table(TimeIntervals, "sleep_stages", words, columns))
-    perturbed = stretches(_table_of(run, animal, arm, "perturbations"))
+    perturbed = stretches(intervals(run, animal, arm, "perturbations"))
     if len(perturbed):
         labels = perturbed["labels"].tolist()
         columns = _spans(perturbed, time) | {"perturbation": ("each that was in force", labels)}
@@ -248,7 +193,7 @@ def _add_intervals(file: NWBFile, run: Run, animal: int, arm: str, time: Seconds
             "its name says, else in all"
         )
         file.add_time_intervals(_table(TimeIntervals, "perturbations", words, columns))
-    lost = _table_of(run, animal, arm, "losses").sort_values("start")
+    lost = intervals(run, animal, arm, "losses").sort_values("start")
     if len(lost):
         columns = _spans(lost, time) | {"tags": ("why", [[label] for label in lost["label"]])}
         words = "Steps whose recording was lost and given up"
@@ -297,18 +242,18 @@ def _add_measures(file: NWBFile, run: Run, animal: int, arm: str, time: Seconds)
     table = table[mine]
     if not len(table):
         return
-    texts = {key: table[key].astype(str).tolist() for key in ("arm", "period", "unit", "group")}
+    words_of = {key: table[key].astype(str).tolist() for key in ("arm", "period", "unit", "group")}
     columns: Columns = {
         "time": ("s when it was measured", table["step"].to_numpy() * time.step),
         "step": ("steps simulated then", table["step"].to_numpy()),
-        "branch": ("the arm, or the run that arms share", texts["arm"]),
-        "period": ("period of the schedule", texts["period"]),
+        "branch": ("the arm, or the run that arms share", words_of["arm"]),
+        "period": ("period of the schedule", words_of["period"]),
         "cycle": ("cycles of the period simulated", table["cycle"].to_numpy()),
         "measure": ("what was measured (docs/measures.md)", table["name"].astype(str).tolist()),
         "layer": ("layer, -1: none", table["layer"].to_numpy()),
-        "group": ("cells or stimuli it is about", texts["group"]),
+        "group": ("cells or stimuli it is about", words_of["group"]),
         "value": ("the value", table["value"].to_numpy()),
-        "unit": ("unit of the value", texts["unit"]),
+        "unit": ("unit of the value", words_of["unit"]),
     }
     words = "Measures of the network, with plasticity off and held-out stimuli"
     file.add_analysis(_table(DynamicTable, "measures", words, columns))

@@ -130,11 +130,9 @@ def _times(run: Run, animal: int, arm: str, path: str, time: Seconds) -> NDArray
     """Return when each row of a dataset was, s."""
     group = path.split("/", 1)[0]
     if group == "potentials":
-        milliseconds: NDArray[np.float64] = run.read(animal, arm, "potentials/time")
-        return np.asarray(milliseconds / 1000, np.float64)
+        return run.read(animal, arm, "potentials/time") / 1000
     here = path.rsplit("/", 1)[0] if group == "activity" else group
-    steps: NDArray[np.int64] = run.read(animal, arm, f"{here}/step")
-    return steps * time.step
+    return run.read(animal, arm, f"{here}/step") * time.step
 
 
 def _columns(path: str, spec: ProtocolSpec, values: NDArray[Any]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from neuro_aws.protocol.columns import INTERVALS
 from neuro_aws.protocol.measures import MEASURES
-from neuro_aws.recording.export.chosen import Chosen, made
+from neuro_aws.recording.export.chosen import Chosen, intervals, made
 from neuro_aws.recording.hdf5 import reading
 from neuro_aws.recording.reader import Run
 
@@ -72,10 +72,8 @@ def _traces(run: Run, animal: int, branch: str) -> Iterator[pd.DataFrame]:
 
 
 def _intervals(run: Run, animal: int, branch: str) -> Iterator[pd.DataFrame]:
-    held = {path for path, *_ in run.datasets(animal, branch, "intervals")}
     for name in INTERVALS:
-        if f"intervals/{name}/label" in held:
-            found = run.intervals(animal, branch, name)
-            own = found[found["start"] >= _first(run, branch)]
-            if len(own):
-                yield own.assign(table=name)[["table", "start", "stop", "label"]]
+        found = intervals(run, animal, branch, name)
+        own = found[found["start"] >= _first(run, branch)]
+        if len(own):
+            yield own.assign(table=name)[["table", "start", "stop", "label"]]
