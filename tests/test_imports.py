@@ -47,7 +47,17 @@ OWNERS = {
     "brian2": {"backends"},
     "numba": {"functional", "backends"},
     "llvmlite": {"backends"},
+    "pynwb": {"recording"},
+    "hdmf": {"recording"},
+    "nwbinspector": {"recording"},
+    "pyarrow": {"recording"},
 }
+
+EXTRAS = {
+    PACKAGE / "recording" / "export" / "nwb.py": {"pynwb", "hdmf"},
+    PACKAGE / "recording" / "export" / "inspection.py": {"nwbinspector"},
+}
+"""The modules that import an extra as they are imported: whoever needs them does so late."""
 
 COMPILED = (PACKAGE / "functional" / "compiled", PACKAGE / "backends" / "rate" / "compiled")
 """The places that import numba, an extra."""
@@ -99,6 +109,13 @@ def test_numba_is_imported_by_kernels_only():
         ), path
 
 
+def test_formats_of_others_are_imported_by_one_module_each():
+    extras = set.union(*EXTRAS.values())
+    for path in modules():
+        found = {name.split(".")[0] for name in imported(path)} & extras
+        assert found <= EXTRAS.get(path, set()), path
+
+
 def test_protocol_does_not_know_torch():
     for path in (PACKAGE / "protocol").glob("*.py"):
         assert not any(name.split(".")[0] == "torch" for name in imported(path)), path
@@ -109,7 +126,8 @@ def test_importing_everything_writes_nothing_and_seeds_nothing(tmp_path):
         "neuro_aws."
         + ".".join(p.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
         for p in modules()
-        if p.parent not in COMPILED or importlib.util.find_spec("numba") is not None
+        if all(importlib.util.find_spec(name) for name in EXTRAS.get(p, ()))
+        and (p.parent not in COMPILED or importlib.util.find_spec("numba") is not None)
     ]
     code = (
         "import importlib, random, torch, numpy, matplotlib, pandas, xarray, sklearn.datasets\n"

@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "measure the final states of a run",
     "compare": "compare two runs",
     "inspect": "show what a run holds",
+    "export": "write a run as NWB files or tidy tables",
     "new": "write a commented protocol to start from",
     "upgrade": "rewrite a protocol of an older version",
     "check-algorithm": "hold an algorithm of your own to the laws of all",

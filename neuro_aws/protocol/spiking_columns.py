@@ -49,10 +49,10 @@ def _steps(spec: ProtocolSpec) -> list[Column]:
         Column("counts/step", "step", "step of the schedule", dtype="i8"),
     ]
     for layer, units in enumerate(spec.network.layers):
-        shape = (units,)
+        shape, path = (units,), f"counts/layer{layer}"
         columns += [
-            Column(f"counts/layer{layer}", "spikes", "of each cell in the step", shape, "u2"),
-            Column(f"counts/layer{layer}_expected", "spikes", "by its dendrite", shape),
+            Column(path, "spikes", "spikes of each cell in the step", shape, "u2"),
+            Column(f"{path}_expected", "spikes", "spikes that its dendrite expected", shape),
         ]
     return columns
 

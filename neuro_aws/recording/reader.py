@@ -92,7 +92,7 @@ class Run:
         parts: list[xr.Dataset] = []
         with reading(self.folder):
             for group in STEP_GROUPS:
-                datasets = self._datasets(animal, arm, group)
+                datasets = self.datasets(animal, arm, group)
                 if not datasets and parts:
                     continue  # a spiking network has no such group
                 steps = self.read(animal, arm, f"{group}/step")
@@ -123,7 +123,7 @@ class Run:
         variables = {}
         with reading(self.folder):
             steps = self.read(animal, arm, "samples/step")
-            for path, units, description in self._datasets(animal, arm, "samples"):
+            for path, units, description in self.datasets(animal, arm, "samples"):
                 name = path.removeprefix("samples/").replace("/", "_")
                 attributes = {"units": units, "description": description}
                 variables[name] = (("step", "sample"), self.read(animal, arm, path), attributes)
@@ -134,7 +134,7 @@ class Run:
         variables = {}
         with reading(self.folder):
             steps = self.read(animal, arm, "weights/step")
-            for path, _, description in self._datasets(animal, arm, "weights"):
+            for path, _, description in self.datasets(animal, arm, "weights"):
                 name = path.removeprefix("weights/")
                 values = self.read(animal, arm, path)
                 dims = (
@@ -169,7 +169,8 @@ class Run:
             labels = texts(self.read(animal, arm, f"{here}/label"))
             return pd.DataFrame({**columns, "label": labels})
 
-    def _datasets(self, animal: int, arm: str, group: str) -> list[tuple[str, str, str]]:
+    def datasets(self, animal: int, arm: str, group: str) -> list[tuple[str, str, str]]:
+        """Return path, units and description of every dataset of a group but its ``step``."""
         with reading(self.folder) as file:
             for branch in self.branches(animal, arm):
                 held = file.datasets(f"{group_name(animal, branch)}/{group}")
@@ -186,7 +187,12 @@ class Run:
         with reading(self.folder) as file:
             found = file.datasets(group_name(animal, branch))
             lines = [f"{n} {d.shape} {d.dtype} [{described(d)[0]}]" for n, d in found.items()]
-            return (len(found["neuromodulators/step"]) if found else 0), lines
+            if not found:
+                return 0, lines
+            if "neuromodulators/step" in found:
+                return len(found["neuromodulators/step"]), lines
+            start, stop = (found[f"intervals/phases/{key}"][...] for key in ("start", "stop"))
+            return int((stop - start).sum()), lines  # a single neuron has no rows by step
 
     @property
     def metrics(self) -> pd.DataFrame:

@@ -402,6 +402,9 @@ def test_a_single_neuron_keeps_its_weights_within_their_bounds(tmp_path):
     weights = done.read(0, "control", "weights/feedback_into0")
     assert weights.min() == 0
     assert 0.999 < weights.max() / LARGEST_WEIGHT < 1 + 1e-6
+    looked = command("inspect", str(done.folder))
+    steps = done.protocol.tree.arms["control"].schedule.steps
+    assert f"s0/control: {steps} steps recorded" in looked.stdout, looked.stderr
 
 
 @pytest.mark.slow

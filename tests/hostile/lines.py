@@ -55,6 +55,14 @@ OPTIONS = {
     },
     "compare": {"--nosuch": WORDS},
     "inspect": {"--datasets": (), "--verify": (), "--nosuch": WORDS},
+    "export": {
+        "--format": ("csv", "parquet", "nwb", "docx", "", LONG),
+        "--animal": NUMBERS,
+        "--arm": WORDS,
+        "--out": ("/proc/x", "p.yaml", "/dev/null", LONG),
+        "--step-duration": NUMBERS,
+        "--inspect": (),
+    },
     "list": {"--folder": PATHS},
     "run": {
         "--seed": NUMBERS,
@@ -104,7 +112,7 @@ def _operands(command: str, rng: Random) -> list[str]:
             return [rng.choice((*PATHS, *(12 * ["p.yaml"])))]
         case "run":
             return rng.choice((["p.yaml"], ["--resume", "run"], ["--resume", rng.choice(PATHS)]))
-        case "plot" | "evaluate" | "inspect":
+        case "plot" | "evaluate" | "inspect" | "export":
             return [rng.choice((*PATHS, *(20 * ["run"])))]
         case "compare":
             return [rng.choice((*PATHS, *(10 * ["run"]))) for _ in range(2)]

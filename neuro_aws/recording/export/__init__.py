@@ -1,0 +1,1 @@
+"""A run in formats of others: NWB files, tidy tables."""
