@@ -73,6 +73,7 @@ DIGITS = (
     "network.layers=[64, 128, 32]",
     "network.bottom=tanh",
     "network.normalisation=rms",
+    "algorithm.least_spread=0.1",
     "algorithm.extra_steps=1",
 )
 COOLED_FROM = 20.0
@@ -296,7 +297,7 @@ def table(found: list[dict[str, float]]) -> None:
 
 def toys(options: argparse.Namespace) -> Figure:
     """Print what toys give and draw the first animal's points."""
-    drawn = figure(7.2, 4.6)
+    drawn = figure(7.2, 4.7)
     grid = drawn.subplots(len(KINDS), 5, sharex=True, sharey=True, squeeze=False)
     for row, kind in zip(grid, KINDS, strict=True):
         found = [toyed(kind, a, options.steps, options.chain) for a in range(options.seeds)]
@@ -307,7 +308,7 @@ def toys(options: argparse.Namespace) -> Figure:
             axes.set(xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), aspect="equal")
             if kind == KINDS[0]:
                 axes.set_title(name)
-        row[0].set_ylabel(kind.replace("_", " "))
+        row[0].set_ylabel(f"{kind.replace('_', ' ')}\nstimulus unit 1")
     for axes in grid[-1]:
         axes.set_xlabel("stimulus unit 0")
     for n in LENGTHS:
