@@ -18,10 +18,13 @@ def sequences(section: Sequences, animal: int, dtype: torch.dtype) -> Dataset:
     steps, symbols = section.sequence
     labels: tuple[Tensor | None, Tensor | None] = (None, None)
     if section.of == "digits":
-        given = Digits(source="digits", side=section.side, held_out=section.held_out)
-        seen = digits(given, animal, torch.float64)
-        train, held_out = (seen.train > 0).long(), (seen.held_out > 0).long()
-        labels = (seen.train_labels, seen.held_out_labels)
+        seen = digits(Digits(source="digits", side=section.side), animal, torch.float64)
+        n = section.held_out
+        assert seen.held_out_labels is not None
+        assert seen.train_labels is not None
+        shown = (torch.cat([seen.held_out, seen.train]) > 0).long()
+        of = torch.cat([seen.held_out_labels, seen.train_labels])
+        train, held_out, labels = shown[n:], shown[:n], (of[n:], of[:n])
     else:
         every = _windows(section) if section.of == "text" else _array(section)
         order = numpy_generator(animal, DATASET).permutation(len(every))[: section.number]

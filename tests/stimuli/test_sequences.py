@@ -33,6 +33,9 @@ def test_digits_are_read_pixel_by_pixel():
     assert torch.equal(numbers(found.held_out, 2), (plain.held_out > 0).long())
     assert torch.equal(found.held_out_labels, plain.held_out_labels)
     assert (found.shape, found.channels) == ((256, 1), 2)
+    few = made(of="digits", side=16, held_out=2)  # fewer than digits as pictures may hold out
+    assert torch.equal(few.held_out, found.held_out[:2])
+    assert len(few.train) == 1795
 
 
 def test_text_is_cut_into_windows_none_of_them_twice():
