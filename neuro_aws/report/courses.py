@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from neuro_aws.phase import Phase
 from neuro_aws.plots import traces
-from neuro_aws.plots.hypnogram import LEVELS, PHASE_NAMES, SHADE
+from neuro_aws.plots.events import Tables
+from neuro_aws.plots.hypnogram import GATE, LEVELS, PHASE_NAMES, SHADE
 from neuro_aws.plots.style import ARM_COLOURS, PHASE_COLOURS, readable
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.recording.reader import Run
@@ -19,8 +20,8 @@ from neuro_aws.report.interactive import Level, Row, Strand
 from neuro_aws.report.sentences import listed
 from neuro_aws.report.thinning import edges, thinned
 
-SHOWN = ["gate", "ach", "teaching", "raw", "plasticity", "feedback"]
-"""Traces that are drawn where they were recorded."""
+SHOWN = traces.DEFAULT_TRACES
+"""Traces that are drawn where they were recorded; the gate as a line of the hypnogram."""
 
 MOST_ARMS = 8
 """Arms whose time courses are drawn."""
@@ -36,9 +37,9 @@ class Recorded:
     frame: pd.DataFrame
 
     @classmethod
-    def of(cls, run: Run, animal: int, arm: str) -> "Recorded":
+    def of(cls, tables: Tables, animal: int, arm: str) -> "Recorded":
         """Read an arm."""
-        return cls(run, animal, arm, traces.table(run, animal, arm))
+        return cls(tables.run, animal, arm, tables(animal, arm))
 
     def intervals(self, table: str) -> pd.DataFrame:
         """Return phases or perturbations."""
@@ -96,10 +97,13 @@ def _chart(
     per_step = spec.spiking.step / 1000 if seconds else 1.0
     unit = "biological time (s)" if seconds else "step (one batch in one phase)"
     stretches = one.run.protocol.tree.plan(one.arm).schedule.stretches
-    rows = [_row(frame, name, at) for name in one.traces]
+    rows = [_row(frame, name, at) for name in one.traces if name != "gate"]
+    levels = _levels(phases, perturbed, at)
+    if "gate" in one.traces:
+        levels.insert(0, gate(frame, at))
     model = interactive.over_time(
         at,
-        _levels(phases, perturbed, at),
+        levels,
         rows,
         {s.start: s.name for s in stretches if span[0] <= s.start < span[1]},
         unit,
@@ -137,6 +141,16 @@ def _levels(phases: pd.DataFrame, perturbed: pd.DataFrame, at: NDArray[np.int64]
         if p in had
     ]
     return [Level("perturbed", SHADE, share(perturbed, at)), *levels]
+
+
+def gate(frame: pd.DataFrame, at: NDArray[np.int64]) -> Level:
+    """Return how far the gate is open: its mean over the recorded steps of each stretch.
+
+    A gate that opens further than 1 fills the line where it is at its widest.
+    """
+    found = thinned(at, frame["step"].to_numpy(), frame["gate"].to_numpy(float))
+    most = max(1.0, float(np.nanmax(found.mean, initial=0.0)))
+    return Level("gate" if most == 1 else f"gate / {most:.3g}", GATE, found.mean / most)
 
 
 def share(intervals: pd.DataFrame, at: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -177,7 +191,7 @@ def _row(frame: pd.DataFrame, trace: str, at: NDArray[np.int64]) -> Row:
             _thinned(changing, column, at, label, ARM_COLOURS[k])
             for k, (label, column) in enumerate(columns.items())
         ]
-    return Row(title, strands, from_zero=not by_phase or trace == "gate")
+    return Row(title, strands, from_zero=not by_phase)
 
 
 def _thinned(
@@ -201,7 +215,7 @@ def _single(
 def _legend(rows: list[Row]) -> list[tuple[str, str]]:
     phases = [(PHASE_NAMES[p], PHASE_COLOURS[p]) for p in map(str, Phase)]
     layers = {s.label: s.colour for row in rows for s in row.strands if s.label.startswith("layer")}
-    return [*phases, *layers.items(), ("perturbed", SHADE)]
+    return [*phases, *layers.items(), ("gate open", GATE), ("perturbed", SHADE)]
 
 
 def numbers(frame: pd.DataFrame, shown: list[str], caption: str) -> Table:

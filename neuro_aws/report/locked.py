@@ -27,10 +27,9 @@ HOW = (
 )
 
 
-def section(run: Run) -> Section:
+def section(tables: Tables) -> Section:
     """Return the section."""
-    title = "Averages around events"
-    tables = Tables(run)
+    title, run = "Averages around events", tables.run
     names = layers(tables(run.animals[0], run.arms[0]))
     if not names:
         words = "Left out: this recording has no change of feedforward weights step by step."

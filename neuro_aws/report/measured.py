@@ -22,6 +22,7 @@ LEAST_STEPS = 3
 def section(run: Run, metrics: pd.DataFrame) -> Section:
     """Return the section."""
     title = "Measures by arm"
+    initial = initial_values(metrics, run.protocol.tree, run.arms)
     metrics = metrics[metrics["arm"].isin(run.arms)]
     main = outcomes.main_panels(metrics, run.arms)
     if not main:
@@ -34,22 +35,22 @@ def section(run: Run, metrics: pd.DataFrame) -> Section:
         "animal's value in an arm minus the same animal's in the arm's reference.",
     ]
     words += [f"{left} more main values are in metrics.csv."] if left > 0 else []
-    parts = [_part(run, metrics, key, k) for k, key in enumerate(wanted)]
+    parts = [_part(run, metrics, initial, key, k) for k, key in enumerate(wanted)]
     return Section("measures", title, [Words(words)], parts)
 
 
-def _part(run: Run, metrics: pd.DataFrame, key: Key, number: int) -> Part:
+def _part(run: Run, metrics: pd.DataFrame, initial: pd.DataFrame, key: Key, number: int) -> Part:
     name, layer, group = key
     label = named(name) + where(layer, group)
     mine = outcomes.chosen(metrics, *key)
-    charts = [_by_arm(run, mine, key, label, number)]
+    charts = [_by_arm(run, mine, outcomes.chosen(initial, *key), label, number)]
     if mine["step"].nunique() >= LEAST_STEPS:
         charts.append(_over_time(run, mine, name, label, number))
     return Part(label, charts)
 
 
-def _by_arm(run: Run, mine: pd.DataFrame, key: Key, label: str, number: int) -> Chart:
-    name = key[0]
+def _by_arm(run: Run, mine: pd.DataFrame, initial: pd.DataFrame, label: str, number: int) -> Chart:
+    name = str(mine["name"].iloc[0])
     styles = arm_styles(run.arms)
     last = last_values(mine)
     references = outcomes.references(run)
@@ -69,7 +70,7 @@ def _by_arm(run: Run, mine: pd.DataFrame, key: Key, label: str, number: int) -> 
         f"{label} at the end of each arm",
         "Above: by arm. Below: paired differences." if others else "By arm.",
         interactive.by_arm(groups),
-        _table(run, mine, last, apart, label),
+        _table(run, last, only_gained(gains(last, initial)), apart, label),
     )
 
 
@@ -81,13 +82,10 @@ def _dots(
 
 
 def _table(
-    run: Run, mine: pd.DataFrame, last: pd.DataFrame, apart: dict[str, pd.Series], label: str
+    run: Run, last: pd.DataFrame, gained: pd.DataFrame, apart: dict[str, pd.Series], label: str
 ) -> Table:
-    animals = sorted(last["animal"].unique())
-    first = initial_values(run.metrics, run.protocol.tree, run.arms)
-    grown = only_gained(gains(last, first))
-    keys = mine[["name", "layer", "group"]].iloc[0].tolist()
-    since = outcomes.chosen(grown, *keys).set_index("arm") if len(grown) else grown
+    animals, since = sorted(last["animal"].unique()), gained.set_index("arm")
+    name = str(last["name"].iloc[0])
     head = ["arm", "mean [95 % interval]", "minus reference", "animals"]
     head += ["initially", "gain"] if len(since) else []
     rows = []
@@ -95,7 +93,7 @@ def _table(
         values = last[last["arm"] == arm].set_index("animal")["value"]
         if values.empty:
             continue
-        mean = str(estimate(values.to_numpy(float), str(keys[0])))
+        mean = str(estimate(values.to_numpy(float), name))
         minus = str(estimate(apart[arm].to_numpy(float))) if arm in apart else "-"
         each = ", ".join(f"{a}: {values[a]:.4g}" for a in animals if a in values)
         row = [readable(arm), mean, minus, each]

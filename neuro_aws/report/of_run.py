@@ -6,8 +6,10 @@ import pandas as pd
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.run_folder import outcome
+from neuro_aws.plots.events import Tables
 from neuro_aws.plots.style import readable
 from neuro_aws.protocol.backends import backend_of
+from neuro_aws.protocol.columns import Column
 from neuro_aws.recording.checkpoint import Place
 from neuro_aws.recording.reader import Run
 from neuro_aws.report import asked, courses, found, locked, measured, origin, pictures
@@ -33,7 +35,8 @@ def document(run: Run, animal: int | None = None) -> Document:
     drawn = animal if animal is not None else (whole or run.animals)[0]
     metrics = run.metrics
     seconds = backend_of(run.protocol.spec).seconds
-    recorded = _recorded(run, drawn)
+    tables = Tables(run)
+    recorded = _recorded(tables, drawn)
     told = [] if seconds else found.learning({r.arm: r.frame for r in recorded}, drawn)
     left_out = run.arms[courses.MOST_ARMS :]
     sections = [
@@ -49,7 +52,7 @@ def document(run: Run, animal: int | None = None) -> Document:
         words = "Left out: this recording has no change of feedforward weights step by step."
         sections.append(Section("locked", "Averages around events", [Words([words])]))
     else:
-        sections.append(locked.section(run))
+        sections.append(locked.section(tables))
     if drawn in whole:
         sections += [pictures.dreams(run, drawn), pictures.fields(run, drawn)]
         sections += [pictures.spikes(run, drawn)] if seconds else []
@@ -63,18 +66,22 @@ def _ended(run: Run, animal: int, arm: str) -> bool:
     return Place(run.folder, animal, arm).final.exists()
 
 
-def _recorded(run: Run, animal: int) -> list[Recorded]:
+def _recorded(tables: Tables, animal: int) -> list[Recorded]:
     """Read the arms that have begun, and of which single steps were recorded."""
-    begun = [arm for arm in run.arms if _steps(run, animal, arm)]
-    return [Recorded.of(run, animal, arm) for arm in begun[: courses.MOST_ARMS]]
+    begun = [arm for arm in tables.run.arms if _steps(tables.run, animal, arm)]
+    return [Recorded.of(tables, animal, arm) for arm in begun[: courses.MOST_ARMS]]
 
 
 def _steps(run: Run, animal: int, arm: str) -> int:
     """Return how many steps of an arm of its own are recorded one by one."""
-    _, lines = run.held(animal, arm)
-    if not any(line.startswith("neuromodulators/step ") for line in lines):
+    if not any(column.path == "neuromodulators/step" for column in _columns(run, arm)):
         return 0
     return run.held(animal, arm)[0]
+
+
+def _columns(run: Run, arm: str) -> list[Column]:
+    spec = run.protocol.tree.arms[arm].spec
+    return backend_of(spec).columns(spec)
 
 
 def _missing() -> Section:
