@@ -23,6 +23,8 @@ from neuro_aws.report.thinning import edges, thinned
 SHOWN = traces.DEFAULT_TRACES
 """Traces that are drawn where they were recorded; the gate as a line of the hypnogram."""
 
+LAYER_COLOURS = tuple(c for c in ARM_COLOURS if c not in (SHADE, GATE))
+
 MOST_ARMS = 8
 """Arms whose time courses are drawn."""
 
@@ -176,7 +178,13 @@ def _row(frame: pd.DataFrame, trace: str, at: NDArray[np.int64]) -> Row:
     title = traces.TRACES[trace]
     if at[1] - at[0] == 1:
         strands = [
-            _single(frame, column, at, label or trace, "" if by_phase else ARM_COLOURS[k])
+            _single(
+                frame,
+                column,
+                at,
+                label or trace,
+                "" if by_phase else LAYER_COLOURS[k % len(LAYER_COLOURS)],
+            )
             for k, (label, column) in enumerate(columns.items())
         ]
     elif by_phase:
@@ -188,7 +196,7 @@ def _row(frame: pd.DataFrame, trace: str, at: NDArray[np.int64]) -> Row:
     else:
         changing = traces.changing(frame, columns.values())
         strands = [
-            _thinned(changing, column, at, label, ARM_COLOURS[k])
+            _thinned(changing, column, at, label, LAYER_COLOURS[k % len(LAYER_COLOURS)])
             for k, (label, column) in enumerate(columns.items())
         ]
     return Row(title, strands, from_zero=not by_phase)

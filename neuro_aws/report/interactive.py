@@ -143,8 +143,8 @@ def _hypnogram(
 ) -> Any:
     from bokeh.models import FixedTicker, HoverTool, Label
 
-    drawn = _figure("phases", HYPNOGRAM + 12 * len(marks), x_range=span)
-    room = 0.5 * len(marks)
+    drawn = _figure("phases", HYPNOGRAM + 15 * len(marks), x_range=span)
+    room = 0.8 * len(marks)
     drawn.y_range.start, drawn.y_range.end = 0, len(levels) + room
     for i, level in enumerate(levels):
         _quad(drawn, source, f"top{i}", f"bottom{i}", fill_color=level.colour)

@@ -63,7 +63,7 @@ def _by_arm(run: Run, mine: pd.DataFrame, initial: pd.DataFrame, label: str, num
     if others:
         against = {references[arm] for arm in others}
         whom = readable(against.pop()) if len(against) == 1 else "its reference"
-        title = f"the same animal's difference: arm minus {whom}"
+        title = f"minus {whom}, same animal"
         groups.append((title, [_dots(arm, styles, apart[arm], None) for arm in others]))
     return Chart(
         f"measure-{number}",

@@ -44,17 +44,11 @@ def where(layer: int | None, group: str | None) -> str:
     return f" ({words})" if words else ""
 
 
-def unit(name: str) -> str:
-    """Return a value's unit after a number; nothing where it has none."""
-    found = registry.value(name).unit
-    return f" {found}" if found else ""
-
-
-def over(found: Estimate) -> str:
-    """Return a mean, its interval and the animals it is of."""
-    if isnan(found.low):
-        return f"{found} ({counted(found.n, 'animal')}, no interval)"
-    return f"{found} (mean and 95 % interval over {counted(found.n, 'animal')})"
+def over(found: Estimate, name: str) -> str:
+    """Return a mean and its interval; in brackets the unit, and the animals it is of."""
+    kind = "mean and 95 % interval over " * (not isnan(found.low))
+    words = f"{kind}{counted(found.n, 'animal')}" + ", no interval" * isnan(found.low)
+    return f"{found} ({'; '.join(filter(None, [registry.value(name).unit, words]))})"
 
 
 def about(e: Expectation) -> str:
@@ -72,11 +66,11 @@ def about(e: Expectation) -> str:
 def expected(v: Verdict) -> tuple[str, str]:
     """Return the mark of an expectation (met, not met, not judged), and a sentence with numbers."""
     low, high = v.expectation.between
-    wanted = f"expected was {low:g} to {high:g}"
+    wanted = f"the protocol expects {low:g} to {high:g}"
     mark = {True: MET, False: NOT_MET, None: NOT_JUDGED}[v.met]
     if not v.found.n:
         return mark, f"{about(v.expectation)} was not measured; {wanted}."
-    text = f"{about(v.expectation)} was {over(v.found)}{_unit_after(v)}; {wanted}."
+    text = f"{about(v.expectation)} was {over(v.found, v.expectation.value)}; {wanted}."
     if v.met is None:
         text += f" Not judged: {printable(v.why.removeprefix('not judged: '))}."
     if v.met and v.met_initially:
@@ -85,11 +79,6 @@ def expected(v: Verdict) -> tuple[str, str]:
     if v.expectation.note:
         text += f" The protocol notes: {printable(' '.join(v.expectation.note.split()))}"
     return mark, text
-
-
-def _unit_after(v: Verdict) -> str:
-    found = registry.value(v.expectation.value).unit
-    return f", in {found}" if found else ""
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:
@@ -116,7 +105,7 @@ def against_reference(
         told: dict[str, list[str]] = {}
         for arm in mine:
             found = Estimate(*(rows.loc[arm, field] for field in Estimate._fields))
-            told.setdefault(_direction(found), []).append(f"{readable(arm)}, by {found}")
+            told.setdefault(_direction(found), []).append(f"{readable(arm)} ({found})")
         words = [f"{direction} in {listed(which)}" for direction, which in told.items()]
         if words:
             value = named(key[0]) + where(key[1], key[2])

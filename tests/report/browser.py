@@ -71,4 +71,6 @@ def wait(driver, script: str, seconds: float = PATIENCE) -> None:
 
 def complaints(driver) -> list[str]:
     """Return what the console says of errors and warnings."""
-    return [f"{e['level']}: {e['message']}" for e in driver.get_log("browser") if e["level"] != "INFO"]
+    return [
+        f"{e['level']}: {e['message']}" for e in driver.get_log("browser") if e["level"] != "INFO"
+    ]
