@@ -26,6 +26,7 @@ LADDER = [
     {"plots"},
     {"backends"},
     {"experiment"},
+    {"report"},
     {"cli"},
 ]
 """From the ground up: a package imports what stands below it."""
@@ -40,7 +41,9 @@ OWNERS = {
     "rich": {"cli"},
     "sklearn": {"metrics", "stimuli"},
     "scipy": {"metrics"},
-    "pandas": {"metrics", "recording", "plots", "experiment", "cli"},
+    "pandas": {"metrics", "recording", "plots", "experiment", "report", "cli"},
+    "bokeh": {"report"},
+    "jinja2": {"report"},
     "xarray": {"recording", "experiment"},
     "PIL": {"stimuli"},
     "pydantic": {"protocol"},
@@ -114,6 +117,13 @@ def test_formats_of_others_are_imported_by_one_module_each():
     for path in modules():
         found = {name.split(".")[0] for name in imported(path)} & extras
         assert found <= EXTRAS.get(path, set()), path
+
+
+@pytest.mark.parametrize(("library", "owner"), [("bokeh", "interactive"), ("jinja2", "page")])
+def test_what_reports_are_made_with_has_one_owner(library, owner):
+    for path in (PACKAGE / "report").glob("*.py"):
+        known = any(name.split(".")[0] == library for name in imported(path))
+        assert known == (path.stem == owner), path
 
 
 def test_protocol_does_not_know_torch():

@@ -40,7 +40,7 @@ def command(run: str, datasets: bool, verify: bool, table: bool) -> None:
     for line in _lines(opened, datasets):
         say(line)
     if table:
-        from neuro_aws.cli.report import show_results
+        from neuro_aws.cli.show_results import show_results
         from neuro_aws.cli.tables import console
 
         show_results(console(), opened)
@@ -48,13 +48,14 @@ def command(run: str, datasets: bool, verify: bool, table: bool) -> None:
 
 def _lines(opened: "Run", datasets: bool) -> list[str]:
     """Return what is said of a run: all of it, or an error."""
+    from neuro_aws.experiment.run_folder import outcome
     from neuro_aws.recording.reader import group_name
 
     data = opened.provenance
     git = data["git"]["commit"] or "none"
     dirty = " (with changes)" if data["git"]["dirty"] else ""
     lines = [
-        f"{opened.protocol.spec.name}: {_outcome(opened)}",
+        f"{opened.protocol.spec.name}: {outcome(opened)}",
         f"started {data['started']}, neuro-aws {data['neuro_aws']}, commit {git}{dirty}",
         "command " + " ".join(data["command"]),
     ]
@@ -74,17 +75,6 @@ def _lines(opened: "Run", datasets: bool) -> list[str]:
     if len(opened.animals) > MOST_ANIMALS:
         lines.append(f"  and so on, {len(opened.animals):,} animals")
     return lines
-
-
-def _outcome(run: "Run") -> str:
-    """Return how a run ended, and how it goes on if it has not come to its end."""
-    from neuro_aws.experiment.workers import is_held
-
-    outcome = str(run.provenance["outcome"])
-    if outcome == "finished" or is_held(run.folder / "run.lock"):
-        return outcome
-    found = "killed" if outcome == "running" else outcome
-    return f"{found}; neuro-aws run --resume {run.folder} goes on"
 
 
 def _verify(run: "Run") -> None:

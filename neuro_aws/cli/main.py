@@ -25,6 +25,7 @@ COMMANDS = {
     "plot": "draw the figures of a run",
     "evaluate": "measure the final states of a run",
     "compare": "compare two runs",
+    "report": "write one page about a run, to read in a browser",
     "inspect": "show what a run holds",
     "export": "write a run as NWB files or tidy tables",
     "new": "write a commented protocol to start from",

@@ -1,22 +1,27 @@
-"""What a run found, in a terminal: values by arm, alarms, and what was expected."""
+"""neuro-aws report."""
 
-from rich.console import Console
+import click
 
-from neuro_aws.cli import tables
-from neuro_aws.cli.say import show
-from neuro_aws.experiment import results
-from neuro_aws.recording.reader import Run
+from neuro_aws.cli.say import say
 
 
-def show_results(console: Console, run: Run) -> None:
-    """Print the table of results of a run, finished or not."""
-    metrics = run.metrics
-    table = results.at_end(results.summary(metrics))
-    apart = results.against_reference(run, metrics)
-    gains = results.since_initialisation(run, metrics)
-    console.print(tables.results(table, run.arms, len(run.animals), apart, gains))
-    for line in results.alarms(metrics):
-        show(console, line, "bold red")
-    judged = results.verdicts(run, metrics)
-    if judged:
-        console.print(tables.expectations(judged))
+@click.command("report")
+@click.argument("run")
+@click.option("--animal", type=int, help="Whose time courses are drawn; default: the first.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False), help="The page; default: report.html in the run."
+)
+def command(run: str, animal: int | None, output: str | None) -> None:
+    """Write one page about RUN that can be sent: HTML that needs nothing but a browser.
+
+    What was asked and found in sentences, measures by arm, time courses to zoom, averages around
+    events, dreams, receptive fields, provenance, how to reproduce it. Needs bokeh:
+    pip install 'neuro-aws[report]'.
+
+    \b
+    neuro-aws report runs/quickstart/20260101-120000-s0
+    neuro-aws report RUN --animal 3 --output page.html
+    """
+    from neuro_aws.report.make import report
+
+    say(report(run, output, animal))

@@ -72,7 +72,7 @@ def command(
     from neuro_aws.cli import tables
     from neuro_aws.cli.consent import consented, with_code
     from neuro_aws.cli.progress import Bar
-    from neuro_aws.cli.report import show_results
+    from neuro_aws.cli.show_results import show_results
     from neuro_aws.experiment import run as runner
     from neuro_aws.protocol import Protocol
     from neuro_aws.recording.reader import open_run

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.experiment.workers import Task, tasks_of
+from neuro_aws.experiment.workers import Task, is_held, tasks_of
 from neuro_aws.protocol import Protocol
 from neuro_aws.recording import provenance
 from neuro_aws.recording.parts import write_index
-from neuro_aws.recording.reader import group_name
+from neuro_aws.recording.reader import Run, group_name
 from neuro_aws.recording.room import Full
 
 log = logging.getLogger("neuro_aws")
@@ -77,6 +77,15 @@ def end(folder: Path, outcome: str) -> None:
     data = provenance.read(folder)
     data["outcome"], data["ended"] = outcome, provenance.now()
     provenance.write(folder, data)
+
+
+def outcome(run: Run) -> str:
+    """Return how a run ended, and how it goes on if it has not come to its end."""
+    ended = str(run.provenance["outcome"])
+    if ended == "finished" or is_held(run.folder / "run.lock"):
+        return ended
+    found = "killed" if ended == "running" else ended
+    return f"{found}; neuro-aws run --resume {run.folder} goes on"
 
 
 class _Log(logging.FileHandler):

@@ -7,8 +7,16 @@ import numpy as np
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from neuro_aws.metrics.statistics import estimate
-from neuro_aws.plots.events import AROUND, BEFORE, SIZES, Event, Locked, Tables, around
+from neuro_aws.plots.events import (
+    AROUND,
+    BEFORE,
+    SIZES,
+    Event,
+    Locked,
+    Tables,
+    around,
+    course,
+)
 from neuro_aws.plots.hypnogram import PHASE_NAMES
 from neuro_aws.plots.page import beside
 from neuro_aws.plots.style import PHASE_COLOURS, Axes, Figure
@@ -94,19 +102,17 @@ def _legend(place: Figure, reference: bool) -> None:
 
 def _band(axes: Axes, lags: NDArray[Any], values: NDArray[Any], colour: str) -> None:
     """Draw the mean over animals with its interval, where there are values."""
-    at = np.isfinite(values).any(0)
-    found = [estimate(column) for column in values[:, at].T]
-    axes.plot(lags[at], [e.mean for e in found], color=colour, lw=0.9)
+    lags, found = course(lags, values)
+    axes.plot(lags, [e.mean for e in found], color=colour, lw=0.9)
     low, high = [e.low for e in found], [e.high for e in found]
-    axes.fill_between(lags[at], low, high, color=colour, alpha=0.25, linewidth=0)
+    axes.fill_between(lags, low, high, color=colour, alpha=0.25, linewidth=0)
 
 
 def _dashes(
     axes: Axes, lags: NDArray[Any], values: NDArray[Any], colour: str, width: float = 1.0
 ) -> None:
     """Draw a dash for each step, mean over animals, with its interval as a bar."""
-    at = np.isfinite(values).any(0)
-    found, lags = [estimate(column) for column in values[:, at].T], lags[at]
+    lags, found = course(lags, values)
     gap = 0.08 * width
     axes.hlines([e.mean for e in found], lags + gap, lags + width - gap, colors=colour, lw=1.6)
     low, high = [e.low for e in found], [e.high for e in found]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from neuro_aws.metrics.statistics import Estimate, estimate
 from neuro_aws.phase import REM, Phase
 from neuro_aws.plots.scatters import layers
 from neuro_aws.plots.traces import table
@@ -213,6 +214,12 @@ def _mean(values: Array, axis: int = 0) -> Array:
     count = np.isfinite(values).sum(axis)
     mean = np.nansum(values, axis=axis) / np.maximum(count, 1)
     return np.asarray(np.where(count > 0, mean, np.nan))
+
+
+def course(lags: NDArray[Any], values: Array) -> tuple[NDArray[Any], list[Estimate]]:
+    """Return the lags at which any animal has a value, and mean and interval over animals there."""
+    at = np.isfinite(values).any(0)
+    return lags[at], [estimate(column) for column in values[:, at].T]
 
 
 def change(locked: Locked, start: int, stop: int) -> tuple[dict[str, Array], dict[Any, Array]]:

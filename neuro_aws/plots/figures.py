@@ -31,9 +31,8 @@ def outcome_figure(run: Run) -> Figure | None:
         return image_figure(run)
     metrics = run.metrics
     initial = only_gained(initial_values(metrics, run.protocol.tree, run.arms))
-    panels = outcomes.panels(metrics[metrics["arm"].isin(run.arms)])
-    main = [panel for panel in panels if registry.value(panel[0]).main]
-    wanted = sorted(main, key=lambda p: (registry.rank(p[0]), p[2], p[1]))[:MOST_PANELS]
+    main = outcomes.main_panels(metrics, run.arms)
+    wanted = main[:MOST_PANELS]
     if not wanted:
         return None
     references = outcomes.references(run)

@@ -1,5 +1,6 @@
 """Pictures of dreams and of predictions."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,16 +45,23 @@ def show(axes: "Axes", sheet: Bytes, title: str) -> None:
     axes.set_title(title, loc="left")
 
 
-def write_png(path: Path, sheet: Bytes, scale: int = 2) -> None:
-    """Write a sheet as a PNG file, each pixel ``scale`` wide."""
+def as_png(sheet: Bytes, scale: int = 1) -> bytes:
+    """Return a sheet as the bytes of a PNG file, each pixel ``scale`` wide."""
     import matplotlib.image  # here: workers that write no pictures do without it
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     large = sheet.repeat(scale, 0).repeat(scale, 1)
     if large.shape[-1] == 1:
         large = large.repeat(3, -1)
+    file = io.BytesIO()
+    matplotlib.image.imsave(file, large, format="png")
+    return file.getvalue()
+
+
+def write_png(path: Path, sheet: Bytes, scale: int = 2) -> None:
+    """Write a sheet as a PNG file, each pixel ``scale`` wide."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    matplotlib.image.imsave(temporary, large, format="png")
+    temporary.write_bytes(as_png(sheet, scale))
     temporary.replace(path)
 
 

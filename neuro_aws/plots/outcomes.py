@@ -223,6 +223,12 @@ def panels(metrics: pd.DataFrame) -> list[tuple[str, int, str]]:
     ]
 
 
+def main_panels(metrics: pd.DataFrame, arms: Sequence[str]) -> list[tuple[str, int, str]]:
+    """Return the panels of main values that were measured in some arms, the user's own first."""
+    main = [p for p in panels(metrics[metrics["arm"].isin(arms)]) if registry.value(p[0]).main]
+    return sorted(main, key=lambda p: (registry.rank(p[0]), p[2], p[1]))
+
+
 def chosen(metrics: pd.DataFrame, name: str, layer: int, group: str) -> pd.DataFrame:
     """Return the rows of one panel."""
     same = (metrics["name"] == name) & (metrics["layer"] == layer) & (metrics["group"] == group)

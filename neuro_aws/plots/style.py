@@ -1,5 +1,6 @@
 """One look for all figures: colours that colour-blind readers can distinguish, plain axes."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,14 @@ def save(drawn: Figure, path: Path) -> Path:
         else:
             drawn.savefig(path)
     return path
+
+
+def as_png(drawn: Figure, dots: int = 130) -> bytes:
+    """Return a figure as the bytes of a PNG file, ``dots`` an inch."""
+    file = io.BytesIO()
+    with styled():
+        drawn.savefig(file, format="png", dpi=dots)
+    return file.getvalue()
 
 
 def readable(name: str) -> str:

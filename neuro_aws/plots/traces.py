@@ -4,6 +4,7 @@ Below the time courses: each step's change against ACh and teaching (scatters.py
 stimulus' teaching against its ACh where single stimuli were recorded (by_stimulus.py).
 """
 
+from collections.abc import Iterable
 from textwrap import fill
 from typing import Any
 
@@ -199,13 +200,18 @@ def _running_means(axes: Axes, shown: pd.DataFrame, trace: str) -> None:
             course = broken(rows["step"], running(rows[columns[""]]))
             axes.plot(*course, color=PHASE_COLOURS[phase], label=PHASE_NAMES[phase])
     else:
-        sizes = shown[list(columns.values())].sum(axis=1).groupby(shown["phase"]).sum()
-        changing = shown[shown["phase"].isin(sizes.index[sizes > 0])]
+        changed = changing(shown, columns.values())
         for k, (label, column) in enumerate(columns.items()):
-            course = broken(changing["step"], running(changing[column]))
+            course = broken(changed["step"], running(changed[column]))
             axes.plot(*course, color=ARM_COLOURS[k], label=label)
         axes.set_ylim(bottom=0)
     axes.legend(loc="best", ncols=3)
+
+
+def changing(shown: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Return the steps of the phases in which any of these columns is ever above 0."""
+    sizes = shown[list(columns)].sum(axis=1).groupby(shown["phase"]).sum()
+    return shown[shown["phase"].isin(sizes.index[sizes > 0])]
 
 
 def _every_step(axes: Axes, shown: pd.DataFrame, trace: str) -> None:

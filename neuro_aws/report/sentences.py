@@ -1,0 +1,134 @@
+"""Plain sentences made from values: what was expected, what was found, what changed when."""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+
+import pandas as pd
+
+from neuro_aws.errors import printable
+from neuro_aws.experiment.results import Verdict
+from neuro_aws.metrics.statistics import Estimate
+from neuro_aws.phase import Phase
+from neuro_aws.plots.hypnogram import PHASE_NAMES
+from neuro_aws.plots.outcomes import chosen
+from neuro_aws.plots.style import readable
+from neuro_aws.protocol import registry
+from neuro_aws.protocol.schema import Expectation
+
+MET, NOT_MET, NOT_JUDGED = "met", "not met", "not judged"
+
+Key = tuple[str, int, str]
+"""A value: its name, its layer (-1: none), and the cells or stimuli it is about."""
+
+
+def counted(n: int, what: str) -> str:
+    """Return a number of things: 1 animal, 8 animals."""
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a list: a, b and c."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
+
+
+def named(name: str) -> str:
+    """Return a value's name in words."""
+    return printable(readable(name)).replace("spared", "non-target").replace("ach ", "ACh ")
+
+
+def where(layer: int | None, group: str | None) -> str:
+    """Return what a value is about, in brackets; nothing where it is about the whole network."""
+    layer_words = f"layer {layer}" if layer is not None and layer >= 0 else ""
+    group_words = printable(readable(group)) if group else ""
+    words = ", ".join(filter(None, [layer_words, group_words]))
+    return f" ({words})" if words else ""
+
+
+def over(found: Estimate, name: str) -> str:
+    """Return a mean and its interval; in brackets the unit, and the animals it is of."""
+    kind = "mean and 95 % interval over " * (not isnan(found.low))
+    words = f"{kind}{counted(found.n, 'animal')}" + ", no interval" * isnan(found.low)
+    return f"{found} ({'; '.join(filter(None, [registry.value(name).unit, words]))})"
+
+
+def about(e: Expectation) -> str:
+    """Return what an expectation is about, as the beginning of a sentence."""
+    value = named(e.value) + where(e.layer, e.targets)
+    at = f"at the end of {readable(e.period)}"
+    if e.cycle is not None:
+        at = f"at cycle {e.cycle} of {readable(e.period)}"
+    gain = " minus its value before anything was learnt" if e.since else ""
+    if e.relative_to is None:
+        return f"In {readable(e.arm)}, {value} {at}{gain}"
+    return f"In {readable(e.arm)} minus {readable(e.relative_to)}, {value} {at}{gain}"
+
+
+def expected(v: Verdict) -> tuple[str, str]:
+    """Return the mark of an expectation (met, not met, not judged), and a sentence with numbers."""
+    low, high = v.expectation.between
+    wanted = f"the protocol expects {low:g} to {high:g}"
+    mark = {True: MET, False: NOT_MET, None: NOT_JUDGED}[v.met]
+    if not v.found.n:
+        return mark, f"{about(v.expectation)} was not measured; {wanted}."
+    text = f"{about(v.expectation)} was {over(v.found, v.expectation.value)}; {wanted}."
+    if v.met is None:
+        text += f" Not judged: {printable(v.why.removeprefix('not judged: '))}."
+    if v.met and v.met_initially:
+        first = Estimate(v.initially.mean, float("nan"), float("nan"), 1)
+        text += f" A network that has learnt nothing meets it too ({first})."
+    if v.expectation.note:
+        text += f" The protocol notes: {printable(' '.join(v.expectation.note.split()))}"
+    return mark, text
+
+
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """Return how many expectations were met, in a sentence."""
+    if not verdicts:
+        return "The protocol expects no numbers, so nothing was judged."
+    met, failed = (sum(v.met is which for v in verdicts) for which in (True, False))
+    left = len(verdicts) - met - failed
+    if left == len(verdicts):
+        return f"None of the {counted(left, 'expectation')} was judged."
+    text = f"{met} of {counted(met + failed, 'expectation')} met"
+    text += f", {failed} not met" if failed else ""
+    return text + (f"; {left} not judged." if left else ".")
+
+
+def against_reference(
+    differences: pd.DataFrame, key: Key, arms: Sequence[str], references: Mapping[str, str]
+) -> list[str]:
+    """Return a sentence for each reference: in which arms a value ended higher, lower, neither."""
+    rows = chosen(differences, *key).set_index("arm")
+    sentences = []
+    for reference in dict.fromkeys(references.values()):
+        mine = [a for a in arms if a in rows.index and rows.loc[a, "reference"] == reference]
+        told: dict[str, list[str]] = {}
+        for arm in mine:
+            found = Estimate(*(rows.loc[arm, field] for field in Estimate._fields))
+            told.setdefault(_direction(found), []).append(f"{readable(arm)} ({found})")
+        words = [f"{direction} in {listed(which)}" for direction, which in told.items()]
+        if words:
+            value = named(key[0]) + where(key[1], key[2])
+            start = f"Against {readable(reference)}, animal by animal, {value} ended"
+            sentences.append(f"{start} {'; '.join(words)}.")
+    return sentences
+
+
+def _direction(found: Estimate) -> str:
+    if isnan(found.low):
+        return "(one animal, no interval) " + ("higher" if found.mean > 0 else "not higher")
+    if found.low > 0:
+        return "higher"
+    return "lower" if found.high < 0 else "not distinguishably different"
+
+
+def changed_when(shares: Mapping[str, tuple[int, int]]) -> str:
+    """Return in which phases feedforward weights changed: phase -> (steps that did, all steps)."""
+    words = [
+        f"{PHASE_NAMES[phase]} in {shares[phase][0]:,} of {counted(shares[phase][1], 'step')}"
+        for phase in map(str, Phase)
+        if phase in shares
+    ]
+    changing = [PHASE_NAMES[phase] for phase in map(str, Phase) if shares.get(phase, (0, 0))[0]]
+    head = f"changed in {listed(changing)}" if changing else "never changed"
+    return f"Feedforward weights {head}: {listed(words)}."
