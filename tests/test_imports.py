@@ -47,6 +47,8 @@ OWNERS = {
     "brian2": {"backends"},
     "numba": {"functional", "backends"},
     "llvmlite": {"backends"},
+    "dask": {"experiment"},
+    "distributed": {"experiment"},
 }
 
 COMPILED = (PACKAGE / "functional" / "compiled", PACKAGE / "backends" / "rate" / "compiled")
@@ -97,6 +99,14 @@ def test_numba_is_imported_by_kernels_only():
         assert own or not any(
             name.split(".")[0] in ("numba", "llvmlite") for name in imported(path)
         ), path
+
+
+def test_dask_has_one_owner():
+    owner = PACKAGE / "experiment" / "cluster.py"
+    for path in modules():
+        spread = {"dask", "distributed"} & {name.split(".")[0] for name in imported(path)}
+        assert path == owner or not spread, path
+    assert any(name == "distributed" for name in imported(owner))
 
 
 def test_protocol_does_not_know_torch():
