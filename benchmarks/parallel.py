@@ -99,11 +99,11 @@ def main() -> None:
                     found.setdefault(name, []).append(seconds)
     print(f"{given.branches} branches of {given.cycles} pairs, {given.jobs} processes, seconds:")
     print(f"{'':22}{'median':>8}{'least':>8}{'most':>8}{'ratio':>8}")
-    for name, seconds in found.items():
-        ratios = [a / b for a, b in zip(seconds, found["workers"], strict=True)]
+    for name, all_of_it in found.items():
+        ratios = [a / b for a, b in zip(all_of_it, found["workers"], strict=True)]
         print(
-            f"{name:22}{statistics.median(seconds):8.2f}{min(seconds):8.2f}{max(seconds):8.2f}"
-            f"{statistics.median(ratios):8.2f}"
+            f"{name:22}{statistics.median(all_of_it):8.2f}{min(all_of_it):8.2f}"
+            f"{max(all_of_it):8.2f}{statistics.median(ratios):8.2f}"
         )
 
 

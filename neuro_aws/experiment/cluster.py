@@ -21,7 +21,8 @@ from neuro_aws.experiment.workers import safe_path
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-Task, Result = TypeVar("Task"), TypeVar("Result")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 FIRST_SECONDS, PATIENCE_SECONDS = 10.0, 300.0
 """How long a scheduler is waited for at the start, and when it was there before."""
@@ -91,11 +92,11 @@ def spread(
 
 def _ended(
     client: "Client", act: Callable[[Task], Result], tasks: dict[str, Task], stop: threading.Event
-) -> "Iterator[tuple[str, Future]]":
+) -> "Iterator[tuple[str, Future[Any]]]":
     """Yield the future of each task when it is done, for good or ill; it may come up again."""
     turn = uuid4().hex[:8]  # a scheduler may remember the tasks of before
 
-    def submit(name: str, again: int = 0) -> "Future":
+    def submit(name: str, again: int = 0) -> "Future[Any]":
         return client.submit(act, tasks[name], key=f"{name}-{turn}-{again}", pure=False)
 
     waiting = {name: submit(name) for name in tasks}
@@ -104,9 +105,9 @@ def _ended(
         if client.status != "running":
             raise _Away
         for name, future in list(waiting.items()):
-            if future.cancelled():
+            if future.status == "cancelled":
                 raise _Away
-            if future.done():
+            if future.status in ("finished", "error"):
                 yield name, future
                 turns += 1
                 del waiting[name]
@@ -116,7 +117,7 @@ def _ended(
                     waiting[name] = submit(name, turns)
 
 
-def _outcome(name: str, future: "Future", given_up: "Counter[str]") -> Ended[Any] | None:
+def _outcome(name: str, future: "Future[Any]", given_up: "Counter[str]") -> Ended[Any] | None:
     """Return how a task ended; None: it is to be done again."""
     from concurrent.futures import CancelledError
 

@@ -11,7 +11,7 @@ import pandas as pd
 from neuro_aws.experiment.sweep_runs import relative
 from neuro_aws.protocol.grid import Grid
 from neuro_aws.recording.parts import replace_file
-from neuro_aws.recording.reader import METRIC_COLUMNS, TEXT_COLUMNS
+from neuro_aws.recording.reader import METRIC_COLUMNS, open_run
 
 if TYPE_CHECKING:
     from neuro_aws.experiment.sweep import Row
@@ -43,7 +43,7 @@ def table(rows: "Sequence[Row]", grid: Grid, folder: Path) -> pd.DataFrame:
     parts = []
     columns = {key: numbers(values) for key, values in grid.axes.items()}
     for row in rows:
-        part = _metrics(Path(row.outcome.folder) / "metrics.csv")
+        part = open_run(row.outcome.folder).metrics
         for place, (key, convert) in enumerate(columns.items()):
             part.insert(place, key, convert[row.point[key]])
         parts.append(part.assign(run=relative(row.outcome.folder, folder)))
@@ -51,18 +51,6 @@ def table(rows: "Sequence[Row]", grid: Grid, folder: Path) -> pd.DataFrame:
     if parts:
         return pd.concat(parts, ignore_index=True)
     return pd.DataFrame(columns=[*columns, *MEASURED, "run"])
-
-
-def _metrics(path: Path) -> pd.DataFrame:
-    """Return the measures of a run as it wrote them, every bit of them."""
-    texts = {"arm": str, **dict.fromkeys(TEXT_COLUMNS, str)}
-    return pd.read_csv(
-        path,
-        dtype=texts,
-        keep_default_na=False,
-        na_values={"value": ["", "nan"]},
-        float_precision="round_trip",
-    )
 
 
 def numbers(values: Sequence[str]) -> dict[str, float | int | str]:

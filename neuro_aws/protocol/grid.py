@@ -134,7 +134,7 @@ def _drawn(axes: Mapping[str, Sequence[str]], count: int) -> Iterator[tuple[str,
 def _at(axes: Mapping[str, Sequence[str]], index: int) -> tuple[str, ...]:
     """Return a point of the grid by its number; the last axis changes fastest."""
     values = []
-    for axis in reversed(axes.values()):
+    for axis in reversed(list(axes.values())):
         index, here = divmod(index, len(axis))
         values.append(axis[here])
     return tuple(reversed(values))
