@@ -72,7 +72,7 @@ def by_dask(protocol: Protocol, tasks: list[Task], jobs: int, folder: Path) -> d
     ):
         there = time.perf_counter()
         futures = [client.submit(one, job, task, pure=False) for task in tasks]
-        assert all(client.gather(futures))  # type: ignore[no-untyped-call]
+        assert all(client.gather(futures))
         inside = time.perf_counter() - there
     return {"dask": time.perf_counter() - begun, "dask, cluster there": inside}
 

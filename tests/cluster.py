@@ -58,6 +58,15 @@ class Cluster:
         self.start_scheduler()
 
 
+def nap(task: tuple[Path, float]) -> int:
+    """Note that a task was begun, sleep, and return the process it was done in."""
+    path, seconds = task
+    with path.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(seconds)
+    return os.getpid()
+
+
 class Fire(threading.Thread):
     """Kills workers at random moments of runs, and the scheduler once, and has them replaced."""
 

@@ -62,16 +62,20 @@ def sweep_figure(
     across = len(columns) if len(columns) > 1 else min(wide, len(wanted))
     down = len(wanted) if len(columns) > 1 else -(-len(wanted) // across)
     drawn = figure(WIDTH, 1.7 * down + 1.1)
-    places = drawn.subplots(down, across, squeeze=False)
+    several = len(columns) > 1  # of one value: on one scale
+    places = drawn.subplots(down, across, squeeze=False, sharey="row" if several else False)
     for k, (name, layer, group) in enumerate(wanted):
         for j, column in enumerate(columns):
-            at = places[k, j] if len(columns) > 1 else places[k // across, k % across]
+            at = places[k, j] if several else places[k // across, k % across]
             _panel(at, chosen(column.rows, name, layer, group), name, arms, column.places, axes)
             where = ", ".join(
                 filter(None, [f"layer {layer}" if layer >= 0 else "", readable(group)])
             )
             heading = ", ".join(filter(None, [where, column.heading]))
             at.set_title(fill(heading, 120 // across), loc="left")
+            if j == 0:
+                at.set_ylabel(value_label(name))
+        at.set_ylim(within_range(name, *at.get_ylim()))
     for empty in list(places.flat)[len(wanted) * len(columns) :]:
         empty.set_visible(False)
     _legend(drawn, arms)
@@ -148,9 +152,12 @@ def _panel(
     styles = arm_styles(arms)
     key = "point" if "point" in data else keys[0] if keys else ""
     numeric = bool(key) and key != "point" and pd.api.types.is_numeric_dtype(data[key])
+    logarithmic = numeric and _logarithmic(list(places))
+    size = max(places.values()) - min(places.values())
+    beside = 0.12 if not numeric else 0.0 if logarithmic else 0.01 * size
     for k, arm in enumerate(arms):
         rows = data[data["arm"] == arm]
-        apart = 0.0 if numeric else 0.12 * (k - (len(arms) - 1) / 2)
+        apart = beside * (k - (len(arms) - 1) / 2)
         colour, line = styles[arm]
         found = []
         for value, x in places.items():
@@ -171,8 +178,6 @@ def _panel(
                 ms=6 if not numeric else 4,
                 capsize=2,
             )
-    axes.set_ylim(within_range(name, *axes.get_ylim()))
-    axes.set_ylabel(value_label(name))
     axes.set_xlabel("" if not key or key == "point" else key)
     if numeric:
         _scale(axes, list(places))
@@ -181,11 +186,15 @@ def _panel(
 
 
 def _scale(axes: Axes, values: list[float]) -> None:
-    if min(values) > 0 and max(values) / min(values) >= LOGARITHMIC:
+    if _logarithmic(values):
         axes.set_xscale("log")
     if len(values) <= MOST_LABELS // 2:
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.set_xticks([], minor=True)
+
+
+def _logarithmic(values: list[float]) -> bool:
+    return min(values) > 0 and max(values) / min(values) >= LOGARITHMIC
 
 
 def _categories(axes: Axes, places: dict[Any, float]) -> None:
