@@ -35,7 +35,7 @@ check-python:
 $(STAMP): pyproject.toml constraints.txt | check-python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)" 2>/dev/null || $(PIP) --extra-index-url $(TORCH_INDEX) "$(TORCH)"
-	$(PIP) -c constraints.txt -e ".[fast,spiking,report,test,lint]"
+	$(PIP) -c constraints.txt -e ".[fast,spiking,report,cluster,test,lint]"
 	@touch $@
 
 clean:

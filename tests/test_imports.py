@@ -54,6 +54,8 @@ OWNERS = {
     "hdmf": {"recording"},
     "nwbinspector": {"recording"},
     "pyarrow": {"recording"},
+    "dask": {"experiment"},
+    "distributed": {"experiment"},
 }
 
 EXTRAS = {
@@ -124,6 +126,14 @@ def test_what_reports_are_made_with_has_one_owner(library, owner):
     for path in (PACKAGE / "report").glob("*.py"):
         known = any(name.split(".")[0] == library for name in imported(path))
         assert known == (path.stem == owner), path
+
+
+def test_dask_has_one_owner():
+    owner = PACKAGE / "experiment" / "cluster.py"
+    for path in modules():
+        spread = {"dask", "distributed"} & {name.split(".")[0] for name in imported(path)}
+        assert path == owner or not spread, path
+    assert any(name == "distributed" for name in imported(owner))
 
 
 def test_protocol_does_not_know_torch():

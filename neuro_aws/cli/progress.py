@@ -71,3 +71,38 @@ class Bar:
         """Take the bar away."""
         if self.bar is not None:
             self.bar.stop()
+
+
+class Counted:
+    """One bar for runs that end one after the other, in whatever order."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.failed = 0
+        self.bar: Progress | None = None
+
+    def begin(self, runs: int) -> None:
+        """Show the bar."""
+        self.bar = Progress(
+            TextColumn("runs"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+        )
+        self.bar.start()
+        self.row = self.bar.add_task("runs", total=runs, note="")
+
+    def add(self, well: bool) -> None:
+        """Count a run that ended."""
+        assert self.bar is not None
+        self.failed += not well
+        self.bar.update(self.row, advance=1, note=f"{self.failed} failed" if self.failed else "")
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self.bar is not None:
+            self.bar.stop()

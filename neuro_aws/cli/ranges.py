@@ -14,6 +14,7 @@ SEEDS = click.IntRange(1, 10_000)
 JOBS = click.IntRange(1, 1024)
 REPEATS = click.IntRange(1, 1000)
 SAMPLES = click.IntRange(20, 10_000_000)
+POINTS = click.IntRange(1, 100_000)
 
 
 class _Number(click.FloatRange):

@@ -1,17 +1,11 @@
 """neuro-aws validate. Must not import torch: a schedule is checked at once."""
 
-import importlib.util
 import os
-from typing import TYPE_CHECKING
 
 import click
 
 from neuro_aws.cli.ranges import JOBS, SEED, SEEDS
 from neuro_aws.cli.say import say
-from neuro_aws.errors import NeuroAWSError
-
-if TYPE_CHECKING:
-    from neuro_aws.protocol import Protocol
 
 
 @click.command("validate")
@@ -48,6 +42,7 @@ def command(
     """
     from neuro_aws.backends.rate.forms import chosen
     from neuro_aws.cli.consent import with_code
+    from neuro_aws.experiment.startable import refuse_what_would_not_start
     from neuro_aws.protocol import Protocol
     from neuro_aws.protocol.backends import backend_of
     from neuro_aws.protocol.consent import Request
@@ -68,7 +63,7 @@ def command(
     branches = len(animals) * len(loaded.tree.arms)
     specs = (plan.initial for plan in loaded.tree.arms.values())
     workers = jobs or fitting_processes(specs, min(os.cpu_count() or 1, branches))
-    _refuse_what_would_not_start(loaded, data, min(workers, branches))
+    refuse_what_would_not_start(loaded, data, min(workers, branches))
     for line in describe(loaded, animals):
         say(line)
     form = chosen(loaded)
@@ -76,25 +71,3 @@ def command(
     expected = estimate(loaded, len(animals), None, workers, form.relative_time)
     say(f"estimate: {expected}; {len(animals)} animals, {workers} processes, CPU")
     say(f"{protocol}: valid")
-
-
-def _refuse_what_would_not_start(loaded: "Protocol", data: str | None, jobs: int) -> None:
-    """Refuse a protocol that `run` could not begin with here."""
-    from neuro_aws.protocol.backends import backend_of
-    from neuro_aws.protocol.data import refuse_missing, using_data
-    from neuro_aws.protocol.start import refuse_memory
-    from neuro_aws.stimuli.image_file import refuse_broken_images
-
-    refuse_memory((plan.initial for plan in loaded.tree.arms.values()), jobs, loaded.source)
-    for plan in loaded.tree.arms.values():
-        backend = backend_of(plan.initial)
-        with using_data(data):
-            refuse_missing(plan.initial.stimulus)
-            refuse_broken_images(plan.initial.stimulus)
-        for module in backend.requires:
-            if importlib.util.find_spec(module) is None:
-                raise NeuroAWSError(
-                    f"{backend.name} needs {module}, which is not installed",
-                    where=loaded.source,
-                    next_step="pip install 'neuro-aws[spiking]'",
-                )

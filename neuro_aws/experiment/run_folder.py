@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -18,24 +18,37 @@ from neuro_aws.recording.parts import write_index
 from neuro_aws.recording.reader import Run, group_name
 from neuro_aws.recording.room import Full
 
+NEW = ".new-"
+"""Begins the name of a folder that has not got its own yet."""
+
 log = logging.getLogger("neuro_aws")
 
 
-def new_folder(protocol: Protocol, out: str, settings: dict[str, Any]) -> Path:
+Fill = Callable[[Path, Protocol, dict[str, Any]], None]
+"""Writes what a new folder holds, from its protocol and settings."""
+
+
+def new_folder(
+    protocol: Protocol, out: str, settings: dict[str, Any], fill: Fill | None = None
+) -> Path:
     """Make the run's folder, which appears with all that a run can be inspected by, or not at all.
 
-    A kill at any moment leaves at most a hidden folder that has not got its name yet.
+    ``fill`` writes what it holds; by default a run that is about to begin. A kill at any moment
+    leaves at most a hidden folder that has not got its name yet.
     """
     stamp, first = datetime.now().strftime("%Y%m%d-%H%M%S"), settings["animals"][0]
     base = Path(out) / protocol.spec.name
     prepared = None
     try:
         base.mkdir(parents=True, exist_ok=True)
-        prepared = Path(tempfile.mkdtemp(prefix=".new-", dir=base))
-        _fill(prepared, protocol, settings)
-    except (OSError, Full) as error:
+        prepared = Path(tempfile.mkdtemp(prefix=NEW, dir=base))
+        prepared.chmod(0o777 & ~_umask())
+        (fill or _begin)(prepared, protocol, settings)
+    except BaseException as error:
         if prepared is not None:
             shutil.rmtree(prepared, ignore_errors=True)
+        if not isinstance(error, OSError | Full):
+            raise
         said = error.what if isinstance(error, Full) else f"cannot write ({error.strerror})"
         if isinstance(error, FileExistsError):
             said = "is not a folder"
@@ -49,10 +62,14 @@ def new_folder(protocol: Protocol, out: str, settings: dict[str, Any]) -> Path:
     raise NeuroAWSError("too many runs in one second", where=str(base))
 
 
-def _fill(folder: Path, protocol: Protocol, settings: dict[str, Any]) -> None:
-    folder.chmod(0o777 & ~_umask())
+def write_protocol(folder: Path, protocol: Protocol) -> None:
+    """Write the protocol as it was written, and with every default written out."""
     (folder / "protocol.yaml").write_text(protocol.text, encoding="utf-8")
     (folder / "resolved.yaml").write_text(protocol.resolved(), encoding="utf-8")
+
+
+def _begin(folder: Path, protocol: Protocol, settings: dict[str, Any]) -> None:
+    write_protocol(folder, protocol)
     tasks = tasks_of(protocol, settings["animals"], settings["arms"])
     write_index(folder / "recording.h5", parts_of(folder, tasks))
     provenance.write(folder, provenance.provenance(settings))

@@ -210,7 +210,7 @@ def _simulate_in_worker(job: Job, task: Task) -> bool:
 
 
 @contextlib.contextmanager
-def _safe_path() -> Iterator[None]:
+def safe_path() -> Iterator[None]:
     """Let processes that start meanwhile import nothing from the folder they start in."""
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
@@ -223,7 +223,7 @@ def _safe_path() -> Iterator[None]:
             os.environ[SAFE_PATH] = before
 
 
-@_safe_path()
+@safe_path()
 def run_spread(
     job: Job, tasks: list[Task], jobs: int, stop: threading.Event, report: Report
 ) -> bool:

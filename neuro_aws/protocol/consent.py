@@ -51,11 +51,11 @@ class Request:
     def allowed(self) -> bool:
         """Say whether exactly this was allowed before."""
         known = _remembered().get(str(self.folder), [])
-        return bool(known) and self._digest() in known
+        return bool(known) and self.digest() in known
 
     def remember(self) -> bool:
         """Note that this is allowed; say whether it could be noted."""
-        digest = self._digest()
+        digest = self.digest()
         if digest is None:
             return False
         try:
@@ -71,7 +71,7 @@ class Request:
             return False
         return True
 
-    def _digest(self) -> str | None:
+    def digest(self) -> str | None:
         """Return the hash of protocol, overrides and code.
 
         None where there is too much code, or some that cannot be read.

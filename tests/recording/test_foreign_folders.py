@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from neuro_aws import Options, run
-from neuro_aws.experiment.workers import SAFE_PATH, _safe_path
+from neuro_aws.experiment.workers import SAFE_PATH, safe_path
 from neuro_aws.protocol import Protocol
 from neuro_aws.recording import checkpoint
 from neuro_aws.recording.checkpoint import Place
@@ -353,6 +353,6 @@ def test_the_environment_is_as_before_once_processes_have_run(before, monkeypatc
     monkeypatch.delenv(SAFE_PATH, raising=False)
     if before is not None:
         monkeypatch.setenv(SAFE_PATH, before)
-    with _safe_path():
+    with safe_path():
         assert os.environ[SAFE_PATH] == "1"
     assert os.environ.get(SAFE_PATH) == before
