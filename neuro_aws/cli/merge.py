@@ -15,7 +15,7 @@ def command(runs: tuple[str, ...], out: str) -> None:
     neuro-aws merge runs/quickstart/20260101-120000-s0 runs/quickstart/20260101-130000-s8
     """
     from neuro_aws.cli import tables
-    from neuro_aws.cli.report import show_results
+    from neuro_aws.cli.show_results import show_results
     from neuro_aws.experiment.merge import merge, notes
     from neuro_aws.recording.reader import open_run
 
