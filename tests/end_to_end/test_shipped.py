@@ -217,6 +217,8 @@ def test_every_protocol_states_what_it_expects_and_has_a_short_form(path):
     assert set(short.tree.arms) == set(full.tree.arms)
     assert short.tree.steps * short.spec.seeds < SECONDS
     files = full.spec.stimulus.source not in ("digits", "patches", "toy", "spike_pattern")
+    embedded = ("digits", "patches", "sequences", "spike_pattern")
+    files = full.spec.stimulus.source not in embedded
     assert files == (path.stem in NEEDS_DATA)
 
 
