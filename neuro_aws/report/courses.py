@@ -61,8 +61,8 @@ class Recorded:
 def section(recorded: list[Recorded], left_out: list[str]) -> Section:
     """Return the section: whole run and close-up of every arm that was read."""
     if not recorded:
-        words = "Not drawn: there is no trace of single steps in this recording."
-        return Section("courses", "Time courses", [Words([words])])
+        nothing = "Not drawn: there is no trace of single steps in this recording."
+        return Section("courses", "Time courses", [Words([nothing])])
     first = recorded[0]
     words = [
         f"Animal {first.animal}. Drag after choosing a tool above a figure, turn the wheel with "

@@ -200,11 +200,11 @@ def _row(
         tips.append((strand.label, tip))
         lows.append(np.nanmin(low, initial=np.inf))
         highs.append(np.nanmax(high, initial=-np.inf))
-    low, high = (0.0 if row.from_zero else min(lows)), max(highs)
-    margin = 0.06 * (high - low) or 1.0
-    drawn.y_range.start = low - margin * (not row.from_zero)
-    drawn.y_range.end = high + margin
-    whole = _quad(drawn, source, high + margin, low - margin, fill_alpha=0)
+    bottom, top = (0.0 if row.from_zero else min(lows)), max(highs)
+    margin = 0.06 * (top - bottom) or 1.0
+    drawn.y_range.start = bottom - margin * (not row.from_zero)
+    drawn.y_range.end = top + margin
+    whole = _quad(drawn, source, top + margin, bottom - margin, fill_alpha=0)
     drawn.add_tools(HoverTool(renderers=[whole], tooltips=tips, point_policy="follow_mouse"))
     _marked(drawn, marks, per_step)
     return drawn

@@ -1,6 +1,7 @@
 """Measures by arm: animals, means with intervals, paired differences, courses over the run."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -55,8 +56,8 @@ def _by_arm(run: Run, mine: pd.DataFrame, initial: pd.DataFrame, label: str, num
     last = last_values(mine)
     references = outcomes.references(run)
     paired = paired_values(last, references)
-    ends = {arm: part.set_index("animal")["value"] for arm, part in last.groupby("arm")}
-    apart = {arm: part.set_index("animal")["value"] for arm, part in paired.groupby("arm")}
+    ends = {str(arm): part.set_index("animal")["value"] for arm, part in last.groupby("arm")}
+    apart = {str(arm): part.set_index("animal")["value"] for arm, part in paired.groupby("arm")}
     unit = value_label(name).replace("\n", " ")
     groups = [(unit, [_dots(arm, styles, ends[arm], name) for arm in run.arms if arm in ends])]
     others = [arm for arm in run.arms if arm in apart]
@@ -77,14 +78,15 @@ def _by_arm(run: Run, mine: pd.DataFrame, initial: pd.DataFrame, label: str, num
 def _dots(
     arm: str, styles: dict[str, tuple[str, str]], values: pd.Series, name: str | None
 ) -> Dots:
-    known = {int(animal): float(value) for animal, value in values.sort_index().items()}
+    known = {int(str(animal)): float(value) for animal, value in values.sort_index().items()}
     return Dots(arm, styles[arm][0], known, estimate(values.to_numpy(float), name))
 
 
 def _table(
     run: Run, last: pd.DataFrame, gained: pd.DataFrame, apart: dict[str, pd.Series], label: str
 ) -> Table:
-    animals, since = sorted(last["animal"].unique()), gained.set_index("arm")
+    animals = sorted(last["animal"].unique())
+    since = {str(row.arm): row for row in gained.itertuples()}
     name = str(last["name"].iloc[0])
     head = ["arm", "mean [95 % interval]", "minus reference", "animals"]
     head += ["initially", "gain"] if len(since) else []
@@ -98,10 +100,10 @@ def _table(
         each = ", ".join(f"{a}: {values[a]:.4g}" for a in animals if a in values)
         row = [readable(arm), mean, minus, each]
         if len(since):
-            known = arm in since.index
-            row.append(f"{since.loc[arm, INITIALLY]:.4g}" if known else "-")
-            fields = [since.loc[arm, f] for f in Estimate._fields] if known else []
-            row.append(str(Estimate(*fields)) if known else "-")
+            known: Any = since.get(arm)
+            row.append("-" if known is None else f"{getattr(known, INITIALLY):.4g}")
+            fields = [] if known is None else [getattr(known, f) for f in Estimate._fields]
+            row.append(str(Estimate(*fields)) if fields else "-")
         rows.append(row)
     return Table(f"{label}, at the end of each arm", head, rows)
 
@@ -111,10 +113,10 @@ def _over_time(run: Run, mine: pd.DataFrame, name: str, label: str, number: int)
     styles = arm_styles(run.arms)
     lines: list[Course] = []
     rows: list[Sequence[str]] = []
-    for arm, part in mine.groupby("arm", sort=False):
+    for arm in dict.fromkeys(map(str, mine["arm"])):
         steps, found = [], []
-        for step, values in part.groupby("step"):
-            steps.append(int(step) - start)
+        for step, values in mine[mine["arm"] == arm].groupby("step"):
+            steps.append(int(str(step)) - start)
             found.append(estimate(values["value"].to_numpy(float), name))
         lines.append(Course(readable(arm), styles[arm][0], pd.Index(steps).to_numpy(), found))
         rows.append((readable(arm), str(found[0]), str(found[len(found) // 2]), str(found[-1])))

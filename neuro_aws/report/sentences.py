@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import isnan
+from typing import Any
 
 import pandas as pd
 
@@ -104,7 +105,8 @@ def against_reference(
         mine = [a for a in arms if a in rows.index and rows.loc[a, "reference"] == reference]
         told: dict[str, list[str]] = {}
         for arm in mine:
-            found = Estimate(*(rows.loc[arm, field] for field in Estimate._fields))
+            cells: Any = rows.loc[arm, list(Estimate._fields)]
+            found = Estimate(*cells)
             told.setdefault(_direction(found), []).append(f"{readable(arm)} ({found})")
         words = [f"{direction} in {listed(which)}" for direction, which in told.items()]
         if words:
