@@ -65,7 +65,7 @@ def by_dask(protocol: Protocol, tasks: list[Task], jobs: int, folder: Path) -> d
             n_workers=jobs,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
         ) as cluster,
         Client(cluster) as client,  # type: ignore[no-untyped-call]
@@ -97,6 +97,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 for name, seconds in way(protocol, tasks, given.jobs, Path(folder)).items():
                     found.setdefault(name, []).append(seconds)
+                    print(f"round {turn}: {name} {seconds:.2f} s", flush=True)
     print(f"{given.branches} branches of {given.cycles} pairs, {given.jobs} processes, seconds:")
     print(f"{'':22}{'median':>8}{'least':>8}{'most':>8}{'ratio':>8}")
     for name, all_of_it in found.items():

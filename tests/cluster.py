@@ -24,6 +24,7 @@ class Cluster:
         self.folder = folder
         self.wanted = workers
         self.workers: list[subprocess.Popen] = []
+        self.closed = False
 
     def __enter__(self) -> "Cluster":
         self.start_scheduler()
@@ -31,6 +32,7 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closed = True
         for process in [*self.workers, self.scheduler]:
             process.kill()
             process.wait()
@@ -46,7 +48,7 @@ class Cluster:
         words = [sys.executable, "-m", "distributed.cli.dask_worker", self.address, "--no-nanny"]
         words += ["--nthreads", "1", "--memory-limit", "0", "--no-dashboard"]
         words += ["--local-directory", str(self.folder)]
-        while len(self.workers) < self.wanted:
+        while len(self.workers) < self.wanted and not self.closed:
             self.workers.append(subprocess.Popen(words, cwd=self.folder, **QUIET))
 
     def kill_worker(self) -> None:
