@@ -21,6 +21,7 @@ OUT_OF_MEMORY = (
 
 COMMANDS = {
     "run": "run a protocol, or resume a run",
+    "matrix": "run theories by manipulations; say which experiment separates two",
     "validate": "check a protocol; show schedule, targets, time and size",
     "plot": "draw the figures of a run",
     "evaluate": "measure the final states of a run",

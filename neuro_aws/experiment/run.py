@@ -65,6 +65,8 @@ class Options:
     """Consent to importing the user's own code that a protocol names."""
     step: str = "auto"
     """Form of the step: auto (compiled where it covers all arms), compiled, or written-out."""
+    figures: bool = True
+    """Whether the run's own figures are drawn when it ends; `neuro-aws plot` draws them later."""
     accept_loss: bool = False
     """On resumption: go on where parts of the recording were lost, and record which steps."""
 
@@ -230,7 +232,7 @@ def _continue(folder: Path, protocol: Protocol, options: Options, progress: Prog
                 folder, protocol, options, data, progress
             )
             if finished:
-                return _finish(folder, protocol, data)
+                return _finish(folder, protocol, data, figures=options.figures)
         except BaseException as error:
             with suppress(OSError):  # where there is no room for that either
                 end(folder, f"failed: {error}")
@@ -292,7 +294,7 @@ def _steps(protocol: Protocol, task: Task) -> int:
     return plan.stop - plan.first
 
 
-def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
+def _finish(folder: Path, protocol: Protocol, data: dict[str, Any], *, figures: bool) -> Run:
     """Put the recording into one file, write tables and figures, clear up; say so last of all.
 
     Killed anywhere in between, a run that is resumed does here what is missing.
@@ -315,7 +317,8 @@ def _finish(folder: Path, protocol: Protocol, data: dict[str, Any]) -> Run:
     results.write(finished)
     for line in results.alarms(finished.metrics):
         log.warning(line)
-    draw_run(finished)
+    if figures:
+        draw_run(finished)
     shutil.rmtree(folder / "parts", ignore_errors=True)
     for pattern in ("*/*.lock", "*/*.tmp"):  # of processes that were killed, too
         for leftover in (folder / "checkpoints").glob(pattern):

@@ -4,9 +4,10 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,21 @@ def new_folder(protocol: Protocol, out: str, settings: dict[str, Any]) -> Path:
 
     A kill at any moment leaves at most a hidden folder that has not got its name yet.
     """
-    stamp, first = datetime.now().strftime("%Y%m%d-%H%M%S"), settings["animals"][0]
-    base = Path(out) / protocol.spec.name
-    prepared = None
+    first = settings["animals"][0]
+    return named_folder(Path(out) / protocol.spec.name, first, partial(_fill, protocol, settings))
+
+
+def named_folder(base: Path, first: int, fill: Callable[[Path], None]) -> Path:
+    """Make a folder below ``base``, named after the time and the first animal, and ``fill`` it.
+
+    It appears whole or not at all.
+    """
+    stamp, prepared = datetime.now().strftime("%Y%m%d-%H%M%S"), None
     try:
         base.mkdir(parents=True, exist_ok=True)
         prepared = Path(tempfile.mkdtemp(prefix=".new-", dir=base))
-        _fill(prepared, protocol, settings)
+        prepared.chmod(0o777 & ~_umask())
+        fill(prepared)
     except (OSError, Full) as error:
         if prepared is not None:
             shutil.rmtree(prepared, ignore_errors=True)
@@ -49,8 +58,7 @@ def new_folder(protocol: Protocol, out: str, settings: dict[str, Any]) -> Path:
     raise NeuroAWSError("too many runs in one second", where=str(base))
 
 
-def _fill(folder: Path, protocol: Protocol, settings: dict[str, Any]) -> None:
-    folder.chmod(0o777 & ~_umask())
+def _fill(protocol: Protocol, settings: dict[str, Any], folder: Path) -> None:
     (folder / "protocol.yaml").write_text(protocol.text, encoding="utf-8")
     (folder / "resolved.yaml").write_text(protocol.resolved(), encoding="utf-8")
     tasks = tasks_of(protocol, settings["animals"], settings["arms"])
