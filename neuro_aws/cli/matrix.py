@@ -19,6 +19,7 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options
 @click.option("--out", default="runs", show_default=True, help="Folder that holds the matrices.")
 @click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
 @click.option("--short", is_flag=True, help="Its short form: some seconds.")
+@click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
 @click.option(
     "--compare", nargs=2, metavar="THEORY THEORY", help="Which experiment separates these two?"
 )
@@ -38,6 +39,7 @@ def command(
     out: str,
     data: str | None,
     short: bool,
+    sets: tuple[str, ...],
     compare: tuple[str, str] | None,
     save_every: float,
 ) -> None:
@@ -63,7 +65,7 @@ def command(
     if (matrix is None) == (resumed is None):
         raise NeuroAWSError("give a MATRIX, or --resume FOLDER", where="matrix")
     if resumed is not None:
-        if short or seed is not None or seeds is not None:
+        if short or sets or seed is not None or seeds is not None:
             raise NeuroAWSError(
                 "a matrix keeps its settings; --jobs, --data and --compare go with --resume"
             )
@@ -72,7 +74,7 @@ def command(
         plans = expand(study.matrix)
     else:
         assert matrix is not None
-        loaded = Matrix.load(matrix, short=short)
+        loaded = Matrix.load(matrix, sets, short=short)
         pair = compared(loaded, compare)
         plans = expand(loaded)
         study = runner.begin(loaded, seed=seed or 0, seeds=seeds, out=out)

@@ -1,7 +1,7 @@
 """A prediction matrix: which theories are put through which manipulations, and what is compared."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from neuro_aws.errors import ProtocolError
 from neuro_aws.phase import Phase
 from neuro_aws.protocol.base import KeyPath, Section
-from neuro_aws.protocol.document import Document, parse
+from neuro_aws.protocol.document import Document, override, parse
 from neuro_aws.protocol.faults import faults, nearest
 from neuro_aws.protocol.load import OF_A_MATRIX, read
 from neuro_aws.protocol.measures import VALUES
@@ -156,14 +156,20 @@ class Matrix:
     text: str
     source: str
     short: bool = False
+    overrides: tuple[str, ...] = ()
+    """What was changed of the text, as in ``--set``."""
 
     @classmethod
-    def load(cls, path: str | Path, *, short: bool = False) -> "Matrix":
-        """Read the file of a matrix; ``short``: its short form."""
-        return cls.from_text(read(Path(path)), str(path), short=short)
+    def load(
+        cls, path: str | Path, overrides: Iterable[str] = (), *, short: bool = False
+    ) -> "Matrix":
+        """Read the file of a matrix; ``overrides`` are key.path=value, ``short`` its short form."""
+        return cls.from_text(read(Path(path)), str(path), overrides, short=short)
 
     @classmethod
-    def from_text(cls, text: str, source: str, *, short: bool = False) -> "Matrix":
+    def from_text(
+        cls, text: str, source: str, overrides: Iterable[str] = (), *, short: bool = False
+    ) -> "Matrix":
         """Read a matrix from its text, or refuse it with one line for each fault."""
         document = parse(text, source)
         if OF_A_MATRIX not in document.data:
@@ -171,6 +177,9 @@ class Matrix:
         if short:
             shorten(document)
             document.data.pop("expect", None)
+        overrides = tuple(overrides)
+        for assignment in overrides:
+            override(document, assignment)
         spec = _validated(document)
         found = [document.fault(path, message) for path, message in _misfits(spec)]
         if found:
@@ -179,7 +188,7 @@ class Matrix:
             kept = {name: spec.theories[name] for name in spec.short.theories}
             compare = spec.compare if spec.compare and set(spec.compare) <= set(kept) else None
             spec = spec.model_copy(update={"theories": kept, "compare": compare})
-        return cls(spec, text, source, short)
+        return cls(spec, text, source, short, overrides)
 
 
 def _validated(document: Document) -> MatrixSpec:

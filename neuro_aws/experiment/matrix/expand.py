@@ -68,8 +68,8 @@ def expand(matrix: Matrix) -> list[RunPlan]:
     """Return every run that a matrix takes; what cannot be run is refused before anything is."""
     return [
         _plan(matrix, block, theory)
-        for block in matrix.spec.blocks
         for theory, column in matrix.spec.theories.items()
+        for block in matrix.spec.blocks
         if not column.blocks or block in column.blocks
     ]
 

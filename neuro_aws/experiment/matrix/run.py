@@ -49,6 +49,7 @@ def begin(matrix: Matrix, *, seed: int, seeds: int | None, out: str) -> Study:
     facts = {
         "source": matrix.source,
         "short": matrix.short,
+        "overrides": list(matrix.overrides),
         "seed": seed,
         "seeds": count,
         "neuro_aws": provenance.version(),
@@ -70,13 +71,14 @@ def take_up(folder: str | Path) -> Study:
         facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         text = (folder / TEXT).read_text(encoding="utf-8")
         short, seed, seeds = bool(facts["short"]), int(facts["seed"]), int(facts["seeds"])
+        overrides = [str(one) for one in facts["overrides"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NeuroAWSError(
             f"holds no matrix ({FACTS} and {TEXT})",
             where=str(folder),
             next_step="Name a folder that `neuro-aws matrix` wrote",
         ) from error
-    return Study(folder, Matrix.from_text(text, str(folder / TEXT), short=short), seed, seeds)
+    return Study(folder, Matrix.from_text(text, str(folder / TEXT), overrides, short=short), seed, seeds)
 
 
 def carry_out(
