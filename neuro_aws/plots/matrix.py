@@ -1,4 +1,4 @@
-"""The prediction matrix as a figure, and the power of the experiments that separate two theories."""
+"""The prediction matrix as a figure, and the power of experiments that separate two theories."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ NONE, BLANK = "#ECECEC", "#FFFFFF"
 SMALL = 5.2
 LEVEL = 0.05
 MARKS = {"yes": "A", "in part": "a"}
+HOW_MUCH = ("least", "middle", "most")
+HOW_MUCH = ("least", "middle", "most")
 SHOWN = 6
 """Manipulations of which the power is drawn."""
 
@@ -75,13 +77,14 @@ def draw_matrix(picture: Picture) -> Figure:
     grid = drawn.subplots(len(blocks), 1, squeeze=False, height_ratios=counts)[:, 0]
     for axes, block in zip(grid, blocks, strict=True):
         _block(axes, picture, block, heads=block == blocks[0])
-    animals = f"{picture.animals} animals, " if picture.animals > 1 else "one animal, no interval; "
+    animals = f"{picture.animals} animals" if picture.animals > 1 else "one animal, no interval"
     words = (
-        f"Arm minus its reference, paired ({animals}± half the 95 % interval). * p < {LEVEL:g}, "
-        "corrected (Holm, whole matrix). W N R: feedforward weights changed in wake, NREM, REM (recorded); in "
-        "brackets: only feedback did. A: taking ACh away takes the effect away; a: part of it. 0 def.: 0 by "
-        "definition; = def.: as without what is done beside, by definition; n/a: not applicable. † has not "
-        "learnt by its own criterion, not compared. Colour: effect over the largest of the same measure."
+        f"Arm minus its reference, paired ({animals}; ± half the 95 % interval). * p < {LEVEL:g}, "
+        "corrected (Holm, the whole matrix). W N R: feedforward weights changed in wake, NREM, "
+        "REM (recorded); in brackets: only feedback did. A: taking ACh away takes the effect away; "
+        "a: part of it. 0 def.: 0 by definition; = def.: as without what is done beside, by "
+        "definition; n/a: not applicable. † has not learnt by its own criterion, not compared. "
+        "Colour: effect over the largest of the same measure; red up, blue down."
     )
     drawn.supxlabel(fill(words, 138), fontsize=SMALL, x=0.01, ha="left")
     return drawn
@@ -123,8 +126,9 @@ def _cell(axes: Axes, x: int, y: int, row: object, table: pd.DataFrame) -> None:
         text = _said(row, 2 if scale >= 0.2 else 3)
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", lw=1))
     dark = sum(matplotlib.colors.to_rgb(colour)) < 1.45
-    axes.text(x, y, text, ha="center", va="center", fontsize=SMALL, color="white" if dark else "black",
-              linespacing=1.15)  # fmt: skip
+    ink = "white" if dark else "black"
+    look = {"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.15}
+    axes.text(x, y, text, color=ink, **look)
 
 
 def _said(row: object, digits: int) -> str:
@@ -139,7 +143,7 @@ def _said(row: object, digits: int) -> str:
 
 
 def _phases(row: object) -> str:
-    """Return the letters of the phases in which F changed; in brackets those of G if F never did."""
+    """Return letters of the phases in which F changed; in brackets those of G if F never did."""
     for kind, shape in (("feedforward", "{}"), ("feedback", "({})")):
         named = str(getattr(row, f"{kind}_changed_in")).split()
         if named:
@@ -168,21 +172,19 @@ def draw_power(spec: MatrixSpec, powers: pd.DataFrame) -> Figure:
             mine = powers[powers["manipulation"] == name]
             noise = sorted(mine["noise"].unique())[level]
             line = mine[mine["noise"] == noise].sort_values("animals")
-            axes.plot(line["animals"], line["power"], "o-", color=ARM_COLOURS[i], ms=2,
-                      label=fill(words[name], 40))  # fmt: skip
+            x, y, label = line["animals"], line["power"], fill(words[name], 40)
+            axes.plot(x, y, "o-", color=ARM_COLOURS[i], ms=2, label=label)
         axes.axhline(0.8, color="#888888", lw=0.6, ls=":")
         axes.set(xlabel="animals", ylim=(-0.02, 1.02), xticks=range(4, 21, 4))
-        axes.set_title(
-            f"{'abc'[level]}  {('least', 'middle', 'most')[level]} measurement noise", loc="left"
-        )
+        axes.set_title(f"{'abc'[level]}  {HOW_MUCH[level]} measurement noise", loc="left")
     grid[0].set_ylabel("power, two-sided, 0.05")
     drawn.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     first, second = powers[["first", "second"]].iloc[0]
     noises = "; ".join(
-        f"{value_label(v).replace(chr(10), ' ')}: "
-        + ", ".join(f"{n:g}" for n in spec.noise[v].levels)
-        for v in powers["value"].drop_duplicates()
-    )
-    title = f"{readable(first)} against {readable(second)}; standard deviation between animals: {noises}"
+        f"{value_label(value)}: {', '.join(f'{n:g}' for n in spec.noise[value].levels)}"
+        for value in powers["value"].drop_duplicates()
+    ).replace("\n", " ")
+    pair = f"{readable(first)} against {readable(second)}"
+    title = f"{pair}; standard deviation between animals: {noises}"
     drawn.suptitle(fill(title, 110))
     return drawn

@@ -29,7 +29,7 @@ class Cell:
 
     effects      each animal's value in the arm minus the same animal's in the reference
     test         their mean, interval and paired t test
-    interaction  the effect without what else is done (`of`), minus this effect: what that takes away
+    interaction  effect without what else is done (`of`), minus this one: what that takes away
     moved        summed lengths of the applied changes of F and G into the measured layer, by phase,
                  in the arm from the branch on, mean over animals
     """
@@ -143,7 +143,7 @@ def value_of(metrics: pd.DataFrame, arm: str, measured: Manipulation) -> pd.Seri
 
 
 def moved(run: Run, arm: str, layer: int, kind: str) -> dict[Phase, float]:
-    """Return how far weights moved in each phase since the branch: summed lengths, mean of animals."""
+    """Return how far weights moved in each phase since the branch, summed; mean of animals."""
     lengths = np.zeros((len(run.animals), len(Phase)))
     first = run.protocol.tree.arms[arm].branch
     for row, animal in enumerate(run.animals):

@@ -1,4 +1,4 @@
-"""From a matrix to ordinary protocols: one for each block and theory, an arm for each manipulation."""
+"""From a matrix to ordinary protocols: one a block and theory, with an arm a manipulation."""
 
 import copy
 import json

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from neuro_aws.recording.reader import Run, open_run
 TEXT, FACTS, RUNS = "matrix.yaml", "matrix.json", "runs"
 Say = Callable[[int, int, RunPlan, str], None]
 """Called with the number of a run, how many there are, what it is and what is done with it."""
+
+
+def _silent(at: int, of: int, plan: RunPlan, what: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,9 @@ def take_up(folder: str | Path) -> Study:
             where=str(folder),
             next_step="Name a folder that `neuro-aws matrix` wrote",
         ) from error
-    return Study(folder, Matrix.from_text(text, str(folder / TEXT), overrides, short=short), seed, seeds)
+    return Study(
+        folder, Matrix.from_text(text, str(folder / TEXT), overrides, short=short), seed, seeds
+    )
 
 
 def carry_out(
@@ -86,22 +93,15 @@ def carry_out(
     plans: list[RunPlan],
     options: runner.Options,
     progress: Progress | None = None,
-    say: Say = lambda at, of, plan, what: None,
+    say: Say = _silent,
 ) -> None:
     """Run what is missing, go on with what was stopped, pass over what is finished."""
-    options = replace(
-        options, seed=study.seed, seeds=study.seeds, out=str(study.folder / RUNS), figures=False
-    )
+    out = str(study.folder / RUNS)
+    options = replace(options, seed=study.seed, seeds=study.seeds, out=out, figures=False)
     with lock(study.folder / "matrix.lock", str(study.folder)):
         for at, plan in enumerate(plans, start=1):
             try:
-                _one(
-                    study,
-                    plan,
-                    options,
-                    progress or Silent(),
-                    lambda w: say(at, len(plans), plan, w),
-                )
+                _one(study, plan, options, progress or Silent(), partial(say, at, len(plans), plan))
             except runner.Stopped as stopped:
                 raise runner.Stopped(
                     "stopped; everything simulated so far is saved",
