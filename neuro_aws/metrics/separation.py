@@ -101,7 +101,8 @@ def enough(powers: Mapping[int, float], wanted: float = WANTED) -> int | None:
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:
     x = np.asarray(values, dtype=float)
-    return x[np.isfinite(x)]
+    kept: NDArray[np.float64] = x[np.isfinite(x)]
+    return kept
 
 
 def _variance(x: NDArray[np.float64]) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -127,7 +128,7 @@ def _cell(axes: Axes, x: int, y: int, row: object, table: pd.DataFrame) -> None:
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", lw=1))
     dark = sum(matplotlib.colors.to_rgb(colour)) < 1.45
     ink = "white" if dark else "black"
-    look = {"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.15}
+    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.15}
     axes.text(x, y, text, color=ink, **look)
 
 

@@ -14,10 +14,7 @@ from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.schema import Expectation
 from tests.conftest import PROTOCOLS
 
-FORMS = {
-    path: (Protocol.load(path), Protocol.load(path, short=True))
-    for path in PROTOCOLS
-}
+FORMS = {path: (Protocol.load(path), Protocol.load(path, short=True)) for path in PROTOCOLS}
 STEPS = 20
 """Steps without plasticity between two probes of the same weights."""
 

@@ -176,7 +176,9 @@ def test_cells_are_paired_differences_of_ordinary_runs(done):
     tests = [*table["p"], *table["interaction_p"]]
     corrected = [*table["p_corrected"], *table["interaction_p_corrected"]]
     assert corrected == pytest.approx(holm(tests), nan_ok=True)
-    assert sum(not math.isnan(p) for p in tests) == 4
+    # AWS: silenced, and what the clamp takes away (under it nothing is left, so no test); Wake-Sleep: silenced
+    assert (clamped == 0).all()
+    assert sum(not math.isnan(p) for p in tests) == 3
 
 
 def test_statuses_and_phases_are_those_of_the_theory(done):
