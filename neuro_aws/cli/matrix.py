@@ -15,6 +15,7 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options
 )
 @click.option("--seed", type=SEED, help="First animal; default: 0.")
 @click.option("--seeds", type=SEEDS, help="Number of animals; default: the matrix's.")
+@click.option("--theories", help="Run only these now, in this order, separated by commas.")
 @click.option("--jobs", type=JOBS, help="Processes; default: all cores.")
 @click.option("--out", default="runs", show_default=True, help="Folder that holds the matrices.")
 @click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
@@ -35,6 +36,7 @@ def command(
     resumed: str | None,
     seed: int | None,
     seeds: int | None,
+    theories: str | None,
     jobs: int | None,
     out: str,
     data: str | None,
@@ -46,7 +48,8 @@ def command(
     """Run MATRIX: theories by manipulations; then say which experiment separates two theories.
 
     Every block under every theory is an ordinary run below the folder of the matrix. Tables
-    (matrix.csv and others) and figures lie in that folder.
+    (matrix.csv and others) and figures lie in that folder. Cells of theories that have not been
+    run yet are shown as such.
 
     \b
     neuro-aws matrix protocols/prediction_matrix.yaml
@@ -58,7 +61,7 @@ def command(
     from neuro_aws.cli.matrix_tables import show_matrix
     from neuro_aws.cli.progress import Bar
     from neuro_aws.experiment.matrix import run as runner
-    from neuro_aws.experiment.matrix.expand import expand
+    from neuro_aws.experiment.matrix.expand import chosen, expand
     from neuro_aws.experiment.matrix.results import compared, write
     from neuro_aws.protocol.matrix import Matrix
 
@@ -67,23 +70,25 @@ def command(
     if resumed is not None:
         if short or sets or seed is not None or seeds is not None:
             raise NeuroAWSError(
-                "a matrix keeps its settings; --jobs, --data and --compare go with --resume"
+                "a matrix keeps its settings; with --resume go --theories, --jobs, --data, --compare"
             )
         study = runner.take_up(resumed)
         pair = compared(study.matrix, compare)
         plans = expand(study.matrix)
+        now = chosen(plans, theories)
     else:
         assert matrix is not None
         loaded = Matrix.load(matrix, sets, short=short)
         pair = compared(loaded, compare)
         plans = expand(loaded)
+        now = chosen(plans, theories)
         study = runner.begin(loaded, seed=seed or 0, seeds=seeds, out=out)
     console = tables.console()
     show(console, f"matrix      {study.folder}")
     options = Options(jobs=jobs, data=data, save_seconds=save_every)
     runner.carry_out(
         study,
-        plans,
+        now,
         options,
         Bar(console),
         lambda at, of, plan, what: show(console, f"{at} of {of}     {plan.name}: {what}"),

@@ -149,6 +149,10 @@ def done(tmp_path_factory):
     carry_out(study, plans[:1], Options())
     first = next(study.place(plans[0]).iterdir())
     before = (first / "provenance.json").read_bytes()
+    shown = command("matrix", "--resume", str(study.folder), "--theories", "aws,frozen")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.count(": finished") == shown.stdout.count("images-frozen: run") == 1
+    assert "not run" in shown.stdout
     shown = command("matrix", "--resume", str(study.folder), "--jobs", "1")
     assert shown.returncode == 0, shown.stderr
     assert (first / "provenance.json").read_bytes() == before, "a finished run is passed over"
@@ -300,6 +304,7 @@ def test_commands_say_what_they_need(tmp_path):
         ("--resume", "."): "holds no matrix",
         ("--resume", ".", "--seeds", "2"): "keeps its settings",
         ("small.yaml", "--compare", "aws", "vae"): "no theory 'vae'",
+        ("small.yaml", "--theories", "aws,vae"): "no theory 'vae'",
         ("small.yaml", "--short"): "has no `short:` section",
         ("small.yaml", "--set", "seeds=0"): "--set seeds",
     }.items():

@@ -74,6 +74,20 @@ def expand(matrix: Matrix) -> list[RunPlan]:
     ]
 
 
+def chosen(plans: list[RunPlan], theories: str | None) -> list[RunPlan]:
+    """Return the runs of some theories, in the order in which they are named; None: all."""
+    if theories is None:
+        return plans
+    names = [name.strip() for name in theories.split(",")]
+    known = list(dict.fromkeys(plan.theory for plan in plans))
+    for name in names:
+        if name not in known:
+            raise NeuroAWSError(
+                f"no theory {name!r}", where="--theories", next_step="Theories: " + ", ".join(known)
+            )
+    return [plan for name in dict.fromkeys(names) for plan in plans if plan.theory == name]
+
+
 class _Arms:
     """Arms by what is done in them, so that what comes to the same is run once."""
 
