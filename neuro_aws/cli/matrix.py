@@ -70,7 +70,7 @@ def command(
     if resumed is not None:
         if short or sets or seed is not None or seeds is not None:
             raise NeuroAWSError(
-                "a matrix keeps its settings; with --resume go --theories, --jobs, --data, --compare"
+                "keeps its settings; --theories, --jobs, --data and --compare go with --resume"
             )
         study = runner.take_up(resumed)
         pair = compared(study.matrix, compare)
