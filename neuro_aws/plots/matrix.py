@@ -33,7 +33,12 @@ DEEPEST = 0.85
 NONE, BLANK = "#ECECEC", "#FFFFFF"
 SMALL = 5.2
 LEVEL = 0.05
-MARKS = {"yes": "A", "in part": "a"}
+MARKS = {
+    "yes": "A",
+    "in part": "a",
+    "yes, before correction": "(A)",
+    "in part, before correction": "(a)",
+}
 HOW_MUCH = ("least", "middle", "most")
 HOW_MUCH = ("least", "middle", "most")
 SHOWN = 6
@@ -83,7 +88,7 @@ def draw_matrix(picture: Picture) -> Figure:
         f"Arm minus its reference, paired ({animals}; ± half the 95 % interval). * p < {LEVEL:g}, "
         "corrected (Holm, the whole matrix). W N R: feedforward weights changed in wake, NREM, "
         "REM (recorded); in brackets: only feedback did. A: taking ACh away takes the effect away; "
-        "a: part of it. 0 def.: 0 by definition; = def.: as without what is done beside, by "
+        "a: part of it; (A) (a): before correction only. 0 def.: 0 by definition; = def.: as without what is done beside, by "
         "definition; n/a: not applicable. † has not learnt by its own criterion, not compared. "
         "Colour: effect over the largest of the same measure; red up, blue down."
     )

@@ -232,10 +232,13 @@ def test_a_matrix_that_was_stopped_equals_an_unbroken_one(done, tmp_path):
 def test_ach_mediates_where_its_absence_takes_the_effect_away():
     matrix = small()
 
-    def cell(name: str, effects: list[float], p: float, status: str = "measured") -> Cell:
+    def cell(
+        name: str, effects: list[float], p: float, status: str = "measured", taken: float = 0.0
+    ) -> Cell:
         values = pd.Series(effects)
         test = paired(values, values * 0)
-        return Cell("images", "aws", name, "", status, "", values, test, interaction_p=p)
+        between = paired(values + taken, values * 2)
+        return Cell("images", "aws", name, "", status, "", values, test, between, interaction_p=p)
 
     class Study:
         pass
@@ -247,6 +250,10 @@ def test_ach_mediates_where_its_absence_takes_the_effect_away():
     assert _mediated(study, [cell("clamped", nothing, 0.01)])[key] == "yes"
     assert _mediated(study, [cell("clamped", some, 0.01)])[key] == "in part"
     assert _mediated(study, [cell("clamped", nothing, 0.2)])[key] == "no"
+    told = _mediated(study, [cell("clamped", nothing, 0.2, taken=-0.9)])
+    assert told[key] == "yes, before correction"
+    told = _mediated(study, [cell("clamped", some, 0.2, taken=-0.9)])
+    assert told[key] == "in part, before correction"
     told = _mediated(study, [cell("clamped", some, math.nan, "as without, by definition")])
     assert told[key] == "no, by definition"
     assert _mediated(study, [cell("rem_silenced", some, 0.01)]) == {}

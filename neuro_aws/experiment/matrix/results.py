@@ -9,7 +9,7 @@ import pandas as pd
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.matrix.cells import Cell, cells_of, of_ach
 from neuro_aws.experiment.matrix.criterion import Question, comparable, learnt, questions
-from neuro_aws.experiment.matrix.expand import RunPlan
+from neuro_aws.experiment.matrix.expand import RunPlan, Status
 from neuro_aws.experiment.matrix.ranking import Overall, Rank, overall, ranked
 from neuro_aws.experiment.matrix.run import Study
 from neuro_aws.phase import FEEDBACK, FEEDFORWARD, Phase
@@ -19,6 +19,15 @@ from neuro_aws.protocol.matrix import Matrix
 
 CORRECTION = "Holm, over all effects and interactions of the matrix together"
 LEVEL = 0.05
+VERDICTS = (
+    "no, by definition",
+    "no",
+    "in part, before correction",
+    "yes, before correction",
+    "in part",
+    "yes",
+)
+"""Whether ACh mediates an effect; of several ways to take ACh away the last one counts."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,8 @@ def _mediated(study: Study, cells: list[Cell]) -> dict[tuple[str, str, str], str
     """Say of every manipulation that is also done without ACh whether ACh mediates its effect.
 
     yes: the interaction is significant and what is left of the effect includes 0; in part: it is,
-    and something is left; no, by definition: ACh does nothing in this theory; no: otherwise.
+    and something is left; either, before correction: only its own interval excludes 0;
+    no, by definition: ACh does nothing in this theory; no: otherwise.
     """
     found: dict[tuple[str, str, str], str] = {}
     for cell in cells:
@@ -97,15 +107,18 @@ def _mediated(study: Study, cells: list[Cell]) -> dict[tuple[str, str, str], str
         if section.of is None or not of_ach(section.under) or not cell.known:
             continue
         key = (cell.block, cell.theory, section.of)
-        said = "no"
-        if cell.status != "measured":
-            said = "no, by definition"
-        elif cell.interaction_p < LEVEL:
-            low, high = cell.test.difference.low, cell.test.difference.high
-            said = "yes" if low <= 0 <= high else "in part"
-        ranks = ("no, by definition", "no", "in part", "yes")
-        found[key] = max(found.get(key, ranks[0]), said, key=ranks.index)
+        found[key] = max(found.get(key, VERDICTS[0]), _said_of(cell), key=VERDICTS.index)
     return found
+
+
+def _said_of(cell: Cell) -> str:
+    if cell.status != Status.MEASURED:
+        return "no, by definition"
+    left, taken = cell.test.difference, cell.interaction.difference
+    said = "yes" if left.low <= 0 <= left.high else "in part"
+    if cell.interaction_p < LEVEL:
+        return said
+    return f"{said}, before correction" if taken.low > 0 or taken.high < 0 else "no"
 
 
 def _cells(
