@@ -88,9 +88,10 @@ def draw_matrix(picture: Picture) -> Figure:
         f"Arm minus its reference, paired ({animals}; ± half the 95 % interval). * p < {LEVEL:g}, "
         "corrected (Holm, the whole matrix). W N R: feedforward weights changed in wake, NREM, "
         "REM (recorded); in brackets: only feedback did. A: taking ACh away takes the effect away; "
-        "a: part of it; (A) (a): before correction only. 0 def.: 0 by definition; = def.: as without what is done beside, by "
-        "definition; n/a: not applicable. † has not learnt by its own criterion, not compared. "
-        "Colour: effect over the largest of the same measure; red up, blue down."
+        "a: part of it; (A) (a): before correction only. 0 def.: 0 by definition; = def.: as "
+        "without what is done beside, by definition; n/a: not applicable. † has not learnt by its "
+        "own criterion, not compared. Colour: effect over the largest of the same measure; red up, "
+        "blue down."
     )
     drawn.supxlabel(fill(words, 138), fontsize=SMALL, x=0.01, ha="left")
     return drawn
