@@ -6,7 +6,7 @@ from rich.table import Table
 
 from neuro_aws.cli.say import show
 from neuro_aws.cli.tables import words
-from neuro_aws.experiment.matrix.cells import NOT_RUN, Cell
+from neuro_aws.experiment.matrix.cells import Cell
 from neuro_aws.experiment.matrix.criterion import Question
 from neuro_aws.experiment.matrix.expand import Status
 from neuro_aws.experiment.matrix.ranking import USUAL, Rank
@@ -15,13 +15,6 @@ from neuro_aws.experiment.matrix.run import Study
 
 BEST = 3
 """Manipulations that are named as those that separate most theories."""
-
-SHORT = {
-    Status.NOT_APPLICABLE: "n/a",
-    Status.BY_DEFINITION: "0, by definition",
-    NOT_RUN: "not run",
-}
-LETTERS = {"wake": "W", "nrem": "N", "rem": "R"}
 
 
 def show_matrix(console: Console, study: Study, found: Found) -> None:
@@ -66,27 +59,35 @@ def _manipulation(found: Found, rows: list[Cell], description: str) -> Table:
     drawn = _plain(
         f"{first.block}: {description or words(first.manipulation)} ({words(first.value)})"
     )
-    for heading in ("theory", "effect", "F changed in", "interaction", "ACh mediates"):
-        drawn.add_column(heading, no_wrap=heading != "theory")
-    for c in rows:
-        mark = "" if c.theory in found.comparable else " (not learnt)"
-        drawn.add_row(
-            words(c.theory) + mark,
-            _effect(c),
-            " ".join(c.changed_in("feedforward")),
-            _starred(str(c.interaction.difference), c.interaction_p),
-            found.mediated.get((c.block, c.theory, c.manipulation), ""),
-        )
+    between = any(c.interaction.difference.n for c in rows)
+    said = [found.mediated.get((c.block, c.theory, c.manipulation), "") for c in rows]
+    headings = ["theory", "effect", "F changed in"]
+    headings += ["what that takes away"] if between else []
+    headings += ["ACh mediates"] if any(said) else []
+    for heading in headings:
+        drawn.add_column(heading, no_wrap=True)
+    for c, mediates in zip(rows, said, strict=True):
+        if c.known:
+            cells = [words(c.theory) + _mark(found, c), _effect(c)]
+            cells.append(" ".join(c.changed_in("feedforward")))
+            taken = _starred(str(c.interaction.difference), c.interaction_p)
+            cells += ([taken] if between else []) + ([mediates] if any(said) else [])
+            drawn.add_row(*cells)
+    out = [f"{words(c.theory)} ({c.why or c.status})" for c in rows if not c.known]
+    drawn.caption = f"no number: {'; '.join(out)}" if out else None
+    drawn.caption_justify = "left"
     return drawn
 
 
+def _mark(found: Found, c: Cell) -> str:
+    return " \u2020" if found.learnt[c.theory] is False else ""
+
+
 def _effect(c: Cell) -> str:
-    if c.status in (Status.NOT_APPLICABLE, Status.BY_DEFINITION):
-        return f"{SHORT[Status(c.status)]} ({c.why})"
-    if c.status == NOT_RUN:
-        return NOT_RUN
+    if c.status == Status.BY_DEFINITION:
+        return "0, by definition"
     text = _starred(str(c.test.difference), c.p)
-    return f"{text} {c.status}" if c.status == Status.AS_WITHOUT else text
+    return f"{text} = without" if c.status == Status.AS_WITHOUT else text
 
 
 def _starred(text: str, p: float) -> str:

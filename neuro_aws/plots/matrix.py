@@ -90,10 +90,10 @@ def draw_matrix(picture: Picture) -> Figure:
         "REM (recorded); in brackets: only feedback did. A: taking ACh away takes the effect away; "
         "a: part of it; (A) (a): before correction only. 0 def.: 0 by definition; = def.: as "
         "without what is done beside, by definition; n/a: not applicable. † has not learnt by its "
-        "own criterion, not compared. Colour: effect over the largest of the same measure; red up, "
-        "blue down."
+        "own criterion, not compared. Colour: effect over the largest of the same measure, red up, "
+        "blue down, none where the interval holds 0."
     )
-    drawn.supxlabel(fill(words, 138), fontsize=SMALL, x=0.01, ha="left")
+    drawn.supxlabel(fill(words, 185), fontsize=SMALL, x=0.01, ha="left")
     return drawn
 
 
@@ -128,9 +128,10 @@ def _cell(axes: Axes, x: int, y: int, row: object, table: pd.DataFrame) -> None:
     if status == "by definition":
         text, colour = "0 def.", BLANK
     elif not text:
-        place = 0.5 + 0.5 * DEEPEST * effect / scale
+        some = row.direction in ("up", "down")  # type: ignore[attr-defined]
+        place = 0.5 + 0.5 * DEEPEST * effect / scale * some
         colour = matplotlib.colors.to_hex(matplotlib.colormaps[COLOURS](place))
-        text = _said(row, 2 if scale >= 0.2 else 3)
+        text = _said(row, 2 if scale >= 0.2 else 3 if scale >= 0.02 else 4)
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", lw=1))
     dark = sum(matplotlib.colors.to_rgb(colour)) < 1.45
     ink = "white" if dark else "black"
@@ -142,10 +143,11 @@ def _said(row: object, digits: int) -> str:
     effect, low, high = (float(getattr(row, key)) for key in ("effect", "low", "high"))
     star = "*" if float(row.p_corrected) < LEVEL else ""  # type: ignore[attr-defined]
     mark = MARKS.get(str(row.ach_mediates), "")  # type: ignore[attr-defined]
-    first = f"{effect:+.{digits}f}{star}{' ' + mark if mark else ''}".replace("-", "\u2212")
+    number = f"{effect:+.{digits}f}" if effect else "0"
+    first = f"{number}{star}{' ' + mark if mark else ''}".replace("-", "\u2212")
     if str(row.status) == "as without, by definition":  # type: ignore[attr-defined]
         return f"{first}\n= def."
-    width = "" if pd.isna(low) else f"±{(high - low) / 2:.{digits}f} "
+    width = "" if pd.isna(low) or low == high else f"±{(high - low) / 2:.{digits}f} "
     return f"{first}\n{width}{_phases(row)}"
 
 

@@ -44,6 +44,8 @@ class Cell:
     test: PairedTest = NOTHING
     interaction: PairedTest = NOTHING
     moved: dict[str, dict[Phase, float]] = field(default_factory=dict)
+    source: tuple[str, ...] = ()
+    """The arms that it comes from: cells of the same arms are one test."""
     p: float = math.nan
     """Of the effect, corrected."""
     interaction_p: float = math.nan
@@ -78,11 +80,25 @@ def cells_of(study: Study, plans: list[RunPlan]) -> list[Cell]:
                 found += _elsewhere(study, block, theory)
             else:
                 found += _of_run(study, plan)
-    tests = [c.test.p for c in found] + [c.interaction.p for c in found]
-    corrected = holm(tests)
-    for cell, p, q in zip(found, corrected[: len(found)], corrected[len(found) :], strict=True):
-        cell.p, cell.interaction_p = p, q
+    _correct(found)
     return found
+
+
+def _correct(cells: list[Cell]) -> None:
+    """Correct the p values of all cells; cells of the same arms are tested once."""
+    of_arms: dict[tuple[str, ...], float] = {}
+    keys = []
+    for cell in cells:
+        own = (cell.block, cell.theory, *cell.source)
+        keys.append((own, (*own, "interaction")))
+        for key, test in zip(keys[-1], (cell.test, cell.interaction), strict=True):
+            if not math.isnan(test.p):
+                of_arms[key] = test.p
+    corrected = dict(zip(of_arms, holm(list(of_arms.values())), strict=True))
+    for cell, (own, between) in zip(cells, keys, strict=True):
+        cell.p = corrected.get(own, math.nan)
+        if not math.isnan(cell.interaction.p):
+            cell.interaction_p = corrected[between]
 
 
 def _elsewhere(study: Study, block: str, theory: str) -> Iterator[Cell]:
@@ -122,9 +138,7 @@ def _measure(
     arm, reference = (value_of(metrics, a, measured) for a in (plan.arm, plan.reference))
     cell.effects = (arm - reference).dropna()
     cell.test = paired(arm, reference)
-    if plan.status is Status.AS_WITHOUT:
-        # The test is the other cell's: it counts once.
-        cell.test = PairedTest(cell.test.difference, math.nan, math.nan)
+    cell.source = (plan.arm, plan.reference)
     layer = measured.layer if measured.layer is not None else 1
     cell.moved = {FEEDFORWARD: moved(run, plan.arm, layer, FEEDFORWARD)}
     cell.moved[FEEDBACK] = moved(run, plan.arm, layer - 1, FEEDBACK)

@@ -17,7 +17,7 @@ from neuro_aws.plots import matrix as plots
 from neuro_aws.protocol import registry
 from neuro_aws.protocol.matrix import Matrix
 
-CORRECTION = "Holm, over all effects and interactions of the matrix together"
+CORRECTION = "Holm, over all effects and interactions of the matrix, each once"
 LEVEL = 0.05
 VERDICTS = (
     "no, by definition",
