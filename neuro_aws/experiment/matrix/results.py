@@ -79,6 +79,7 @@ def write(study: Study, plans: list[RunPlan], pair: tuple[str, str] | None) -> F
         "effects": _effects(cells),
         "criteria": _criteria(asked),
         "power": _powers(pairs),
+        "separating": pd.DataFrame(counted, columns=list(Overall._fields)),
     }
     files = []
     for name, table in tables.items():

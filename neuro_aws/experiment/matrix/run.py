@@ -15,11 +15,13 @@ from neuro_aws.experiment.matrix.expand import RunPlan
 from neuro_aws.experiment.progress import Progress, Silent
 from neuro_aws.experiment.run_folder import named_folder
 from neuro_aws.experiment.workers import lock
+from neuro_aws.protocol.load import read
 from neuro_aws.protocol.matrix import Matrix
 from neuro_aws.recording import provenance
 from neuro_aws.recording.reader import Run, open_run
 
 TEXT, FACTS, RUNS = "matrix.yaml", "matrix.json", "runs"
+MOST_SEEDS = 10_000
 Say = Callable[[int, int, RunPlan, str], None]
 """Called with the number of a run, how many there are, what it is and what is done with it."""
 
@@ -74,10 +76,12 @@ def take_up(folder: str | Path) -> Study:
     folder = Path(folder)
     try:
         facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        text = (folder / TEXT).read_text(encoding="utf-8")
+        text = read(folder / TEXT)
         short, seed, seeds = bool(facts["short"]), int(facts["seed"]), int(facts["seeds"])
         overrides = [str(one) for one in facts["overrides"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not (0 <= seed < 2**31 and 0 < seeds <= MOST_SEEDS):
+            raise ValueError("animals that no matrix was begun with")
+    except (NeuroAWSError, OSError, ValueError, KeyError, TypeError) as error:
         raise NeuroAWSError(
             f"holds no matrix ({FACTS} and {TEXT})",
             where=str(folder),
