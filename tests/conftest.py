@@ -17,6 +17,13 @@ from neuro_aws.protocol import Protocol
 
 ROOT = Path(__file__).parents[1]
 
+PROTOCOLS = [
+    path
+    for path in sorted((ROOT / "protocols").glob("*.yaml"))
+    if "matrix_version:" not in path.read_text()
+]
+"""Those that are shipped; a prediction matrix is no protocol."""
+
 DEVICE = torch.device(os.environ.get("NEURO_AWS_TEST_DEVICE", "cpu"))
 """Where small animals are made: benchmarks/gpu_check.py runs the table of laws on a GPU."""
 

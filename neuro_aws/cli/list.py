@@ -64,12 +64,16 @@ def _aligned(rows: dict[str, str]) -> Iterator[str]:
 def _protocols(folder: str) -> Iterator[str]:
     from neuro_aws.errors import NeuroAWSError
     from neuro_aws.protocol import Protocol
+    from neuro_aws.protocol.matrix import Matrix
 
     rows = {}
     for path in sorted(Path(folder).glob("*.yaml")):
         try:
             text = " ".join(Protocol.load(path).spec.description.split())
         except NeuroAWSError:
-            text = "(not valid; neuro-aws validate says why)"
+            try:
+                text = "matrix: " + " ".join(Matrix.load(path).spec.description.split())
+            except NeuroAWSError:
+                text = "(not valid; neuro-aws validate says why)"
         rows[str(path)] = text if len(text) < 100 else text[:97] + "..."
     return _aligned(rows or {f"none in {folder}/": "--folder names another folder"})

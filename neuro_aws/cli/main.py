@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "run a protocol, or resume a run",
     "sweep": "run a protocol at every point of a grid, here or on a cluster",
     "merge": "join runs of one protocol",
+    "matrix": "run theories by manipulations; say which experiment separates two",
     "validate": "check a protocol; show schedule, targets, time and size",
     "plot": "draw the figures of a run",
     "evaluate": "measure the final states of a run",

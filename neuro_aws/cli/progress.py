@@ -30,7 +30,7 @@ class Bar:
 
     def begin(self, run: Path, expected: Estimate, steps: dict[Task, int]) -> None:
         """Say where the run lies and what it will cost; show the bar."""
-        self.steps = steps
+        self.steps, self.done = steps, {}
         show(self.console, f"run folder  {run}")
         show(self.console, f"expected    {expected}")
         if not self.console.is_terminal:

@@ -36,14 +36,23 @@ def new_folder(
     ``fill`` writes what it holds; by default a run that is about to begin. A kill at any moment
     leaves at most a hidden folder that has not got its name yet.
     """
-    stamp, first = datetime.now().strftime("%Y%m%d-%H%M%S"), settings["animals"][0]
-    base = Path(out) / protocol.spec.name
-    prepared = None
+    first, write = settings["animals"][0], fill or _begin
+    return named_folder(
+        Path(out) / protocol.spec.name, first, lambda folder: write(folder, protocol, settings)
+    )
+
+
+def named_folder(base: Path, first: int, fill: Callable[[Path], None]) -> Path:
+    """Make a folder below ``base``, named after the time and the first animal, and ``fill`` it.
+
+    It appears whole or not at all: a kill leaves at most a hidden folder without its name yet.
+    """
+    stamp, prepared = datetime.now().strftime("%Y%m%d-%H%M%S"), None
     try:
         base.mkdir(parents=True, exist_ok=True)
         prepared = Path(tempfile.mkdtemp(prefix=NEW, dir=base))
         prepared.chmod(0o777 & ~_umask())
-        (fill or _begin)(prepared, protocol, settings)
+        fill(prepared)
     except BaseException as error:
         if prepared is not None:
             shutil.rmtree(prepared, ignore_errors=True)

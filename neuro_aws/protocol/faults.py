@@ -36,11 +36,13 @@ def nearest(name: str, names: list[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else "."
 
 
-def faults(error: ValidationError, document: Document) -> Iterator[str]:
-    """Yield one line for each error."""
+def faults(
+    error: ValidationError, document: Document, root: type[BaseModel] = ProtocolSpec
+) -> Iterator[str]:
+    """Yield one line for each error; ``root`` is the model of the whole document."""
     details = error.errors(include_url=False)
     real = [d for d in details if not _spurious(d)]
-    return (_fault(d, document) for d in real or details)
+    return (_fault(d, document, root) for d in real or details)
 
 
 def _spurious(detail: ErrorDetails) -> bool:
@@ -48,8 +50,8 @@ def _spurious(detail: ErrorDetails) -> bool:
     return detail["type"] in SPURIOUS and isinstance(value, list) and len(value) > 0
 
 
-def _fault(detail: ErrorDetails, document: Document) -> str:
-    path, models = _resolve(detail["loc"], document.data)
+def _fault(detail: ErrorDetails, document: Document, root: type[BaseModel]) -> str:
+    path, models = _resolve(detail["loc"], document.data, root)
     if detail["type"] == "union_tag_invalid":
         path = (*path, *_discriminator(detail.get("input")))
     return document.fault(path, _message(detail, path, models))
@@ -130,10 +132,12 @@ def _elsewhere(key: str, models: list[type[BaseModel]]) -> str:
     return f" under {theories[0]}" + (f" (it belongs to {', '.join(having)})" if having else "")
 
 
-def _resolve(location: tuple[int | str, ...], data: Any) -> tuple[KeyPath, list[type[BaseModel]]]:
+def _resolve(
+    location: tuple[int | str, ...], data: Any, root: type[BaseModel]
+) -> tuple[KeyPath, list[type[BaseModel]]]:
     """Drop pydantic's union tags from a location; return the models whose key comes last."""
     path: list[int | str] = []
-    annotations: list[Any] = [ProtocolSpec]
+    annotations: list[Any] = [root]
     for position, part in enumerate(location):
         last = position == len(location) - 1
         owners = [m for a in annotations for m in _models(a)]

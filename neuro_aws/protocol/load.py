@@ -26,6 +26,9 @@ from neuro_aws.protocol.theories import THEORIES
 from neuro_aws.protocol.upgrade import is_older, refusal, upgrade, version_of
 
 MAX_BYTES = 1_000_000
+OF_A_MATRIX = "matrix_version"
+"""What tells the file of a prediction matrix from that of a protocol."""
+
 SETTABLE = ("network.", "algorithm.", "stimulus.", "schedule.", "spiking.")
 """What an arm may change, and the whole of `algorithm`."""
 
@@ -101,6 +104,9 @@ class Protocol:
         What an older version had and this one has not is dropped then, and said in ``notes``.
         """
         document = parse(text, source)
+        if OF_A_MATRIX in document.data:
+            said = "is a prediction matrix; `neuro-aws matrix` runs it"
+            raise ProtocolError([document.fault((OF_A_MATRIX,), said)])
         if short:
             shorten(document)
         overrides = tuple(overrides)

@@ -13,12 +13,11 @@ from neuro_aws.experiment.results import verdicts
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.data import DATA_VARIABLE
 from tests.calls import command, script
-from tests.conftest import ROOT
+from tests.conftest import PROTOCOLS, ROOT
 
 FIGURES = True
 """Runs of this module draw theirs (tests/conftest.py)."""
 
-PROTOCOLS = sorted((ROOT / "protocols").glob("*.yaml"))
 SCRIPTS = sorted(p for p in (ROOT / "analysis").glob("*.py") if p.stem != "common")
 TABLES = ("search_dcgan", "search_images", "quality")
 """Tables of settings for benchmarks/search_dcgan.py; the other YAML files there are protocols."""

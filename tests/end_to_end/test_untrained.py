@@ -12,12 +12,9 @@ from neuro_aws.metrics.initial import initial_values
 from neuro_aws.protocol import Protocol, registry
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.schema import Expectation
-from tests.conftest import ROOT
+from tests.conftest import PROTOCOLS
 
-FORMS = {
-    path: (Protocol.load(path), Protocol.load(path, short=True))
-    for path in sorted((ROOT / "protocols").glob("*.yaml"))
-}
+FORMS = {path: (Protocol.load(path), Protocol.load(path, short=True)) for path in PROTOCOLS}
 STEPS = 20
 """Steps without plasticity between two probes of the same weights."""
 

@@ -6,7 +6,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from tests.conftest import ROOT, TINY
+from tests.conftest import PROTOCOLS, TINY
 from tests.hostile.grammar import grown, section
 from tests.hostile.scalars import SCALARS, laughs, scalar
 from tests.hostile.trees import Pairs, Raw, document, lists, mappings, parsed, slots
@@ -26,8 +26,7 @@ CODE = (
 @cache
 def sources() -> tuple[str, ...]:
     """Return sound texts: small ones more often than the long ones that are shipped."""
-    shipped = sorted((ROOT / "protocols").glob("*.yaml"))
-    return (*(path.read_text("utf-8") for path in shipped), *(12 * [TINY]), *(8 * [SPIKING]))
+    return (*(path.read_text("utf-8") for path in PROTOCOLS), *(12 * [TINY]), *(8 * [SPIKING]))
 
 
 @cache

@@ -12,14 +12,14 @@ from neuro_aws.errors import ProtocolError
 from neuro_aws.protocol import Protocol, json_schema
 from neuro_aws.protocol.describe import describe, in_words
 from neuro_aws.protocol.perturb import Perturbation
-from tests.conftest import ROOT, TINY
+from tests.conftest import PROTOCOLS, ROOT, TINY
 
 
 def test_published_json_schema_is_the_models_and_accepts_what_is_shipped():
     assert json_schema.PUBLISHED.read_text() == json_schema.text()
     validator = jsonschema.Draft202012Validator(json.loads(json_schema.text()))
     files = [
-        *sorted((ROOT / "protocols").glob("*.yaml")),
+        *PROTOCOLS,
         ROOT / "neuro_aws/protocol/template.yaml",
     ]
     for path in files:

@@ -1,0 +1,1 @@
+"""Prediction matrices: theories put through manipulations, from the file to table and figures."""
