@@ -201,6 +201,8 @@ def _row(
         lows.append(np.nanmin(low, initial=np.inf))
         highs.append(np.nanmax(high, initial=-np.inf))
     bottom, top = (0.0 if row.from_zero else min(lows)), max(highs)
+    if not top >= bottom:  # nothing was recorded in these steps
+        bottom, top = 0.0, 1.0
     margin = 0.06 * (top - bottom) or 1.0
     drawn.y_range.start = bottom - margin * (not row.from_zero)
     drawn.y_range.end = top + margin
