@@ -62,7 +62,7 @@ def _manipulation(found: Found, rows: list[Cell], description: str) -> Table:
     between = any(c.interaction.difference.n for c in rows)
     said = [found.mediated.get((c.block, c.theory, c.manipulation), "") for c in rows]
     headings = ["theory", "effect", "F changed in"]
-    headings += ["what that takes away"] if between else []
+    headings += ["taken away"] if between else []
     headings += ["ACh mediates"] if any(said) else []
     for heading in headings:
         drawn.add_column(heading, no_wrap=True)
@@ -87,7 +87,7 @@ def _effect(c: Cell) -> str:
     if c.status == Status.BY_DEFINITION:
         return "0, by definition"
     text = _starred(str(c.test.difference), c.p)
-    return f"{text} = without" if c.status == Status.AS_WITHOUT else text
+    return f"{text} =" if c.status == Status.AS_WITHOUT else text
 
 
 def _starred(text: str, p: float) -> str:

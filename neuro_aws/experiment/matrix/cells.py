@@ -119,7 +119,7 @@ def _of_run(study: Study, plan: RunPlan) -> list[Cell]:
         cells[name] = cell
         if run is None or metrics is None:
             if cell_plan.status is not Status.NOT_APPLICABLE:
-                cell.status = NOT_RUN
+                cell.status, cell.why = NOT_RUN, ""
             continue
         if cell_plan.status is Status.BY_DEFINITION:
             cell.effects = pd.Series(0.0, index=run.animals)
