@@ -131,7 +131,8 @@ def _cell(axes: Axes, x: int, y: int, row: object, table: pd.DataFrame) -> None:
         some = row.direction in ("up", "down")  # type: ignore[attr-defined]
         place = 0.5 + 0.5 * DEEPEST * effect / scale * some
         colour = matplotlib.colors.to_hex(matplotlib.colormaps[COLOURS](place))
-        text = _said(row, 2 if scale >= 0.2 else 3 if scale >= 0.02 else 4)
+        size = abs(effect)
+        text = _said(row, 2 if size >= 0.1 else 3 if size >= 0.01 else 4)
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", lw=1))
     dark = sum(matplotlib.colors.to_rgb(colour)) < 1.45
     ink = "white" if dark else "black"

@@ -31,13 +31,18 @@ class Rank(NamedTuple):
 
 
 def ranked(study: Study, cells: list[Cell], first: str, second: str) -> list[Rank]:
-    """Return the manipulations that both theories answer, the one that separates best first."""
+    """Return the manipulations that both theories answer, the one that separates best first.
+
+    What both answer as they do without what is done beside is no experiment of its own.
+    """
     answers = {(c.block, c.manipulation, c.theory): c for c in cells if c.known}
     ranks = []
     for block, section in study.matrix.spec.blocks.items():
         for name in section.manipulations:
             pair = [answers.get((block, name, theory)) for theory in (first, second)]
             if pair[0] is None or pair[1] is None:
+                continue
+            if section.manipulations[name].of is not None and _same(pair[0]) and _same(pair[1]):
                 continue
             noise = study.matrix.spec.noise[pair[0].value]
             a, b = pair[0].effects, pair[1].effects
@@ -49,6 +54,11 @@ def ranked(study: Study, cells: list[Cell], first: str, second: str) -> list[Ran
             spreads = (float(a.std(ddof=1)), float(b.std(ddof=1)))
             ranks.append(Rank(block, name, pair[0].value, noise.default, by_noise, spreads))
     return sorted(ranks, key=_worth, reverse=True)
+
+
+def _same(cell: Cell) -> bool:
+    """Say whether what is done beside takes nothing away, in any animal."""
+    return cell.interaction.difference[:3] == (0, 0, 0)
 
 
 def _worth(rank: Rank) -> tuple[float, float]:
