@@ -15,7 +15,6 @@ from neuro_aws.protocol.stimulus import Stimulus
 from neuro_aws.protocol.theories import Algorithm
 from neuro_aws.protocol.theories_of_cortex import AdversarialWakeSleep
 
-SCHEMA_VERSION = 2
 MAX_STEPS, MAX_CYCLE = 10_000_000, 1_000_000
 """Longest run, and longest single cycle, in steps."""
 
