@@ -278,7 +278,7 @@ THEORIES = table(
         "variational_walkback",
         "a stochastic operator heats stimuli in wake, learning each step back; REM cools",
         VariationalWalkback,
-        work=20.0,
+        work=6.0,
         objective="minus the variational bound on log p(x), one heating a stimulus, nats",
         local="nothing but D: the gradient runs through each step's pass up and down",
         code={RATE: "neuro_aws.algorithms.variational_walkback:VariationalWalkback"},
