@@ -65,7 +65,8 @@ def draws(seed: int) -> Draws:
 
 def sleep(network: Network, algorithm: DdcHelmholtz, noise: Draws) -> None:
     """Take one REM step, at the rate at which second moments follow: recursive least squares."""
-    rate, top = algorithm.weight(), network.prior(BATCH, noise)
+    rate = float(algorithm.weight(network.flat(FEEDBACK)))
+    top = network.prior(BATCH, noise)
     state = algorithm.propagate(network, top, REM, noise, {})
     deltas = algorithm.deltas(network, state, network.acetylcholine(state), REM)
     for kind in (FEEDFORWARD, READOUT):

@@ -192,22 +192,22 @@ class DdcHelmholtz:
             read = {f"dreamt{i}": code for i, code in enumerate(codes) if i}
             read |= {f"recognised{i}": code for i, code in enumerate(recognised[:-1])}
             moments = {
-                name: ddc.followed(self.memory.get(name), code, self.weight())
+                name: ddc.followed(self.memory.get(name), code, self.weight(code))
                 for name, code in read.items()
             }
         return Asleep(codes, recognised, moments)
 
-    def weight(self) -> float:
+    def weight(self, like: Tensor) -> Tensor:
         """Return what this REM step weighs in the moments: 2 / (t + 1), then ``forgetting``."""
-        before = int(self.memory[STEPS]) if STEPS in self.memory else 0
-        return max(2 / (before + 2), self.section.forgetting)
+        before = self.memory.get(STEPS, like.new_zeros(()))
+        return (2 / (before.to(like.dtype) + 2)).clamp(min=self.section.forgetting)
 
     def track(self, network: Network, state: NetworkState) -> None:
         """Bring the second moments of the codes up to date with a REM step."""
         if isinstance(state.graph, Asleep):
             self.memory.update(state.graph.moments)
-            before = self.memory.get(STEPS)
-            self.memory[STEPS] = torch.zeros(()) + 1 if before is None else before + 1
+            before = self.memory.get(STEPS, state.somas[0].new_zeros(()))
+            self.memory[STEPS] = before + 1
 
     def dream(
         self, network: Network, count: int, noise: NoiseSource, gains: Gains = NO_GAINS

@@ -48,7 +48,7 @@ def code_plasticity(target: Tensor, predicted: Tensor, presynaptic: Tensor) -> T
     return (target - predicted).mT @ presynaptic / batch_of(target)
 
 
-def followed(covariance: Tensor | None, code: Tensor, weight: float) -> Tensor:
+def followed(covariance: Tensor | None, code: Tensor, weight: Tensor | float) -> Tensor:
     """Return C + weight (< k k^T > - C): the running second moments of a code (n, n)."""
     found = code.mT @ code / batch_of(code)
     return found if covariance is None else torch.lerp(covariance, found, weight)
@@ -63,7 +63,7 @@ def decorrelated(code: Tensor, covariance: Tensor) -> Tensor:
     """
     size = len(covariance)
     ridge = RIDGE * covariance.diagonal().mean()
-    root = torch.linalg.cholesky(
+    root, _ = torch.linalg.cholesky_ex(  # whose errors the host would have to ask for
         covariance + ridge * torch.eye(size, dtype=code.dtype, device=code.device)
     )
     return torch.cholesky_solve(code.mT, root).mT

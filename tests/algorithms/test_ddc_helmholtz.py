@@ -223,7 +223,7 @@ def draws(seed: int) -> Draws:
 def dream_on(network, algorithm, noise, steps, batch=250, gains=None):
     """Sleep without wake, at the rate at which moments follow."""
     for _ in range(steps):
-        rate = algorithm.weight()
+        rate = float(algorithm.weight(network.flat(FEEDBACK)))
         state = algorithm.propagate(network, network.prior(batch, noise), REM, noise, gains or {})
         deltas = algorithm.deltas(network, state, network.acetylcholine(state), REM)
         algorithm.track(network, state)

@@ -43,7 +43,7 @@ def values(name: str, of: Subject) -> dict[tuple[str, int], float]:
     [
         m.name
         for m in registry.MEASURES.values()
-        if RATE in m.code and m.name not in ("ocular_dominance", "free_running")
+        if RATE in m.code and m.name not in ("ocular_dominance", "free_running", "memory_distance")
     ],
 )
 def test_measuring_changes_nothing_and_repeats_itself(animal, name):

@@ -108,7 +108,11 @@ def test_what_is_not_there_is_said(tmp_path):
         ("stimulus.side", "16", "has a meaning with `of: digits` only"),
         ("stimulus.held_out", "79", "hold out 78 at most"),
         ("algorithm.name", "wake_sleep", "wake_sleep has no form for a recurrent network"),
-        ("algorithm.replay", "0.5", "runs freely from silence"),
+        (
+            "network.memory",
+            "{hopfield: continuous}",
+            "memory has no meaning beside a recurrent layer",
+        ),
         ("network.transfer", "tanh", "transfer has no meaning beside a recurrent layer"),
         ("network.homeostasis", "{over: time}", "neither homeostasis nor noise"),
         ("network.lateral", "[1]", "has lateral weights anyway"),
