@@ -1,6 +1,6 @@
 """How the time of a pair grows: width, batch, depth, recording, length, animals.
 
-    python benchmarks/growth.py [--rounds 5] [--animals 64] [--out benchmarks/growth.png]
+    python benchmarks/growth.py [--rounds 5] [--animals 64] [--out docs/growth.png]
 
 The default network (homeostasis over time, learnt prior, credit `layer`), noise drawn, one thread;
 CPU time of the process, medians over rounds of both forms of the step in turns. `share` is the rate
@@ -243,7 +243,7 @@ def main() -> None:
     )
     parser.add_argument("--turns", type=int, default=20, help="rounds of recorded steps in a round")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=HERE / "growth.png")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "growth.png")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("what    value          " + "  ".join(FORMS) + "  ms a pair;  share of sgemm (compiled)")
