@@ -10,6 +10,7 @@ import torch
 
 from neuro_aws import Options, run
 from neuro_aws.experiment.results import verdicts
+from neuro_aws.plots.style import save as SAVE
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.data import DATA_VARIABLE
 from tests.calls import command, script
@@ -337,7 +338,8 @@ def test_the_spiking_benchmark_tells_how_cost_grows():
     assert all(float(row[2]) > 0 for row in rows)
 
 
-def test_growth_is_measured_in_both_forms_of_the_step(tmp_path):
+def test_growth_is_measured_in_both_forms_of_the_step(tmp_path, monkeypatch):
+    monkeypatch.setattr("neuro_aws.plots.style.save", SAVE)  # whatever ``drawn`` has put there
     small = ["--rounds", "1", "--largest", "64", "--animals", "1", "--pairs", "4", "--jobs", "1"]
     small += ["--turns", "1"]
     done = script(ROOT / "benchmarks" / "growth.py", *small, "--out", str(tmp_path / "growth.png"))
