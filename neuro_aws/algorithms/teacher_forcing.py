@@ -7,18 +7,15 @@ from torch import Tensor
 from neuro_aws.algorithms.base import Declared
 from neuro_aws.algorithms.through_time import (
     GENERATOR,
-    Graph,
-    climbed,
     forced,
     free,
     held_out_likelihood,
-    likelihood,
-    listening,
+    predicting,
 )
 from neuro_aws.functional.noise import NoiseSource
 from neuro_aws.model.network import Gains, Network
-from neuro_aws.model.state import AcetylcholineSignal, Delta, Deltas, NetworkState
-from neuro_aws.phase import DISCRIMINATOR, NREM, REM, WAKE, Phase
+from neuro_aws.model.state import AcetylcholineSignal, Deltas, NetworkState
+from neuro_aws.phase import DISCRIMINATOR, REM, WAKE, Phase
 from neuro_aws.protocol import theories_in_time as sections
 from neuro_aws.protocol.model import NetworkSection
 
@@ -57,14 +54,7 @@ class TeacherForcing:
         self, network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
     ) -> Deltas:
         """Return dF, dL and dG in wake, dD in wake and REM."""
-        if phase is NREM:
-            return {}
-        deltas = listening(network, state, ach)
-        if phase is WAKE:
-            assert isinstance(state.graph, Graph)
-            found = climbed(state.graph, -likelihood(state.graph))
-            deltas |= {kind: Delta(tensors) for kind, tensors in found.items()}
-        return deltas
+        return predicting(network, state, ach, phase)
 
     def objective(self, network: Network, stimuli: Tensor, noise: NoiseSource) -> Tensor:
         """Return NLL of stimuli."""

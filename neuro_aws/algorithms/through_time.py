@@ -18,7 +18,7 @@ from neuro_aws.model.state import (
     NetworkState,
     Tensors,
 )
-from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, Phase
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, FEEDFORWARD, LATERAL, NREM, WAKE, Phase
 
 PORTION = 250
 """Sequences whose likelihood is computed at a time."""
@@ -98,3 +98,17 @@ def held_out_likelihood(network: Network, stimuli: Tensor) -> Tensor:
         logits, symbols = times(dendrite.potential), times(network.admit(part))
         found.append(negative_log_likelihood(logits, symbols).mean(1))
     return torch.cat(found).mean()
+
+
+def predicting(
+    network: Network, state: NetworkState, ach: AcetylcholineSignal, phase: Phase
+) -> Deltas:
+    """Return what prediction alone teaches: dF, dL, dG = - d NLL in wake, dD in wake and REM."""
+    if phase is NREM:
+        return {}
+    deltas = listening(network, state, ach)
+    if phase is WAKE:
+        assert isinstance(state.graph, Graph)
+        found = climbed(state.graph, -likelihood(state.graph))
+        deltas |= {kind: Delta(tensors) for kind, tensors in found.items()}
+    return deltas
