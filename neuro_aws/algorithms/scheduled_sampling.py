@@ -77,9 +77,7 @@ class ScheduledSampling:
     def track(self, network: Network, state: NetworkState) -> None:
         """Count the wake steps."""
         if state.phase is WAKE:
-            before = self.memory.get(WAKING)
-            like = state.somas[0]
-            self.memory[WAKING] = (like.new_zeros(()) if before is None else before) + 1
+            self.memory[WAKING] = self.memory.get(WAKING, state.somas[0].new_zeros(())) + 1
 
     def objective(self, network: Network, stimuli: Tensor, noise: NoiseSource) -> Tensor:
         """Return NLL of stimuli under teacher forcing."""
