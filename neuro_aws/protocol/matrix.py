@@ -42,6 +42,8 @@ class Criterion(Section):
     """A null is not asked."""
     probe: Literal["linear_probe", "linear_probe_noisy"] = "linear_probe"
     """Has to gain in the top layer since initialisation, its 95 % interval above 0."""
+    beyond: str | None = None
+    """A null, whose gain in the same animals and block the probe's gain has to exceed as well."""
     lesions: dict[Slug, Lesion] = {}
     """Each has to cost what it names."""
 
@@ -211,6 +213,7 @@ def _misfits(spec: MatrixSpec) -> Iterator[tuple[KeyPath, str]]:
     for theory, column in spec.theories.items():
         for i, name in enumerate(column.blocks):
             yield from _unknown(("theories", theory, "blocks", i), "block", name, spec.blocks)
+        yield from _null(spec, theory)
     for name in spec.noise:
         yield from _unknown(("noise", name), "value", name, VALUES)
     for kind in ("theories", "blocks"):
@@ -223,6 +226,15 @@ def _misfits(spec: MatrixSpec) -> Iterator[tuple[KeyPath, str]]:
                 path: KeyPath = ("blocks", block, "protocol", key)
                 yield path, "is the matrix's own business here; drop it"
         yield from _manipulations(spec, block)
+
+
+def _null(spec: MatrixSpec, theory: str) -> Iterator[tuple[KeyPath, str]]:
+    null, path = spec.theories[theory].criterion.beyond, ("theories", theory, "criterion", "beyond")
+    if null is not None:
+        there = list(_unknown(path, "theory", null, spec.theories))
+        yield from there
+        if not there and not spec.theories[null].criterion.exempt:
+            yield path, f"{null!r} is no null: its own criterion is not `exempt`"
 
 
 def _manipulations(spec: MatrixSpec, block: str) -> Iterator[tuple[KeyPath, str]]:

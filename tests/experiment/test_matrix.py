@@ -34,6 +34,7 @@ theories:
   wake_sleep:
     phases: [wake, rem]
     settings: {algorithm: {name: wake_sleep}}
+    criterion: {probe: linear_probe_noisy, beyond: frozen}
 blocks:
   images:
     protocol:
@@ -188,6 +189,23 @@ def test_cells_are_paired_differences_of_ordinary_runs(done):
     assert math.isnan(table.loc["aws", "clamped"].p)
 
 
+def test_a_gain_is_held_against_that_of_a_null_in_the_same_animals(done):
+    study, plans, _ = done
+    gains = {}
+    for plan in plans:
+        found = study.run_of(plan).metrics.query("layer == 2 and name == 'linear_probe_noisy'")
+        ended = found[found["arm"] == "control"].set_index("animal")["value"]
+        began = found[(found["arm"] != "control") & (found["step"] == 0)].set_index("animal")
+        gains[plan.theory] = ended - began["value"]
+    table = pd.read_csv(study.folder / "criteria.csv").set_index(["theory", "part"])
+    part = "gain of linear_probe_noisy, top layer"
+    beyond = table.loc["wake_sleep", f"{part}, beyond frozen"]
+    assert np.isclose(beyond["mean"], (gains["wake_sleep"] - gains["frozen"]).mean())
+    assert np.isclose(table.loc[("wake_sleep", part), "mean"], gains["wake_sleep"].mean())
+    assert beyond["wanted"] == "above 0" and beyond["n"] == 2
+    assert not any("beyond" in name for theory, name in table.index if theory != "wake_sleep")
+
+
 def test_statuses_and_phases_are_those_of_the_theory(done):
     study, _, _ = done
     table = pd.read_csv(study.folder / "matrix.csv", keep_default_na=False)
@@ -291,6 +309,8 @@ def test_a_theory_has_learnt_if_it_met_all_that_it_was_asked():
         ("during: rem, in: later}]\n        value", "during: rem, in: latter}]\n        value", "no period 'latter'"),
         ("phases: [wake, rem]", "phases: [wake, dream]", "phases"),
         ("matrix_version: 1", "matrix_version: 2", "matrix_version"),
+        ("beyond: frozen", "beyond: frosen", "no theory 'frosen'; did you mean 'frozen'?"),
+        ("beyond: frozen", "beyond: aws", "'aws' is no null"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_run_is_refused_in_lines_before_anything_is(old, new, said, tmp_path):

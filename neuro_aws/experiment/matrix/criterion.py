@@ -32,10 +32,12 @@ class Question(NamedTuple):
 def questions(study: Study, plans: list[RunPlan]) -> list[Question]:
     """Return what was asked of every theory that was run."""
     found: list[Question] = []
+    runs = {(plan.block, plan.theory): study.run_of(plan) for plan in plans}
     for plan in plans:
-        run = study.run_of(plan)
+        run = runs[plan.block, plan.theory]
         if run is not None:
-            found += _asked(study, plan, run)
+            null = study.matrix.spec.theories[plan.theory].criterion.beyond
+            found += _asked(study, plan, run, runs.get((plan.block, null or "")))
     return found
 
 
@@ -55,33 +57,51 @@ def comparable(study: Study, verdict: dict[str, bool | None]) -> list[str]:
     return [t for t, column in theories.items() if column.criterion.exempt or verdict[t]]
 
 
-def _asked(study: Study, plan: RunPlan, run: Run) -> Iterator[Question]:
+def _asked(study: Study, plan: RunPlan, run: Run, null: Run | None) -> Iterator[Question]:
     criterion = study.matrix.spec.theories[plan.theory].criterion
-    asked, metrics = study.matrix.spec.blocks[plan.block].asked, run.metrics
-    last, first = last_values(metrics), initial_values(metrics, run.protocol.tree, [CONTROL])
-    top = len(run.protocol.tree.arms[CONTROL].spec.network.layers) - 1
+    asked, last = study.matrix.spec.blocks[plan.block].asked, last_values(run.metrics)
+    top = _top(run)
+
+    def question(part: str, wanted: str, values: pd.Series, initially: float) -> Question:
+        found = estimate(values)
+        met = _met(found, wanted)
+        return Question(plan.block, plan.theory, part, wanted, found, initially, met)
 
     def gain(name: str, layer: int, wanted: str, words: str) -> Iterator[Question]:
-        began, ended = _of(first, CONTROL, name, layer), _of(last, CONTROL, name, layer)
-        if len(began) and len(ended):
-            found = estimate(ended - began)
-            met = _met(found, wanted)
-            yield Question(plan.block, plan.theory, words, wanted, found, float(began.mean()), met)
+        began, gained = _gain(run, name, layer)
+        if len(gained):
+            yield question(f"gain of {words}", wanted, gained, began)
+        if criterion.beyond and wanted == "above 0":
+            part = f"gain of {words}, beyond {criterion.beyond}"
+            beyond = (
+                pd.Series(dtype=float) if null is None else gained - _gain(null, name, layer)[1]
+            )
+            yield question(part, wanted, beyond.dropna(), began)
 
     if "probe" in asked:
         for name in ("linear_probe", "linear_probe_noisy"):
             wanted = "above 0" if name == criterion.probe and not criterion.exempt else ""
-            yield from gain(name, top, wanted, f"gain of {name}, top layer")
+            yield from gain(name, top, wanted, f"{name}, top layer")
     if "objective" in asked:
         wanted = "" if criterion.exempt else "below 0"
-        yield from gain(OBJECTIVE, -1, wanted, "gain of its objective")
+        yield from gain(OBJECTIVE, -1, wanted, "its objective")
     for lesion, arm in plan.lesions.items():
         name = criterion.lesions[lesion].value
         whole, without = _of(last, CONTROL, name, top), _of(last, arm, name, top)
-        found = estimate(without - whole)
-        words = f"{name}, top layer, {lesion} minus whole"
-        met = _met(found, "below 0")
-        yield Question(plan.block, plan.theory, words, "below 0", found, float(whole.mean()), met)
+        part = f"{name}, top layer, {lesion} minus whole"
+        yield question(part, "below 0", without - whole, float(whole.mean()))
+
+
+def _top(run: Run) -> int:
+    return len(run.protocol.tree.arms[CONTROL].spec.network.layers) - 1
+
+
+def _gain(run: Run, name: str, layer: int) -> tuple[float, pd.Series]:
+    """Return a value's mean at initialisation, and each unperturbed animal's gain since then."""
+    first = initial_values(run.metrics, run.protocol.tree, [CONTROL])
+    began = _of(first, CONTROL, name, layer)
+    ended = _of(last_values(run.metrics), CONTROL, name, layer)
+    return float(began.mean()) if len(began) else float("nan"), ended - began
 
 
 def _met(found: Estimate, wanted: str) -> bool | None:
