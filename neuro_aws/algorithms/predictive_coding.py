@@ -54,6 +54,9 @@ class PredictiveCoding:
         self.steps = section.settling_steps
         self.rate = section.settling_rate
         self.amortised = section.amortised
+        if not self.amortised:  # F stays as it is: less than the class declares
+            wake = (FEEDBACK, DISCRIMINATOR)
+            self.changes = {**type(self).changes, WAKE: wake}  # type: ignore[misc]
 
     def propagate(
         self, network: Network, stimulus: Tensor, phase: Phase, noise: NoiseSource, gains: Gains

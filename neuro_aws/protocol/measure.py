@@ -75,7 +75,8 @@ class ValueInfo:
     """One column of the table of results; ``low`` and ``high`` where nothing lies beyond them.
 
     ``gained``: random weights already give much of it, so that what learning gained is the
-    difference to the same network at initialisation; tables show both.
+    difference to the same network at initialisation; tables show both. ``weights_of``: the kind of
+    projections that it is computed from, where it is of weights alone.
     """
 
     name: str
@@ -85,6 +86,7 @@ class ValueInfo:
     high: float = math.inf
     main: bool = True
     gained: bool = False
+    weights_of: str = ""
 
     @property
     def range(self) -> str:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from neuro_aws.phase import FEEDFORWARD
 from neuro_aws.protocol.entry import CORTEX, RATE, table
 from neuro_aws.protocol.measure import (
     TrainedMeasure,
@@ -322,6 +323,7 @@ OF_ACTIVITY = table(
             "index",
             -1,
             1,
+            weights_of=FEEDFORWARD,
         ),
         V(
             "ocular_dominance_response",

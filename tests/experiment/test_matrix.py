@@ -93,6 +93,10 @@ def test_the_shipped_matrix_asks_what_theories_can_answer():
     assert set(pad.lesions) == {"without_rem", "without_nrem"}
     assert "perturbed_adversarial_dreaming" not in eyes
     assert eyes["wake_sleep"].cells["lid_suture_ach_blocked"].status is Status.AS_WITHOUT
+    assert eyes["wake_sleep"].cells["lid_suture"].status is Status.MEASURED
+    unread = eyes["predictive_coding"].cells["lid_suture"]
+    assert unread.status is Status.BY_DEFINITION and "never learn" in unread.why
+    assert images["predictive_coding"].cells["wake_silenced"].status is Status.MEASURED
 
 
 IDLE = {

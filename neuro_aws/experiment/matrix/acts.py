@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from neuro_aws.backends.rate.build import build_algorithm
 from neuro_aws.phase import DISCRIMINATOR, Phase
+from neuro_aws.protocol import registry
 from neuro_aws.protocol.perturb import PERTURBATIONS, Perturbation
 from neuro_aws.protocol.schema import ProtocolSpec
 
@@ -67,6 +68,12 @@ def narrowed(perturbations: Iterable[Perturbation], facts: Facts) -> tuple[Pertu
             p = p.model_copy(update={"during": phases})
         found += [p] if phases else []
     return tuple(found)
+
+
+def unread(value: str, facts: Facts) -> bool:
+    """Say whether a value is computed from weights alone that learn in no phase of a theory."""
+    kind = registry.value(value).weights_of
+    return bool(kind) and not any(kind in kinds for kinds in facts.changes.values())
 
 
 def missing(perturbations: Iterable[Perturbation], facts: Facts) -> str:

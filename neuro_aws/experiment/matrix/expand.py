@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from neuro_aws.errors import NeuroAWSError, ProtocolError
-from neuro_aws.experiment.matrix.acts import Facts, facts_of, missing, narrowed
+from neuro_aws.experiment.matrix.acts import Facts, facts_of, missing, narrowed, unread
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.document import assign, key_path
 from neuro_aws.protocol.matrix import Matrix
@@ -160,6 +160,10 @@ def _cell(matrix: Matrix, block: str, name: str, facts: Facts, arms: _Arms) -> C
     perturb, under = narrowed(measured.perturb, facts), narrowed(own.under, facts)
     if not perturb:
         return CellPlan(name, Status.BY_DEFINITION, why="nothing learns there that waking hangs on")
+    if unread(measured.value or "", facts):
+        return CellPlan(
+            name, Status.BY_DEFINITION, why="what is measured is weights that never learn"
+        )
     arm, reference = arms.take(name, perturb, under), arms.take(f"{name}_reference", (), under)
     status = Status.AS_WITHOUT if own.of is not None and not under else Status.MEASURED
     why = "what is done beside does nothing here" if status is Status.AS_WITHOUT else ""
