@@ -268,6 +268,7 @@ WRONG = [
     ("export RUN --arm nobody", "no arm 'nobody'"),
     ("export RUN --animal 99 --format csv", "no animal 99"),
     ("export RUN --format csv --step-duration 2", "step-duration.*nwb"),
+    ("export RUN --format sonata", "sonata.*run of rates"),
     ("export RUN --step-duration nan", "step-duration"),
     ("export RUN --step-duration 0", "step-duration"),
     ("export RUN --out tiny.yaml", "tiny.yaml"),

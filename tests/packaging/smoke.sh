@@ -47,7 +47,7 @@ aws=../venv/bin/neuro-aws
 $aws --version
 quietly $aws validate quickstart
 quietly $aws new mine.yaml --from critical_period
-quietly $aws run critical_period --short
+quietly $aws run critical_period --short --seeds 1 --jobs 1 --arms control,rem_silenced --step written-out
 run=$(echo runs/critical_period/*)
 quietly $aws report "$run"
 quietly $aws export "$run" --arm control --format nwb --inspect
