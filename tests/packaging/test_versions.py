@@ -21,7 +21,7 @@ def test_every_python_that_is_said_to_work_is_checked():
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     checked = workflow["jobs"]["checks"]["strategy"]["matrix"]["python"]
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
-    assert checked == named
+    assert set(named) <= set(checked)
     assert PROJECT["requires-python"] == f">={named[0]}"
 
 
