@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint docs gpu-check gpu-check-here clean check-python
+.PHONY: demo test lint docs wheel-check gpu-check gpu-check-here clean check-python
 
 demo: $(STAMP)
 	$(BIN)/neuro-aws run protocols/critical_period.yaml
@@ -23,6 +23,10 @@ lint: $(STAMP)
 # The documentation as a site, in site/: a broken link is an error.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Builds sdist and wheel, and uses the wheel where there is no checkout; libraries are those of the environment.
+wheel-check: $(STAMP)
+	tests/packaging/smoke.sh $(BIN)/python
 
 # In an environment of its own, with a CUDA build of torch.
 gpu-check:
@@ -39,7 +43,7 @@ check-python:
 $(STAMP): pyproject.toml constraints.txt | check-python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) "$(TORCH)" 2>/dev/null || $(PIP) --extra-index-url $(TORCH_INDEX) "$(TORCH)"
-	$(PIP) -c constraints.txt -e ".[fast,spiking,report,cluster,test,lint,docs]"
+	$(PIP) -c constraints.txt -e ".[fast,spiking,report,cluster,test,lint,docs,release]"
 	@touch $@
 
 clean:

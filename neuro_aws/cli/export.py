@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from neuro_aws.recording.export.nwb import People
     from neuro_aws.recording.reader import Run
 
-FORMATS = ("nwb", "csv", "parquet")
+FORMATS = ("nwb", "csv", "parquet", "sonata")
 
 
 @click.command("export")
@@ -42,15 +42,17 @@ def command(
     institution: str | None,
     inspecting: bool,
 ) -> None:
-    """Export RUN: one NWB file for each animal and arm, or tidy tables.
+    """Export RUN: one NWB file for each animal and arm, or tidy tables, or its spikes.
 
-    The tables are measures, traces and intervals. Nothing that is there is overwritten. Of a run
+    The tables are measures, traces and intervals; sonata has the spikes of each animal and arm.
+    Nothing that is there is overwritten. Of a run
     that is not finished, what is recorded is exported, and said to be so.
 
     \b
     neuro-aws export runs/critical_period/20260101-120000-s0 --format nwb --inspect
     neuro-aws export RUN --format nwb --arm control --step-duration 0.1
     neuro-aws export RUN --format parquet --out tables
+    neuro-aws export SPIKING_RUN --format sonata
     """
     from neuro_aws.recording.export.chosen import choose
     from neuro_aws.recording.reader import open_run
@@ -65,12 +67,15 @@ def command(
         raise NeuroAWSError(
             f"stands with --format nwb, not with {kind}",
             where=other[0],
-            next_step="Tables have steps, not seconds" if step_duration else "Leave it out",
+            next_step="Leave it out",
         )
     opened = open_run(run)
     _refuse_under_way(opened)
     chosen = choose(opened, animal, arm)
     folder = Path(out) if out else opened.folder / "export"
+    if kind == "sonata":
+        _sonata(chosen, folder)
+        return
     if kind != "nwb":
         _tables(chosen, kind, folder)
         return
@@ -111,6 +116,27 @@ def _tables(chosen: "Chosen", kind: str, folder: Path) -> None:
             say(f"no {name}: none are recorded")
 
 
+def _sonata(chosen: "Chosen", folder: Path) -> None:
+    from neuro_aws.recording.export import sonata
+    from neuro_aws.recording.export.chosen import refuse_existing
+
+    sonata.refuse_rates(chosen.run)
+    wanted = _files(chosen, folder, "_spikes.h5")
+    refuse_existing(list(wanted.values()))
+    _say_unfinished(chosen.run)
+    for (animal, arm), path in wanted.items():
+        number = sonata.write(chosen.run, animal, arm, path)
+        say(f"{path}: {number:,} spikes" if number else f"no {path.name}: no spike is recorded")
+
+
+def _files(chosen: "Chosen", folder: Path, suffix: str) -> dict[tuple[int, str], Path]:
+    return {
+        (animal, arm): folder / f"s{animal}_{arm}{suffix}"
+        for animal in chosen.animals
+        for arm in chosen.arms
+    }
+
+
 def _nwb(
     chosen: "Chosen", folder: Path, step_duration: float | None, people: "People"
 ) -> list[Path]:
@@ -119,11 +145,7 @@ def _nwb(
     from neuro_aws.recording.export.signals import seconds
 
     run = chosen.run
-    wanted = {
-        (animal, arm): folder / f"s{animal}_{arm}.nwb"
-        for animal in chosen.animals
-        for arm in chosen.arms
-    }
+    wanted = _files(chosen, folder, ".nwb")
     refuse_existing(list(wanted.values()))
     times = {seconds(run.protocol.tree.arms[a].spec, step_duration).words for a in chosen.arms}
     for words in sorted(times):

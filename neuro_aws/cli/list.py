@@ -13,15 +13,17 @@ WHAT = ("protocols", "algorithms", "credits", "stimuli", "perturbations", "measu
 
 @click.command("list")
 @click.argument("what", required=False, type=click.Choice(WHAT))
-@click.option("--folder", default="protocols", show_default=True, help="Where protocols lie.")
-def command(what: str | None, folder: str) -> None:
+@click.option("--folder", help="Of your own protocols; default: those that come with neuro-aws.")
+def command(what: str | None, folder: str | None) -> None:
     """List WHAT there is to choose from; everything if nothing is said.
 
-    Under a measure stand its values, with unit and range.
+    Protocols go by these names in all commands. Under a measure stand its values, with unit and
+    range.
 
     \b
     neuro-aws list
     neuro-aws list measures
+    neuro-aws list protocols --folder experiments
     """
     for name in [what] if what else WHAT:
         say(name)
@@ -61,13 +63,17 @@ def _aligned(rows: dict[str, str]) -> Iterator[str]:
         yield f"{key:<{width}}  {text}"
 
 
-def _protocols(folder: str) -> Iterator[str]:
+def _protocols(folder: str | None) -> Iterator[str]:
     from neuro_aws.errors import NeuroAWSError
     from neuro_aws.protocol import Protocol
     from neuro_aws.protocol.matrix import Matrix
+    from neuro_aws.protocol.shipped import shipped
 
+    files = shipped()
+    if folder is not None:
+        files = {str(path): path for path in sorted(Path(folder).glob("*.yaml"))}
     rows = {}
-    for path in sorted(Path(folder).glob("*.yaml")):
+    for name, path in files.items():
         try:
             text = " ".join(Protocol.load(path).spec.description.split())
         except NeuroAWSError:
@@ -75,5 +81,5 @@ def _protocols(folder: str) -> Iterator[str]:
                 text = "matrix: " + " ".join(Matrix.load(path).spec.description.split())
             except NeuroAWSError:
                 text = "(not valid; neuro-aws validate says why)"
-        rows[str(path)] = text if len(text) < 100 else text[:97] + "..."
+        rows[name] = text if len(text) < 100 else text[:97] + "..."
     return _aligned(rows or {f"none in {folder}/": "--folder names another folder"})

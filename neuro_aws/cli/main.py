@@ -83,9 +83,9 @@ def group() -> None:
     """neuro-aws: Adversarial Wake-Sleep learning in cortex.
 
     \b
-    neuro-aws run protocols/quickstart.yaml
-    neuro-aws validate protocols/critical_period.yaml
-    neuro-aws new my_experiment.yaml
+    neuro-aws run quickstart
+    neuro-aws validate critical_period
+    neuro-aws new my_experiment.yaml --from critical_period
     """
 
 

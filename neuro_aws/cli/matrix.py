@@ -52,9 +52,9 @@ def command(
     run yet are shown as such.
 
     \b
-    neuro-aws matrix protocols/prediction_matrix.yaml
-    neuro-aws matrix protocols/prediction_matrix.yaml --short
-    neuro-aws matrix protocols/prediction_matrix.yaml --seeds 4 --jobs 2
+    neuro-aws matrix prediction_matrix
+    neuro-aws matrix prediction_matrix --short
+    neuro-aws matrix my_matrix.yaml --seeds 4 --jobs 2
     neuro-aws matrix --resume runs/prediction_matrix/20260101-120000-s0 --compare vae wake_sleep
     """
     from neuro_aws.cli import tables

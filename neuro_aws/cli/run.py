@@ -57,16 +57,16 @@ def command(
     step: str | None,
     save_every: float,
 ) -> None:
-    """Run PROTOCOL: all its arms in all its animals.
+    """Run PROTOCOL: all its arms in all its animals. It is a file, or a name of `list protocols`.
 
     \b
-    neuro-aws run protocols/critical_period.yaml
-    neuro-aws run protocols/critical_period.yaml --short
-    neuro-aws run protocols/quickstart.yaml --seeds 4 --jobs 2
-    neuro-aws run protocols/quickstart.yaml --arms control --set network.noise.scale=0.3
+    neuro-aws run critical_period
+    neuro-aws run critical_period --short
+    neuro-aws run my_experiment.yaml --seeds 4 --jobs 2
+    neuro-aws run quickstart --arms control --set network.noise.scale=0.3
     neuro-aws run --resume runs/quickstart/20260101-120000-s0
-    neuro-aws run protocols/mnist_aws.yaml --data ~/data
-    torchrun --nproc-per-node 2 -m neuro_aws run protocols/mnist_aws.yaml --data ~/data
+    neuro-aws run mnist_aws --data ~/data
+    torchrun --nproc-per-node 2 -m neuro_aws run mnist_aws --data ~/data
     """
     from neuro_aws.backends.rate.build import device_of
     from neuro_aws.cli import tables

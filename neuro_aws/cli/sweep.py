@@ -64,9 +64,9 @@ def command(
     not run again, what fails is reported and the rest is finished: the same command goes on.
 
     \b
-    neuro-aws sweep protocols/quickstart.yaml --seeds 0-31 --set network.noise.scale=0.1,0.2,0.3
-    neuro-aws sweep protocols/quickstart.yaml --set 'network.layers=[64,32],[64,32,16]'
-    neuro-aws sweep protocols/quickstart.yaml --scheduler tcp://127.0.0.1:8786 --seeds 0-7
+    neuro-aws sweep quickstart --seeds 0-31 --set network.noise.scale=0.1,0.2,0.3
+    neuro-aws sweep quickstart --set 'network.layers=[64,32],[64,32,16]'
+    neuro-aws sweep quickstart --scheduler tcp://127.0.0.1:8786 --seeds 0-7
     """
     from neuro_aws.cli import tables
     from neuro_aws.cli.consent import with_code
@@ -75,14 +75,16 @@ def command(
     from neuro_aws.experiment.cluster import refuse_missing
     from neuro_aws.protocol import Protocol, grid
     from neuro_aws.protocol.load import read
+    from neuro_aws.protocol.shipped import file_of
 
     if scheduler is not None and jobs is not None:
         raise NeuroAWSError("goes without --scheduler, which has its workers", where="--jobs")
     refuse_missing()
-    text = read(Path(protocol))  # once: the same for all points, whoever edits it meanwhile
+    path = file_of(protocol)
+    text = read(path)  # once: the same for all points, whoever edits it meanwhile
 
     def load(overrides: Sequence[str]) -> Protocol:
-        return with_code(Protocol.from_text(text, protocol, overrides, short=short), allow_code)
+        return with_code(Protocol.from_text(text, str(path), overrides, short=short), allow_code)
 
     options = sweep.Options(
         out=out, jobs=jobs, scheduler=scheduler, data=data, save_seconds=save_every

@@ -36,9 +36,9 @@ def command(
     that does not fit are found here.
 
     \b
-    neuro-aws validate protocols/critical_period.yaml
+    neuro-aws validate critical_period
     neuro-aws validate my_experiment.yaml --allow-code
-    neuro-aws validate protocols/quickstart.yaml --seed 7 --set seeds=1
+    neuro-aws validate quickstart --seed 7 --set seeds=1
     """
     from neuro_aws.backends.rate.forms import chosen
     from neuro_aws.cli.consent import with_code
@@ -55,7 +55,7 @@ def command(
         say(text())
         return
     loaded = Protocol.load(protocol, sets, short=short)
-    for line in Request.of(loaded, protocol).lines():
+    for line in Request.of(loaded, loaded.source).lines():
         say(f"code of your own: {line}")
     loaded = with_code(loaded, allow_code)
     loaded.refuse_unloaded()

@@ -20,6 +20,7 @@ from neuro_aws.protocol.hopfield import CHANGING
 from neuro_aws.protocol.own_code import CONSENT, OwnCode, fetch, named_in, refuse_reserved
 from neuro_aws.protocol.presets import completed
 from neuro_aws.protocol.schema import ProtocolSpec
+from neuro_aws.protocol.shipped import file_of, proposed
 from neuro_aws.protocol.short import changes, shorten
 from neuro_aws.protocol.targets import Targets, followed, resolve
 from neuro_aws.protocol.theories import THEORIES
@@ -80,12 +81,13 @@ class Protocol:
         short: bool = False,
         allow_code: bool = False,
     ) -> "Protocol":
-        """Read a protocol file; ``overrides`` are key.path=value, as in ``--set``.
+        """Read a protocol file, or the shipped protocol of this name.
 
+        ``overrides`` are key.path=value, as in ``--set``.
         ``short`` reads its short form, as ``run --short`` does; overrides go over it.
         ``allow_code`` consents to importing the user's own code that the protocol names.
         """
-        path = Path(path)
+        path = file_of(path)
         return cls.from_text(read(path), str(path), overrides, short=short, allow_code=allow_code)
 
     @classmethod
@@ -188,11 +190,16 @@ def read(path: Path) -> str:
         raise NeuroAWSError(
             "no such protocol",
             where=str(path),
-            next_step="`neuro-aws list protocols` names those at hand",
+            next_step=proposed(path),
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise NeuroAWSError(f"cannot be read ({reason})", where=str(path)) from error
+
+
+def is_matrix(text: str, source: str) -> bool:
+    """Say whether a text is that of a prediction matrix, not of a protocol."""
+    return OF_A_MATRIX in parse(text, source).data
 
 
 def _validated(document: Document) -> ProtocolSpec:

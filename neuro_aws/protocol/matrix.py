@@ -17,6 +17,7 @@ from neuro_aws.protocol.load import OF_A_MATRIX, read
 from neuro_aws.protocol.measures import VALUES
 from neuro_aws.protocol.perturb import Perturbation, Phases
 from neuro_aws.protocol.schema import Slug
+from neuro_aws.protocol.shipped import file_of
 from neuro_aws.protocol.short import shorten
 
 OURS = ("schema_version", "name", "seeds", "arms", "expect", "short", "backend", "keep", "watch")
@@ -165,8 +166,12 @@ class Matrix:
     def load(
         cls, path: str | Path, overrides: Iterable[str] = (), *, short: bool = False
     ) -> "Matrix":
-        """Read the file of a matrix; ``overrides`` are key.path=value, ``short`` its short form."""
-        return cls.from_text(read(Path(path)), str(path), overrides, short=short)
+        """Read the file of a matrix, or the shipped one of this name.
+
+        ``overrides`` are key.path=value, ``short`` its short form.
+        """
+        path = file_of(path)
+        return cls.from_text(read(path), str(path), overrides, short=short)
 
     @classmethod
     def from_text(

@@ -217,9 +217,10 @@ def test_validate_prints_schedule_targets_time_and_size(tmp_path):
 
 
 def test_list_names_everything(tmp_path):
-    out = command("list", cwd=ROOT).stdout
+    out = command("list", cwd=tmp_path).stdout
     for name in (
-        "protocols/critical_period.yaml",
+        "  critical_period  ",
+        "  prediction_matrix  ",
         "wake_sleep",
         "layer_random",
         "digits",
@@ -227,7 +228,11 @@ def test_list_names_everything(tmp_path):
         "fresh_classifier",
     ):
         assert name in out
-    assert "none in protocols/" in command("list", "protocols", cwd=tmp_path).stdout
+    assert "not valid" not in out
+    (tmp_path / "mine.yaml").write_text(TINY)
+    own = command("list", "protocols", "--folder", ".", cwd=tmp_path).stdout
+    assert own.splitlines()[1].startswith("  mine.yaml  ")
+    assert len(own.splitlines()) == 2
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
@@ -242,6 +247,10 @@ WRONG = [
     ("ruin x.yaml", "no command 'ruin'"),
     ("run", "give a PROTOCOL"),
     ("run nowhere.yaml", "no such protocol"),
+    ("run quickstrat", "no such protocol. Did you mean quickstart?"),
+    ("validate protocols/critical_period.yaml", "Did you mean critical_period\\?"),
+    ("matrix critical_period", "no prediction matrix"),
+    ("new x.yaml --from nowhere", "no such protocol"),
     ("run tiny.yaml --seeds 0", "seeds"),
     ("run tiny.yaml --seeds many", "seeds"),
     ("run tiny.yaml --arms contrl", "no arm 'contrl'"),
@@ -259,6 +268,7 @@ WRONG = [
     ("export RUN --arm nobody", "no arm 'nobody'"),
     ("export RUN --animal 99 --format csv", "no animal 99"),
     ("export RUN --format csv --step-duration 2", "step-duration.*nwb"),
+    ("export RUN --format sonata", "sonata.*run of rates"),
     ("export RUN --step-duration nan", "step-duration"),
     ("export RUN --step-duration 0", "step-duration"),
     ("export RUN --out tiny.yaml", "tiny.yaml"),

@@ -113,3 +113,14 @@ def test_the_rules_of_extending_obey_the_laws(experiment):
     assert "my_code has no Ojo" in wrong.stderr
     assert "FeedbackOnly, Oja" in wrong.stderr
     assert "propagate" not in wrong.stderr
+
+
+def test_the_matrix_of_installing_may_be_run():
+    from neuro_aws.experiment.matrix.expand import expand
+    from neuro_aws.protocol.matrix import Matrix
+
+    written = (DOCS / "installing.md").read_text()
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", written, re.M | re.S)
+    matrix = Matrix.from_text(text, "my_matrix.yaml")
+    assert f"neuro-aws matrix {matrix.spec.name}.yaml" in written
+    assert len(expand(matrix)) == len(matrix.spec.theories)

@@ -347,3 +347,25 @@ def test_spikes_are_units_in_biological_time(tmp_path):
         )
         assert file.stimulus["label"].data[:].max() <= 1
         assert "biological" in file.session_description
+    read_by_sonata(done, time, cell)
+
+
+def read_by_sonata(done, time, cell):
+    """Its spike file says what the recording says, by the guide's layout, a population a layer."""
+    assert command("export", str(done.folder), "--format", "sonata").returncode == 0
+    first = 0
+    with h5py.File(done.folder / "export" / "s0_silenced_spikes.h5") as file:
+        assert list(file["spikes"]) == ["layer0", "layer1", "layer2"]
+        assert (int(file.attrs["magic"]), file.attrs["version"].tolist()) == (0x0A7A, [0, 1])
+        for layer, size in enumerate((64, 12, 6)):
+            group = file[f"spikes/layer{layer}"]
+            mine = (cell >= first) & (cell < first + size)
+            order = np.argsort(time[mine], kind="stable")
+            ids = (cell[mine] - first)[order].astype("u8")
+            assert same_bits(group["timestamps"][:], time[mine][order])
+            assert same_bits(group["node_ids"][:], ids)
+            assert group["timestamps"].attrs["units"] == "ms"
+            kinds = h5py.check_enum_dtype(group.attrs.get_id("sorting").dtype)
+            assert kinds == {"none": 0, "by_id": 1, "by_time": 2}
+            assert group.attrs["sorting"] == kinds["by_time"]
+            first += size

@@ -208,7 +208,7 @@ def _add_spikes(file: NWBFile, run: Run, animal: int, arm: str, time: Seconds) -
     end = steps_recorded(run, animal, arm) * time.step
     cells = len(found.layers)
     fired = VectorData(
-        name="spike_times", description="s since the first step", data=_packed(found.times)
+        name="spike_times", description="s since the first step", data=_packed(found.times / 1000)
     )
     watched = VectorData(
         name="obs_intervals",

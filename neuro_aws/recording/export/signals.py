@@ -160,7 +160,7 @@ def ids(units: list[int]) -> str:
 
 @dataclass(frozen=True)
 class Spikes:
-    """The spikes of every cell, s since the first step."""
+    """The spikes of every cell, ms since the first step."""
 
     layers: NDArray[np.int64]
     units: NDArray[np.int64]
@@ -175,7 +175,7 @@ def spikes(run: Run, animal: int, arm: str) -> Spikes | None:
     """Return all spikes of an arm; None where none are recorded."""
     if not run.datasets(animal, arm, "spikes"):
         return None
-    time = run.read(animal, arm, "spikes/time") / 1000
+    time = run.read(animal, arm, "spikes/time")
     cell = run.read(animal, arm, "spikes/neuron")
     held = [path for path, *_ in run.datasets(animal, arm, "counts")]
     counts = sorted(
