@@ -102,6 +102,7 @@ class Fire(threading.Thread):
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that a process has started and that have not ended."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in found if os.path.exists(f"/proc/{child}")]
+    """Return the processes that a process has started, from any of its threads, and not ended."""
+    lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    found = [int(child) for line in lists for child in line.split()]
+    return [child for child in found if os.path.exists(f"/proc/{child}")]

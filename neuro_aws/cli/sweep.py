@@ -24,6 +24,7 @@ MOST_SAID = 20
 @click.option("--arms", help="Only these arms, separated by commas.")
 @click.option("--jobs", type=JOBS, help="Processes on this machine; default: all cores.")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use: tcp://host:8786.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto, of all runs.")
 @click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
 @click.option("--out", default="sweeps", show_default=True, help="Folder that holds the sweeps.")
 @click.option("--short", is_flag=True, help="The protocol's short form: some seconds.")
@@ -51,6 +52,7 @@ def command(
     arms: str | None,
     jobs: int | None,
     scheduler: str | None,
+    device: str,
     data: str | None,
     out: str,
     short: bool,
@@ -71,7 +73,7 @@ def command(
     from neuro_aws.cli import tables
     from neuro_aws.cli.consent import with_code
     from neuro_aws.cli.progress import Counted
-    from neuro_aws.experiment import sweep, sweep_table
+    from neuro_aws.experiment import sweep, sweep_plan, sweep_table
     from neuro_aws.experiment.cluster import refuse_missing
     from neuro_aws.protocol import Protocol, grid
     from neuro_aws.protocol.load import read
@@ -84,10 +86,15 @@ def command(
     def load(overrides: Sequence[str]) -> Protocol:
         return with_code(Protocol.from_text(text, protocol, overrides, short=short), allow_code)
 
-    options = sweep.Options(
-        out=out, jobs=jobs, scheduler=scheduler, data=data, save_seconds=save_every
+    options = sweep_plan.Options(
+        out=out,
+        jobs=jobs,
+        scheduler=scheduler,
+        data=data,
+        device=device,
+        save_seconds=save_every,
     )
-    planned = sweep.plan(
+    planned = sweep_plan.plan(
         grid.grid(sets, zipped=zipped, random=random),
         load,
         animals=None if seeds is None else grid.animals(seeds),
@@ -114,7 +121,7 @@ def command(
     finished, failed = len(done.finished), done.failed
     show(console, f"finished      {finished}, {done.skipped} of them before; failed {len(failed)}")
     for row in failed[:MOST_SAID]:
-        where = f"animal {row.run.animal}, {sweep.words(row.point)}"
+        where = f"animal {row.run.animal}, {sweep_plan.words(row.point)}"
         say(f"failed: {clipped(where, 200)}: {clipped(row.outcome.error, 300)}", err=True)
     if failed:
         raise NeuroAWSError(

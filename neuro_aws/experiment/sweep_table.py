@@ -4,24 +4,21 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from neuro_aws.experiment.sweep_plan import Row
 from neuro_aws.experiment.sweep_runs import relative
 from neuro_aws.protocol.grid import Grid
 from neuro_aws.recording.parts import replace_file
 from neuro_aws.recording.reader import METRIC_COLUMNS, open_run
-
-if TYPE_CHECKING:
-    from neuro_aws.experiment.sweep import Row
 
 CSV, PARQUET, FIGURE = "table.csv", "table.parquet", "figure.png"
 MEASURED = ["animal", "arm", *METRIC_COLUMNS]
 
 
 def write(
-    rows: "Sequence[Row]", grid: Grid, arms: Sequence[str], folder: Path, title: str
+    rows: Sequence[Row], grid: Grid, arms: Sequence[str], folder: Path, title: str
 ) -> pd.DataFrame:
     """Write table and figure of the finished runs; return the table."""
     from neuro_aws.plots.sweep import draw
@@ -34,7 +31,7 @@ def write(
     return found
 
 
-def table(rows: "Sequence[Row]", grid: Grid, folder: Path) -> pd.DataFrame:
+def table(rows: Sequence[Row], grid: Grid, folder: Path) -> pd.DataFrame:
     """Return every value of every finished run, after the settings that are varied.
 
     ``run`` is where the run lies, from the sweep's folder. Settings whose values are all numbers
