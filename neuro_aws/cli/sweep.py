@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from neuro_aws.cli.ranges import JOBS, POINTS
+from neuro_aws.cli import options
+from neuro_aws.cli.ranges import POINTS
 from neuro_aws.cli.say import say, show
 from neuro_aws.errors import NeuroAWSError, clipped
-from neuro_aws.experiment.run import SAVE_SECONDS
 
 MOST_SAID = 20
 
@@ -21,28 +21,22 @@ MOST_SAID = 20
 )
 @click.option("--zip", "zipped", is_flag=True, help="First values together, second ones, ...")
 @click.option("--random", type=POINTS, metavar="N", help="N points of the grid, at random.")
-@click.option("--arms", help="Only these arms, separated by commas.")
-@click.option("--jobs", type=JOBS, help="Processes on this machine; default: all cores.")
+@options.arms
+@options.jobs
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use: tcp://host:8786.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto, of all runs.")
-@click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
+@options.device
+@options.data
 @click.option("--out", default="sweeps", show_default=True, help="Folder that holds the sweeps.")
-@click.option("--short", is_flag=True, help="The protocol's short form: some seconds.")
-@click.option("--allow-code", is_flag=True, help="Import code of your own that it names.")
+@options.short
+@options.allow_code
 @click.option(
     "--step",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "compiled", "written-out"]),
+    type=options.FORMS,
     help="Form of the step.",
 )
-@click.option(
-    "--save-every",
-    default=SAVE_SECONDS,
-    show_default=True,
-    type=click.FloatRange(0.1),
-    help="Seconds between checkpoints.",
-)
+@options.save_every
 def command(
     protocol: str,
     seeds: str | None,
@@ -86,7 +80,7 @@ def command(
     def load(overrides: Sequence[str]) -> Protocol:
         return with_code(Protocol.from_text(text, protocol, overrides, short=short), allow_code)
 
-    options = sweep_plan.Options(
+    how = sweep_plan.Options(
         out=out,
         jobs=jobs,
         scheduler=scheduler,
@@ -100,7 +94,7 @@ def command(
         animals=None if seeds is None else grid.animals(seeds),
         arms=tuple(a.strip() for a in arms.split(",")) if arms else (),
         step=step,
-        options=options,
+        options=how,
     )
     console = tables.console()
     bar = Counted(console)
@@ -112,7 +106,7 @@ def command(
         bar.begin(left)
 
     try:
-        done = sweep.run(planned, options, begun=begun, report=lambda row: bar.add(row.ended))
+        done = sweep.run(planned, how, begun=begun, report=lambda row: bar.add(row.ended))
     finally:
         bar.end()
     for name in (sweep_table.CSV, sweep_table.PARQUET, sweep_table.FIGURE):

@@ -89,7 +89,7 @@ def plan(
         protocol = _loaded(grid, point, load)
         first = first or protocol
         some = chosen_arms(protocol, arms)
-        _refuse(protocol, options)
+        _refuse(protocol, options, device)
         form = forms.chosen(protocol, device=device, asked=step)
         chosen = list(animals) if animals is not None else protocol.animals()
         points = len(grid.points)
@@ -149,7 +149,7 @@ def _device(options: Options) -> str:
     return options.device
 
 
-def _refuse(protocol: Protocol, options: Options) -> None:
+def _refuse(protocol: Protocol, options: Options, device: str) -> None:
     """Refuse a point that would not start; of memory only where it is this machine's."""
-    here = options.scheduler is None
+    here = options.scheduler is None and device == "cpu"
     refuse_what_would_not_start(protocol, options.data, (options.jobs or 1) if here else None)

@@ -129,13 +129,16 @@ def data_of(protocol: Protocol, root: str | None) -> str:
         )
 
 
-def _refuse_other(wanted: SweepRun, protocol: Protocol, root: str | None) -> None:
-    """Refuse to make a run of anything but what it is known by."""
+def _refuse_other_version(wanted: SweepRun) -> None:
     if provenance.version() != wanted.version:
         raise NeuroAWSError(
             f"this worker has neuro-aws {provenance.version()}, the sweep {wanted.version}",
             next_step="Start workers in the same environment",
         )
+
+
+def _refuse_other_files(wanted: SweepRun, protocol: Protocol, root: str | None) -> None:
+    """Refuse to make a run of other code and data than it is known by."""
     for what, known, found in (
         ("code", wanted.code, code_of(protocol)),
         ("data files", wanted.data, data_of(protocol, root)),
@@ -148,8 +151,10 @@ def _refuse_other(wanted: SweepRun, protocol: Protocol, root: str | None) -> Non
 
 
 def _simulate(errand: Errand) -> Outcome:
-    wanted, protocol = errand.run, errand.protocol()
-    _refuse_other(wanted, protocol, errand.data)
+    wanted = errand.run
+    _refuse_other_version(wanted)
+    protocol = errand.protocol()
+    _refuse_other_files(wanted, protocol, errand.data)
     what = f"run {wanted.key}"
     with lock(errand.place / "run.lock", what, seconds=math.inf):
         for unnamed in errand.place.glob(f"*/{NEW}*"):  # of processes that were killed
