@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+START_SECONDS = 120.0
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -41,6 +42,16 @@ class Cluster:
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
         words = [sys.executable, "-m", "distributed.cli.dask_scheduler", *where]
         self.scheduler = subprocess.Popen(words, cwd=self.folder, **QUIET)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            assert self.scheduler.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        """Say whether the scheduler takes connections: a busy machine takes long to start one."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def fill(self) -> None:
         """Start workers in the place of those that have gone."""

@@ -20,6 +20,7 @@ from neuro_aws.experiment.sweep_runs import Errand, Outcome
 from neuro_aws.experiment.workers import StopOnSignal, lock
 from neuro_aws.protocol.data import data_root, using_data
 from neuro_aws.protocol.start import fitting_processes
+from neuro_aws.recording.folder import refuse_what_leads_out
 
 MANIFEST_SECONDS = 5.0
 """How often the manifest is written while runs end: it holds all of them."""
@@ -64,6 +65,7 @@ def run(
     home = Path(options.out) / plan.protocol.spec.name
     folder = home / plan.key
     _make(folder, home / "runs")
+    refuse_what_leads_out(folder)
     with lock(folder / "sweep.lock", f"sweep {folder}", seconds=2):
         rows = {row.run.key: row for row in _known(plan, folder, home / "runs")}
         skipped = sum(row.ended for row in rows.values())
@@ -80,6 +82,8 @@ def run(
                     sweep_manifest.write(plan, folder, list(rows.values()))
                     written = time.monotonic()
             stopped = stop.is_set()
+        read = [] if stopped else list(sweep_table.measured(rows.values()))
+        rows |= {row.run.key: row for row, _ in read}
         sweep_manifest.write(plan, folder, list(rows.values()))
         if stopped:
             raise NeuroAWSError(
@@ -88,9 +92,9 @@ def run(
                 where=str(folder),
                 next_step="The same command goes on",
             )
-        result = Sweep(folder, tuple(rows.values()), skipped)
-        sweep_table.write(result.finished, plan.grid, plan.arms, folder, plan.protocol.spec.name)
-    return result
+        found = [(row, metrics) for row, metrics in read if metrics is not None]
+        sweep_table.write(found, plan.grid, plan.arms, folder, plan.protocol.spec.name)
+    return Sweep(folder, tuple(rows.values()), skipped)
 
 
 def _make(*folders: Path) -> None:

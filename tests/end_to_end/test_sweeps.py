@@ -217,6 +217,21 @@ def test_a_recording_altered_since_is_named_and_not_taken(swept, monkeypatch):
     assert "finished      1, 1 of them before; failed 1" in done.stdout
 
 
+def test_a_finished_run_whose_folder_is_damaged_costs_the_others_nothing(swept, monkeypatch):
+    folder, _ = swept
+    monkeypatch.setattr("neuro_aws.experiment.cluster.spread", None)
+    made = folder.glob("sweeps/tiny/runs/*/tiny/*-s1/provenance.json")
+    (lost,) = [p.parent / "protocol.yaml" for p in made if '"finished"' in p.read_text()]
+    aside = lost.rename(folder / "aside.yaml")
+    try:
+        done = sweep_command(folder, f"{RATE}=0.01")
+    finally:
+        aside.rename(lost)
+    assert done.returncode == 1, done.stdout
+    assert "finished      1, 1 of them before; failed 1" in done.stdout
+    assert done.stderr.startswith("failed: animal 1, the protocol as it is: ")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
