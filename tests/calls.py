@@ -3,8 +3,10 @@
 import io
 import os
 import runpy
+import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -23,6 +25,18 @@ class Done(NamedTuple):
 def command(*arguments: str, cwd: Path | None = None) -> Done:
     """Call ``neuro-aws ARGUMENTS``, as from a shell of 140 columns."""
     return _called(lambda: main(list(arguments)), ["neuro-aws", *arguments], cwd)
+
+
+@contextmanager
+def started(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start ``neuro-aws ARGUMENTS`` as a process of its own, which is gone afterwards."""
+    words = [sys.executable, "-m", "neuro_aws", *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=cwd, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def script(path: Path, *arguments: str, cwd: Path | None = None) -> Done:

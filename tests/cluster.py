@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+START_SECONDS = 120.0
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -41,6 +42,16 @@ class Cluster:
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
         words = [sys.executable, "-m", "distributed.cli.dask_scheduler", *where]
         self.scheduler = subprocess.Popen(words, cwd=self.folder, **QUIET)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            assert self.scheduler.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def answers(self) -> bool:
+        """Say whether the scheduler takes connections: a busy machine takes long to start one."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def fill(self) -> None:
         """Start workers in the place of those that have gone."""
@@ -102,6 +113,7 @@ class Fire(threading.Thread):
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that a process has started and that have not ended."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in found if os.path.exists(f"/proc/{child}")]
+    """Return the processes that a process has started, from any of its threads, and not ended."""
+    lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    found = [int(child) for line in lists for child in line.split()]
+    return [child for child in found if os.path.exists(f"/proc/{child}")]

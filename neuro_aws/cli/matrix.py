@@ -2,10 +2,11 @@
 
 import click
 
-from neuro_aws.cli.ranges import JOBS, SEED, SEEDS
+from neuro_aws.cli import options
+from neuro_aws.cli.ranges import SEED, SEEDS
 from neuro_aws.cli.say import show
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.experiment.run import SAVE_SECONDS, Options
+from neuro_aws.experiment.run import Options
 
 
 @click.command("matrix")
@@ -16,21 +17,15 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options
 @click.option("--seed", type=SEED, help="First animal; default: 0.")
 @click.option("--seeds", type=SEEDS, help="Number of animals; default: the matrix's.")
 @click.option("--theories", help="Run only these now, in this order, separated by commas.")
-@click.option("--jobs", type=JOBS, help="Processes; default: all cores.")
-@click.option("--out", default="runs", show_default=True, help="Folder that holds the matrices.")
-@click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
-@click.option("--short", is_flag=True, help="Its short form: some seconds.")
-@click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
+@options.jobs
+@options.out
+@options.data
+@options.short
+@options.sets
 @click.option(
     "--compare", nargs=2, metavar="THEORY THEORY", help="Which experiment separates these two?"
 )
-@click.option(
-    "--save-every",
-    default=SAVE_SECONDS,
-    show_default=True,
-    type=click.FloatRange(0.1),
-    help="Seconds between checkpoints.",
-)
+@options.save_every
 def command(
     matrix: str | None,
     resumed: str | None,
@@ -85,11 +80,11 @@ def command(
         study = runner.begin(loaded, seed=seed or 0, seeds=seeds, out=out)
     console = tables.console()
     show(console, f"matrix      {study.folder}")
-    options = Options(jobs=jobs, data=data, save_seconds=save_every)
+    how = Options(jobs=jobs, data=data, save_seconds=save_every)
     runner.carry_out(
         study,
         now,
-        options,
+        how,
         Bar(console),
         lambda at, of, plan, what: show(console, f"{at} of {of}     {plan.name}: {what}"),
     )

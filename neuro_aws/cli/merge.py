@@ -2,12 +2,13 @@
 
 import click
 
+from neuro_aws.cli import options
 from neuro_aws.cli.say import say, show
 
 
 @click.command("merge")
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--out", default="runs", show_default=True, help="Folder that holds the runs.")
+@options.out
 def command(runs: tuple[str, ...], out: str) -> None:
     """Join finished RUNS of one protocol into a new run: other animals, or other arms.
 

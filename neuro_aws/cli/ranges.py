@@ -32,3 +32,6 @@ class _Number(click.FloatRange):
 
 STEP_SECONDS = _Number(0.0001, 3600.0)
 """What a step may be declared to last, s."""
+
+SAVE_EVERY = _Number(0.1)
+"""Seconds between checkpoints."""

@@ -6,40 +6,34 @@ from pathlib import Path
 
 import click
 
-from neuro_aws.cli.ranges import JOBS, SEED, SEEDS
+from neuro_aws.cli import options
 from neuro_aws.cli.say import show
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.experiment.run import SAVE_SECONDS, Options
+from neuro_aws.experiment.run import Options
 
 
 @click.command("run")
 @click.argument("protocol", required=False)
 @click.option("--resume", "resumed", metavar="RUN", help="Go on with a stopped or killed run.")
-@click.option("--seed", default=0, show_default=True, type=SEED, help="First animal.")
-@click.option("--seeds", type=SEEDS, help="Number of animals; default: the protocol's.")
-@click.option("--arms", help="Only these arms, separated by commas.")
-@click.option("--jobs", type=JOBS, help="Processes; default: all cores.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
-@click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
-@click.option("--out", default="runs", show_default=True, help="Folder that holds the runs.")
-@click.option("--short", is_flag=True, help="The protocol's short form: some seconds.")
-@click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Change a setting.")
-@click.option("--allow-code", is_flag=True, help="Import code of your own that it names.")
+@options.seed
+@options.seeds
+@options.arms
+@options.jobs
+@options.device
+@options.data
+@options.out
+@options.short
+@options.sets
+@options.allow_code
 @click.option(
     "--accept-loss", is_flag=True, help="With --resume: go on without lost parts of the recording."
 )
 @click.option(
     "--step",
-    type=click.Choice(["auto", "compiled", "written-out"]),
+    type=options.FORMS,
     help="Form of the step; default: auto, compiled where it covers all arms.",
 )
-@click.option(
-    "--save-every",
-    default=SAVE_SECONDS,
-    show_default=True,
-    type=click.FloatRange(0.1),
-    help="Seconds between checkpoints.",
-)
+@options.save_every
 def command(
     protocol: str | None,
     resumed: str | None,
@@ -79,16 +73,16 @@ def command(
 
     if (protocol is None) == (resumed is None):
         raise NeuroAWSError("give a PROTOCOL, or --resume RUN", where="run")
-    chosen = tuple(a.strip() for a in arms.split(",")) if arms else ()
+    named = tuple(a.strip() for a in arms.split(",")) if arms else ()
     if accept_loss and resumed is None:
         raise NeuroAWSError("goes with --resume RUN only", where="--accept-loss")
-    options = Options(
+    chosen = Options(
         seed=seed,
         seeds=seeds,
         jobs=jobs,
         device=str(device_of(device)),
         out=out,
-        arms=chosen,
+        arms=named,
         save_seconds=save_every,
         data=data,
         accept_loss=accept_loss,
@@ -101,13 +95,13 @@ def command(
             raise NeuroAWSError("a run keeps its settings; only --jobs and --data go with --resume")
         stopped = open_run(resumed)
         allowed = consented(stopped.protocol, stopped.provenance["protocol"], allow_code)
-        options = replace(options, allow_code=allowed)
-        finished = runner.resume(resumed, options=options, progress=bar)
+        chosen = replace(chosen, allow_code=allowed)
+        finished = runner.resume(resumed, options=chosen, progress=bar)
     else:
         assert protocol is not None
         loaded = Protocol.load(protocol, sets, short=short)
         loaded = with_code(loaded, allow_code)
-        finished = runner.run(loaded, options=options, progress=bar)
+        finished = runner.run(loaded, options=chosen, progress=bar)
     if int(os.environ.get("RANK", "0")):
         return  # process 0 of a team reports
     show_results(console, finished)

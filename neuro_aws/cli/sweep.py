@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from neuro_aws.cli.ranges import JOBS, POINTS
+from neuro_aws.cli import options
+from neuro_aws.cli.ranges import POINTS
 from neuro_aws.cli.say import say, show
 from neuro_aws.errors import NeuroAWSError, clipped
-from neuro_aws.experiment.run import SAVE_SECONDS
 
 MOST_SAID = 20
 
@@ -21,27 +21,22 @@ MOST_SAID = 20
 )
 @click.option("--zip", "zipped", is_flag=True, help="First values together, second ones, ...")
 @click.option("--random", type=POINTS, metavar="N", help="N points of the grid, at random.")
-@click.option("--arms", help="Only these arms, separated by commas.")
-@click.option("--jobs", type=JOBS, help="Processes on this machine; default: all cores.")
+@options.arms
+@options.jobs
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use: tcp://host:8786.")
-@click.option("--data", type=click.Path(), help="Folder that holds mnist/ and other data.")
+@options.device
+@options.data
 @click.option("--out", default="sweeps", show_default=True, help="Folder that holds the sweeps.")
-@click.option("--short", is_flag=True, help="The protocol's short form: some seconds.")
-@click.option("--allow-code", is_flag=True, help="Import code of your own that it names.")
+@options.short
+@options.allow_code
 @click.option(
     "--step",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "compiled", "written-out"]),
+    type=options.FORMS,
     help="Form of the step.",
 )
-@click.option(
-    "--save-every",
-    default=SAVE_SECONDS,
-    show_default=True,
-    type=click.FloatRange(0.1),
-    help="Seconds between checkpoints.",
-)
+@options.save_every
 def command(
     protocol: str,
     seeds: str | None,
@@ -51,6 +46,7 @@ def command(
     arms: str | None,
     jobs: int | None,
     scheduler: str | None,
+    device: str,
     data: str | None,
     out: str,
     short: bool,
@@ -71,7 +67,7 @@ def command(
     from neuro_aws.cli import tables
     from neuro_aws.cli.consent import with_code
     from neuro_aws.cli.progress import Counted
-    from neuro_aws.experiment import sweep, sweep_table
+    from neuro_aws.experiment import sweep, sweep_plan, sweep_table
     from neuro_aws.experiment.cluster import refuse_missing
     from neuro_aws.protocol import Protocol, grid
     from neuro_aws.protocol.load import read
@@ -86,16 +82,21 @@ def command(
     def load(overrides: Sequence[str]) -> Protocol:
         return with_code(Protocol.from_text(text, str(path), overrides, short=short), allow_code)
 
-    options = sweep.Options(
-        out=out, jobs=jobs, scheduler=scheduler, data=data, save_seconds=save_every
+    how = sweep_plan.Options(
+        out=out,
+        jobs=jobs,
+        scheduler=scheduler,
+        data=data,
+        device=device,
+        save_seconds=save_every,
     )
-    planned = sweep.plan(
+    planned = sweep_plan.plan(
         grid.grid(sets, zipped=zipped, random=random),
         load,
         animals=None if seeds is None else grid.animals(seeds),
         arms=tuple(a.strip() for a in arms.split(",")) if arms else (),
         step=step,
-        options=options,
+        options=how,
     )
     console = tables.console()
     bar = Counted(console)
@@ -107,7 +108,7 @@ def command(
         bar.begin(left)
 
     try:
-        done = sweep.run(planned, options, begun=begun, report=lambda row: bar.add(row.ended))
+        done = sweep.run(planned, how, begun=begun, report=lambda row: bar.add(row.ended))
     finally:
         bar.end()
     for name in (sweep_table.CSV, sweep_table.PARQUET, sweep_table.FIGURE):
@@ -116,7 +117,7 @@ def command(
     finished, failed = len(done.finished), done.failed
     show(console, f"finished      {finished}, {done.skipped} of them before; failed {len(failed)}")
     for row in failed[:MOST_SAID]:
-        where = f"animal {row.run.animal}, {sweep.words(row.point)}"
+        where = f"animal {row.run.animal}, {sweep_plan.words(row.point)}"
         say(f"failed: {clipped(where, 200)}: {clipped(row.outcome.error, 300)}", err=True)
     if failed:
         raise NeuroAWSError(

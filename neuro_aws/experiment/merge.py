@@ -13,7 +13,7 @@ from neuro_aws.experiment.compare import bits
 from neuro_aws.experiment.run_folder import new_folder, write_protocol
 from neuro_aws.experiment.workers import Task, tasks_of
 from neuro_aws.protocol import Protocol
-from neuro_aws.recording import provenance
+from neuro_aws.recording import checkpoint, provenance
 from neuro_aws.recording.checkpoint import Place
 from neuro_aws.recording.merging import join
 from neuro_aws.recording.reader import Run, group_name, open_run
@@ -55,6 +55,8 @@ def merge(folders: Sequence[str | Path], out: str = "runs") -> Run:
                 )
     _refuse_other_bits(runs)
     of_task = {task: _holder(runs, held, task) for task in tasks_of(first, animals, arms)}
+    for task, run in of_task.items():
+        _refuse_damaged_states(run, task)
     settings = _settings(runs, animals, arms)
 
     def fill(folder: Path, protocol: Protocol, facts: dict[str, Any]) -> None:
@@ -147,6 +149,17 @@ def _holder(runs: Sequence[Run], held: dict[tuple[int, str], Run], task: Task) -
     tree = runs[0].protocol.tree
     arms = [arm for arm, plan in tree.arms.items() if plan.trunk == task.branch]
     return next(held[task.animal, arm] for arm in arms if (task.animal, arm) in held)
+
+
+def _refuse_damaged_states(run: Run, task: Task) -> None:
+    """Refuse a branch whose states are lost or altered: a joined run goes on from them."""
+    place = Place(run.folder, task.animal, task.branch)
+    if not place.final.exists():
+        raise NeuroAWSError(
+            "is missing", where=str(place.final), next_step="Restore the run from a copy"
+        )
+    for path in (place.final, *place.kept().values()):
+        checkpoint.load(path)
 
 
 def _copy_files(source: Path, target: Path, task: Task) -> None:

@@ -99,7 +99,7 @@ def run(
     form = forms.loaded(forms.chosen(protocol, device=device, asked=options.step), options.step)
     team = join(options.device)
     settings = {
-        "protocol": _absolute(protocol.source),
+        "protocol": absolute(protocol.source),
         "protocol_sha256": hashlib.sha256(protocol.text.encode()).hexdigest(),
         "overrides": list(protocol.overrides),
         "short": protocol.short,
@@ -161,7 +161,7 @@ def _follow(
     return open_run(folder)
 
 
-def _absolute(source: str) -> str:
+def absolute(source: str) -> str:
     """Return where a protocol lies, wherever it is asked from later: its code lies beside it."""
     path = Path(source)
     return str(path.resolve()) if path.is_file() else source

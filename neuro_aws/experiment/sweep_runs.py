@@ -20,6 +20,9 @@ from neuro_aws.experiment.run import SAVE_SECONDS, Options, resume, run
 from neuro_aws.experiment.run_folder import NEW
 from neuro_aws.experiment.workers import lock
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.consent import Request
+from neuro_aws.protocol.data import using_data
+from neuro_aws.protocol.data_files import data_digest
 from neuro_aws.recording import provenance
 
 RECORDING = "recording.h5"
@@ -42,8 +45,11 @@ class SweepRun:
     """Form of the step, the same on all machines: compiled or written-out."""
     version: str
     """Of neuro-aws."""
+    device: str = "cpu"
     code: str = ""
     """Hash of the user's own code that the protocol names."""
+    data: str = ""
+    """Hash of the data files that the protocol names."""
 
     @property
     def key(self) -> str:
@@ -101,13 +107,54 @@ def simulate(errand: Errand) -> Outcome:
         return Outcome(error=kind + in_a_line(error, LONGEST_ERROR))
 
 
-def _simulate(errand: Errand) -> Outcome:
-    wanted = errand.run
+def code_of(protocol: Protocol) -> str:
+    """Return the hash of the user's own code that a protocol names; with other code it changes."""
+    if not protocol.own_code:
+        return ""
+    found = Request.of(protocol, protocol.source).digest()
+    if found is None:
+        raise NeuroAWSError(
+            "there is too much code beside it to tell when it changes",
+            where=protocol.source,
+            next_step="Put it into a folder of its own",
+        )
+    return found
+
+
+def data_of(protocol: Protocol, root: str | None) -> str:
+    """Return the hash of the data files that a protocol names, data sets looked for in ``root``."""
+    with using_data(root):
+        return data_digest(
+            spec.stimulus for arm in protocol.tree.arms.values() for spec in (arm.initial, arm.spec)
+        )
+
+
+def _refuse_other_version(wanted: SweepRun) -> None:
     if provenance.version() != wanted.version:
         raise NeuroAWSError(
             f"this worker has neuro-aws {provenance.version()}, the sweep {wanted.version}",
             next_step="Start workers in the same environment",
         )
+
+
+def _refuse_other_files(wanted: SweepRun, protocol: Protocol, root: str | None) -> None:
+    """Refuse to make a run of other code and data than it is known by."""
+    for what, known, found in (
+        ("code", wanted.code, code_of(protocol)),
+        ("data files", wanted.data, data_of(protocol, root)),
+    ):
+        if known != found:
+            raise NeuroAWSError(
+                f"the {what} that the protocol names changed since the sweep began",
+                next_step="The same command makes its runs with what is there now",
+            )
+
+
+def _simulate(errand: Errand) -> Outcome:
+    wanted = errand.run
+    _refuse_other_version(wanted)
+    protocol = errand.protocol()
+    _refuse_other_files(wanted, protocol, errand.data)
     what = f"run {wanted.key}"
     with lock(errand.place / "run.lock", what, seconds=math.inf):
         for unnamed in errand.place.glob(f"*/{NEW}*"):  # of processes that were killed
@@ -118,6 +165,7 @@ def _simulate(errand: Errand) -> Outcome:
                 seed=wanted.animal,
                 seeds=1,
                 jobs=1,
+                device=wanted.device,
                 arms=wanted.arms,
                 out=str(errand.place),
                 data=errand.data,
@@ -127,7 +175,7 @@ def _simulate(errand: Errand) -> Outcome:
                 figures=False,
             )
             if folder is None:
-                folder = run(errand.protocol(), options=options).folder
+                folder = run(protocol, options=options).folder
             else:
                 resume(folder, options=options)
     return outcome(folder)

@@ -1,32 +1,44 @@
 """The tidy table of a sweep: one row a value that was measured, beside its point and its run."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from neuro_aws.experiment.sweep_runs import relative
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.experiment.sweep_plan import Row
+from neuro_aws.experiment.sweep_runs import Outcome, relative
 from neuro_aws.protocol.grid import Grid
 from neuro_aws.recording.parts import replace_file
 from neuro_aws.recording.reader import METRIC_COLUMNS, open_run
-
-if TYPE_CHECKING:
-    from neuro_aws.experiment.sweep import Row
 
 CSV, PARQUET, FIGURE = "table.csv", "table.parquet", "figure.png"
 MEASURED = ["animal", "arm", *METRIC_COLUMNS]
 
 
+def measured(rows: Iterable[Row]) -> Iterator[tuple[Row, pd.DataFrame | None]]:
+    """Yield every run with what it measured; one whose folder is damaged has failed."""
+    for row in rows:
+        try:
+            yield row, open_run(row.outcome.folder).metrics if row.ended else None
+        except (NeuroAWSError, OSError) as error:
+            yield replace(row, outcome=Outcome(error=str(error))), None
+
+
 def write(
-    rows: "Sequence[Row]", grid: Grid, arms: Sequence[str], folder: Path, title: str
+    runs: Sequence[tuple[Row, pd.DataFrame]],
+    grid: Grid,
+    arms: Sequence[str],
+    folder: Path,
+    title: str,
 ) -> pd.DataFrame:
-    """Write table and figure of the finished runs; return the table."""
+    """Write table and figure of what finished runs measured; return the table."""
     from neuro_aws.plots.sweep import draw
 
-    found = table(rows, grid, folder)
+    found = table(runs, grid, folder)
     _in_one_step(folder / CSV, lambda path: found.to_csv(path, index=False))
     _in_one_step(folder / PARQUET, lambda path: found.to_parquet(path, index=False))
     if found["arm"].isin(arms).any():
@@ -34,16 +46,16 @@ def write(
     return found
 
 
-def table(rows: "Sequence[Row]", grid: Grid, folder: Path) -> pd.DataFrame:
-    """Return every value of every finished run, after the settings that are varied.
+def table(runs: Sequence[tuple[Row, pd.DataFrame]], grid: Grid, folder: Path) -> pd.DataFrame:
+    """Return every value of every run, after the settings that are varied.
 
     ``run`` is where the run lies, from the sweep's folder. Settings whose values are all numbers
     are numbers, others text as they were given.
     """
     parts = []
     columns = {key: numbers(values) for key, values in grid.axes.items()}
-    for row in rows:
-        part = open_run(row.outcome.folder).metrics
+    for row, metrics in runs:
+        part = metrics.copy()
         for place, (key, convert) in enumerate(columns.items()):
             part.insert(place, key, convert[row.point[key]])
         parts.append(part.assign(run=relative(row.outcome.folder, folder)))

@@ -116,6 +116,15 @@ def refuse_missing(section: Any) -> None:
         image_files(section.folder)
 
 
+def data_set_files(section: "Mnist | FashionMnist | Cifar10") -> list[Path]:
+    """Return the files that a data set is read from, whether they are there or not."""
+    folder = data_folder(section.folder, FOLDERS[section.source])
+    if section.source == "cifar10":
+        names = [f"data_batch_{k}" for k in section.batches or range(1, 6)]
+        return [folder / name for name in [*names, section.test_file or "test_batch"]]
+    return [idx_file(folder, name) for name in IDX_FILES]
+
+
 def _data_set(section: "Mnist | FashionMnist | Cifar10") -> None:
     folder = data_folder(section.folder, FOLDERS[section.source])
     if not is_folder(folder):
@@ -124,19 +133,17 @@ def _data_set(section: "Mnist | FashionMnist | Cifar10") -> None:
             where=f"stimulus: {section.source}: {shown(folder)}",
             next_step=f"Give --data FOLDER, the one that holds {FOLDERS[section.source]}/",
         )
-    if section.source == "cifar10":
-        names = [f"data_batch_{k}" for k in section.batches or range(1, 6)]
-        paths = [folder / name for name in [*names, section.test_file or "test_batch"]]
-        absent = [path.name for path in paths if not is_there(path)]
-        next_step = UNPACK
-    else:
-        paths = [idx_file(folder, name) for name in IDX_FILES]
-        absent = [f"{path.stem}(.gz)" for path in paths if not is_there(path)]
-        next_step = "Put the four original files there: " + ", ".join(IDX_FILES)
+    paths = data_set_files(section)
+    absent = [path for path in paths if not is_there(path)]
     if absent:
-        verb = "is" if len(absent) == 1 else "are"
+        cifar = section.source == "cifar10"
+        names = [path.name if cifar else f"{path.stem}(.gz)" for path in absent]
         raise NeuroAWSError(
-            f"{', '.join(absent)} {verb} missing", where=shown(folder), next_step=next_step
+            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing",
+            where=shown(folder),
+            next_step=UNPACK
+            if cifar
+            else "Put the four original files there: " + ", ".join(IDX_FILES),
         )
     for path in paths:
         refuse_irregular(path)

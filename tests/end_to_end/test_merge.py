@@ -98,6 +98,17 @@ def test_what_does_not_belong_together_is_refused(parts, whole, make, tmp_path):
     refused([one, compiled], "is not finished", tmp_path)
 
 
+def test_a_state_that_is_lost_or_altered_is_not_joined(parts, tmp_path):
+    one, silenced, control = (part.folder for part in parts)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(silenced, damaged)
+    (state,) = damaged.glob("checkpoints/s0/rem_silenced.npz")
+    state.write_bytes(state.read_bytes()[:-1])
+    refused([one, control, damaged], "rem_silenced.npz: checkpoint cannot be read", tmp_path)
+    state.unlink()
+    refused([one, control, damaged], "rem_silenced.npz: is missing", tmp_path)
+
+
 def test_arms_whose_shared_steps_differ_are_refused(parts, tmp_path):
     _, silenced, control = (part.folder for part in parts)
     altered = tmp_path / "altered"

@@ -351,6 +351,20 @@ def test_growth_is_measured_in_both_forms_of_the_step(tmp_path, monkeypatch):
     assert (tmp_path / "growth.png").exists()
 
 
+@pytest.mark.slow
+def test_workers_and_dask_are_timed_in_turns():
+    small = ["--branches", "2", "--jobs", "1", "--rounds", "1", "--cycles", "2"]
+    done = script(ROOT / "benchmarks" / "parallel.py", *small)
+    assert done.returncode == 0, done.stderr
+    rows = {
+        match[1]: [float(number) for number in match[2].split()]
+        for match in re.finditer(r"^(workers|dask|dask, cluster there)  +(.*)$", done.stdout, re.M)
+    }
+    assert rows.keys() == {"workers", "dask", "dask, cluster there"}
+    assert rows["workers"][3] == 1
+    assert 0 < rows["dask, cluster there"][0] < rows["dask"][0]
+
+
 def gpu_check(out: Path, *only: str) -> dict[str, dict[str, object]]:
     asked = ["--device", "cpu", "--short", "--only", ",".join(only), "--out", str(out)]
     done = script(ROOT / "benchmarks" / "gpu_check.py", *asked)

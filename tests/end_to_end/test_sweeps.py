@@ -3,24 +3,24 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from neuro_aws import Options, Protocol, open_run, run
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.experiment import cluster, sweep, sweep_table
+from neuro_aws.experiment import cluster, sweep, sweep_plan, sweep_table
 from neuro_aws.experiment.compare import bits
 from neuro_aws.experiment.sweep_runs import Errand, SweepRun, found, simulate
 from neuro_aws.experiment.workers import lock
 from neuro_aws.plots.sweep import sweep_figure
 from neuro_aws.protocol.grid import grid
-from tests.calls import command
+from tests.calls import command, started
 from tests.cluster import Cluster, Fire, children, nap
 from tests.conftest import TINY
 
@@ -41,7 +41,7 @@ def planned(text, sets, seeds, options=None, **grid_options):
         return Protocol.from_text(text, "tiny.yaml", overrides)
 
     made = grid(sets, **grid_options)
-    return sweep.plan(made, load, animals=seeds, step="written-out", options=options)
+    return sweep_plan.plan(made, load, animals=seeds, step="written-out", options=options)
 
 
 def assert_each_ended_once_with_the_bits_of_run(done, text, tmp_path, look=lambda row: True):
@@ -75,7 +75,7 @@ def there(tmp_path_factory):
 
 
 def test_a_worker_killed_in_the_middle_costs_nothing(tmp_path, there):
-    options = sweep.Options(out=str(tmp_path), scheduler=there.address)
+    options = sweep_plan.Options(out=str(tmp_path), scheduler=there.address)
     plan = planned(TINY, [f"{SCALE}=0.1,0.3,0.2"], [0, 3], options)
     fire = Fire(there, tmp_path / "tiny" / "runs", kills=1, pause=0.0)
     fire.start()
@@ -96,7 +96,7 @@ def test_a_hundred_runs_under_fire(tmp_path):
     """Workers are killed at random throughout, and the scheduler once, halfway."""
     scales = ",".join(f"{0.1 + 0.01 * k:.2f}" for k in range(25))
     with Cluster(tmp_path, workers=2) as there:
-        options = sweep.Options(out=str(tmp_path), scheduler=there.address, save_seconds=0.2)
+        options = sweep_plan.Options(out=str(tmp_path), scheduler=there.address, save_seconds=0.2)
         plan = planned(TINY, [f"{SCALE}={scales}"], range(4), options)
         runs = tmp_path / "tiny" / "runs"
         fire = Fire(there, runs, kills=10, pause=10.0, restart_after=50)
@@ -217,6 +217,21 @@ def test_a_recording_altered_since_is_named_and_not_taken(swept, monkeypatch):
     assert "finished      1, 1 of them before; failed 1" in done.stdout
 
 
+def test_a_finished_run_whose_folder_is_damaged_costs_the_others_nothing(swept, monkeypatch):
+    folder, _ = swept
+    monkeypatch.setattr("neuro_aws.experiment.cluster.spread", None)
+    made = folder.glob("sweeps/tiny/runs/*/tiny/*-s1/provenance.json")
+    (lost,) = [p.parent / "protocol.yaml" for p in made if '"finished"' in p.read_text()]
+    aside = lost.rename(folder / "aside.yaml")
+    try:
+        done = sweep_command(folder, f"{RATE}=0.01")
+    finally:
+        aside.rename(lost)
+    assert done.returncode == 1, done.stdout
+    assert "finished      1, 1 of them before; failed 1" in done.stdout
+    assert done.stderr.startswith("failed: animal 1, the protocol as it is: ")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -225,6 +240,8 @@ def test_a_recording_altered_since_is_named_and_not_taken(swept, monkeypatch):
         ("--set seeds=3", "--seeds"),
         ("--seeds 4", "4-4"),
         ("--arms contrl", "no arm 'contrl'"),
+        ("--device cuda:99", "--device"),
+        ("--device auto --scheduler tcp://127.0.0.1:1", "the same for all of them"),
         ("--zip --set a=1,2 --set b=1,2,3", "different lengths"),
         (f"--set {SCALE}=0.1,0.2 --random 5", "the grid has 2"),
         ("--scheduler nowhere://x --jobs 2", "--jobs"),
@@ -253,7 +270,8 @@ def test_a_run_is_known_by_what_decides_its_numbers():
     same = SweepRun("text", ("b=2", "a=1"), False, ("control",), 0, "compiled", "1")
     assert one.key == same.key
     changed = {"text": "t", "overrides": ("a=1",), "short": True, "arms": (), "animal": 1}
-    changed |= {"step": "written-out", "version": "2", "code": "hash"}
+    changed |= {"step": "written-out", "version": "2", "code": "hash", "data": "hash"}
+    changed |= {"device": "cuda"}
     keys = {SweepRun(**{**vars(one), key: value}).key for key, value in changed.items()}
     assert len(keys | {one.key}) == len(changed) + 1 == len(vars(one)) + 1
 
@@ -276,6 +294,33 @@ def test_a_run_that_another_process_makes_is_waited_for_and_taken(tmp_path):
 def test_a_worker_of_another_version_refuses(tmp_path):
     run_ = SweepRun(TINY, (), False, ("control",), 0, "written-out", "0.0.0")
     assert "the sweep 0.0.0" in simulate(Errand(run_, tmp_path, "tiny.yaml")).error
+
+
+def test_a_run_is_made_of_the_data_that_it_is_known_by(tmp_path):
+    """A stimulus file that changed makes other runs; while a sweep is under way, an error."""
+    file = tmp_path / "mine.npy"
+    pixels = np.random.default_rng(0).uniform(-1, 1, (300, 64))
+    np.save(file, pixels)
+    text = TINY.replace("source: digits", f"source: array, file: {file}")
+    before = planned(text, [], [0]).rows[0].run
+    np.save(file, -pixels)
+    after = planned(text, [], [0]).rows[0].run
+    assert before.key != after.key
+    said = simulate(Errand(before, tmp_path, "tiny.yaml")).error
+    assert "data files that the protocol names changed since the sweep began" in said
+
+
+def test_the_device_is_that_of_every_run(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "neuro_aws.experiment.sweep_runs.run",
+        lambda protocol, options: made.append(options) or Mock(folder=tmp_path),
+    )
+    monkeypatch.setattr("neuro_aws.experiment.sweep_runs.outcome", lambda folder: None)
+    options = sweep_plan.Options(scheduler="tcp://there:8786", device="cuda")
+    plan = planned(TINY, [], [0], options)  # there need be none here: workers have it
+    simulate(Errand(plan.rows[0].run, tmp_path, "tiny.yaml"))
+    assert made[0].device == plan.device == "cuda"
 
 
 def table_of(axes, values, points):
@@ -319,24 +364,18 @@ def test_a_sweep_that_is_stopped_leaves_no_process_and_goes_on(tmp_path, number)
     (tmp_path / "tiny.yaml").write_text(TINY.replace("cycles: 6", "cycles: 600"))
     words = ["sweep", "tiny.yaml", "--seeds", "0-1", "--jobs", "2", "--save-every", "0.5"]
     words += ["--step", "written-out"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "neuro_aws", *words],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while len(list(tmp_path.glob("sweeps/tiny/runs/*/*/*/parts/*/*/part_00000.h5"))) < 2:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    workers = children(process.pid)
-    assert len(workers) >= 2
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    deadline = time.time() + 20
-    while any(os.path.exists(f"/proc/{pid}") for pid in workers):
-        assert time.time() < deadline
-        time.sleep(0.1)
+    with started(*words, cwd=tmp_path) as process:
+        while len(list(tmp_path.glob("sweeps/tiny/runs/*/*/*/parts/*/*/part_00000.h5"))) < 2:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        workers = children(process.pid)
+        assert len(workers) >= 2
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        deadline = time.time() + 20
+        while any(os.path.exists(f"/proc/{pid}") for pid in workers):
+            assert time.time() < deadline
+            time.sleep(0.1)
     if number == signal.SIGINT:
         assert process.returncode == 1
         assert "The same command goes on" in errors

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from neuro_aws import Options, open_run, run
+from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.matrix.acts import acts_in, facts_of
 from neuro_aws.experiment.matrix.cells import Cell, cells_of
 from neuro_aws.experiment.matrix.criterion import Question, comparable, learnt
@@ -254,6 +255,30 @@ def test_a_matrix_that_was_stopped_equals_an_unbroken_one(done, tmp_path):
     ) == 6
 
 
+def test_runs_of_other_animals_are_not_taken_for_the_matrix_s_own(done):
+    study, _, _ = done
+    path = study.folder / "matrix.json"
+    facts = path.read_text()
+    path.write_text(facts.replace('"seeds": 2', '"seeds": 3'))
+    refused = command("matrix", "--resume", str(study.folder))
+    path.write_text(facts)
+    assert refused.returncode == 1
+    assert "holds other animals than the 3 from 3 on that matrix.json says" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "facts",
+    ["", "[]", "[" * 100_000, '{"short": 0, "seed": Infinity}', '{"short": 0, "seed": "x"}'],
+    ids=["empty", "list", "deep", "infinite", "text"],
+)
+def test_hostile_facts_of_a_matrix_are_no_matrix(facts, tmp_path):
+    (tmp_path / "matrix.json").write_text(facts)
+    (tmp_path / "matrix.yaml").write_text(SMALL)
+    with pytest.raises(NeuroAWSError, match="holds no matrix"):
+        take_up(tmp_path)
+
+
 def test_ach_mediates_where_its_absence_takes_the_effect_away():
     matrix = small()
 
@@ -312,6 +337,9 @@ def test_a_theory_has_learnt_if_it_met_all_that_it_was_asked():
         ("algorithm: {name: wake_sleep}", "algorithm: {name: wake_slep}", "images under wake_sleep: algorithm.name: 'wake_slep' is unknown"),
         ("during: rem, in: later}]\n        value", "during: rem, in: latter}]\n        value", "no period 'latter'"),
         ("phases: [wake, rem]", "phases: [wake, dream]", "phases"),
+        ("        layer: 1\n", "        layer: 3\n", "rem_silenced: layer 3 is none. Layers are 1 to 2"),
+        ("        layer: 1\n", "        targets: cell\n", "rem_silenced: no targets 'cell'. Targets: cells"),
+        ("measure: [target_cells, ", "measure: [", "target_activity_relative is not measured. measure: [target_cells]"),
         ("matrix_version: 1", "matrix_version: 2", "matrix_version"),
         ("beyond: frozen", "beyond: frosen", "no theory 'frosen'; did you mean 'frozen'?"),
         ("beyond: frozen", "beyond: aws", "'aws' is no null"),

@@ -45,6 +45,10 @@ class Bases:
         """Return a run that has finished."""
         return self._made(f"{backend}_whole", lambda out: _finished(backend, out))
 
+    def other(self) -> Path:
+        """Return a finished rate run of another animal."""
+        return self._made("rate_other", lambda out: _finished("rate", out, animal=1))
+
     def stopped(self, backend: str) -> Path:
         """Return a run whose trunk is finished and whose first arm is under way."""
         return self._made(f"{backend}_stopped", lambda out: _stopped(backend, out))
@@ -61,8 +65,8 @@ class Bases:
         return place
 
 
-def _finished(backend: str, out: Path) -> None:
-    run(_protocol(backend), options=Options(out=str(out), jobs=1))
+def _finished(backend: str, out: Path, animal: int = 0) -> None:
+    run(_protocol(backend), options=Options(out=str(out), jobs=1, seed=animal))
 
 
 def _stopped(backend: str, out: Path) -> None:

@@ -8,16 +8,24 @@ from pathlib import Path
 from random import Random
 
 from tests.conftest import TINY
+from tests.experiment.test_matrix import SMALL
 from tests.hostile.assignments import assignments
 from tests.hostile.bases import Bases, differences
 from tests.hostile.facts import facts
 from tests.hostile.folders import Damage, damage
 from tests.hostile.invariant import Call, call
-from tests.hostile.lines import line
+from tests.hostile.lines import line, study_line
 from tests.hostile.protocols import text
 from tests.hostile.worlds import World
 
 RESUMED = ("run", "--resume", "run", "--jobs", "1")
+ON_COPIES = (
+    ("merge", "run", "../outside/other", "--out", "made/merged"),
+    ("export", "run", "--format", "csv", "--out", "made/tables"),
+    ("report", "run", "--output", "made/report.html"),
+)
+"""Commands that make something of a run, which stays as it is."""
+
 ON_RUNS = (
     ("inspect", "run"),
     ("inspect", "run", "--verify"),
@@ -110,6 +118,15 @@ def wrong_line(case: Case, folder: Path, bases: Bases, *, process: bool = False)
     return Ended.of([call(world, line(case.rng()), process=process)])
 
 
+def wrong_study(case: Case, folder: Path, bases: Bases) -> Ended:
+    """Call a command on many runs, or a report, with wrong arguments."""
+    world = World(folder)
+    (world.here / "p.yaml").write_text(TINY)
+    (world.here / "m.yaml").write_text(SMALL)
+    shutil.copytree(bases.whole("rate"), world.run)
+    return Ended.of([call(world, study_line(case.rng()))])
+
+
 def facts_of_a_run(case: Case, folder: Path, bases: Bases) -> Ended:
     """Look at a run and resume it with a hostile provenance.json."""
     sound = json.loads((bases.stopped("rate") / "provenance.json").read_text("utf-8"))
@@ -152,6 +169,15 @@ def damaged(case: Case, folder: Path, bases: Bases) -> Ended:
 def damaged_spiking(case: Case, folder: Path, bases: Bases) -> Ended:
     """Damage a file of a spiking run and try commands on it."""
     return _damaged(case, folder, bases, "spiking")
+
+
+def damaged_copied(case: Case, folder: Path, bases: Bases) -> Ended:
+    """Damage a file of a finished run and make something of it."""
+    rng, world = case.rng(), World(folder)
+    shutil.copytree(bases.whole("rate"), world.run)
+    shutil.copytree(bases.other(), world.outside / "other")
+    done = damage(world, rng)
+    return Ended.of([call(world, rng.choice(ON_COPIES))], f"{done.file} {done.how}")
 
 
 def _damaged(case: Case, folder: Path, bases: Bases, backend: str) -> Ended:

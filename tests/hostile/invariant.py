@@ -26,7 +26,7 @@ WORK_SECONDS = 30.0
 """Of computing, where a run was simulated, drawn or measured."""
 
 HANG_SECONDS = 60.0
-WORKING = ("run", "plot", "evaluate", "export")
+WORKING = ("run", "plot", "evaluate", "export", "report", "sweep", "merge", "matrix")
 READING = ("validate", "inspect", "compare", "list", "check-algorithm")
 """Commands that write nothing at all."""
 

@@ -19,6 +19,8 @@ KINDS = {
     "assignment": Kind("assignments", 5_000, 0.02, 120),
     "facts": Kind("facts", 500, 0.3, 180),
     "line": Kind("lines", 1_000, 0.1, 120),
+    "study_line": Kind("study-lines", 500, 0.1, 120),
+    "damaged_copied": Kind("damaged-copied", 300, 1.5, 300),
     "damaged": Kind("damaged", 1_000, 1.5, 300),
     "damaged_spiking": Kind("damaged-spiking", 100, 3.0, 300),
     "command": Kind("commands", 500, 3.0, 120),

@@ -84,24 +84,83 @@ OPTIONS = {
 }
 """Of each command, the options and what may stand after them."""
 
+OUT = ("/proc/x", "p.yaml", "/dev/null", LONG)
+ADDRESSES = ("", "tcp://", "tcp://[::", "nowhere://x", "tcp://127.0.0.1:99999999", "\x1b[2J", LONG)
+STUDIES = {
+    "sweep": {
+        "--seeds": (*NUMBERS, "0-3", "3-1", "0-99999999999", "1,1", "-"),
+        "--set": None,
+        "--zip": (),
+        "--random": NUMBERS,
+        "--jobs": NUMBERS,
+        "--scheduler": ADDRESSES,
+        "--device": WORDS,
+        "--data": PATHS,
+        "--short": (),
+        "--step": ("auto", "compiled", "", LONG),
+        "--save-every": NUMBERS,
+        "--out": OUT,
+    },
+    "merge": {"--out": OUT, "--nosuch": WORDS},
+    "matrix": {
+        "--seed": NUMBERS,
+        "--seeds": NUMBERS,
+        "--jobs": NUMBERS,
+        "--set": None,
+        "--compare": WORDS,
+        "--data": PATHS,
+        "--short": (),
+        "--out": OUT,
+    },
+    "report": {
+        "--animal": NUMBERS,
+        "--output": ("/proc/x.html", ".", "made", "made/none/r.html", LONG, "\x1b/r.html"),
+    },
+}
+"""The same of commands that came later, so that each case of before has kept its number."""
+
 
 def line(rng: Random) -> list[str]:
     """Return the arguments of one call."""
-    command = rng.choice(tuple(OPTIONS))
-    words = [command]
-    for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
-        option = rng.choice(tuple(OPTIONS[command]))
-        values = OPTIONS[command][option]
-        if values is None:
-            words += [word for one in assignments(rng) for word in ("--set", one)]
-        else:
-            words += [option, rng.choice(values)] if values else [option]
+    words = _options(rng, OPTIONS)
+    command = words[0]
     words += _operands(command, rng)
     if rng.random() < 0.05:
         rng.shuffle(words)
     if "run" in words and "--out" not in words and command == "run":
         words += ["--arms", "nosuch"]  # whatever else is right: nothing long is simulated
     return [word.replace("\0", "") for word in words]
+
+
+def study_line(rng: Random) -> list[str]:
+    """Return the arguments of one call of a command on many runs, or of a report."""
+    words = _options(rng, STUDIES)
+    match words[0]:
+        case "sweep":
+            words += [rng.choice((*PATHS, *(20 * ["p.yaml"]))), "--arms", "nosuch"]
+        case "matrix":
+            resumed = ["--resume", rng.choice((*PATHS, "run"))]
+            words += rng.choice((["m.yaml"], ["m.yaml"], [rng.choice(PATHS)], resumed))
+            words += ["--theories", "nosuch"]
+        case "merge":
+            words += [rng.choice((*PATHS, "run", "run")) for _ in range(rng.randrange(4))]
+        case "report":
+            words += [rng.choice([path for path in PATHS if path != "run"])]  # a page takes seconds
+    return [word.replace("\0", "") for word in words]
+
+
+def _options(rng: Random, known: dict[str, dict[str, tuple[str, ...] | None]]) -> list[str]:
+    """Return a command and some of its options."""
+    command = rng.choice(tuple(known))
+    words = [command]
+    for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
+        option = rng.choice(tuple(known[command]))
+        values = known[command][option]
+        if values is None:
+            words += [word for one in assignments(rng) for word in ("--set", one)]
+        else:
+            words += [option, rng.choice(values)] if values else [option]
+    return words
 
 
 def _operands(command: str, rng: Random) -> list[str]:

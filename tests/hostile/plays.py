@@ -14,6 +14,8 @@ PLAYS: dict[str, cases.Play] = {
     "assignment": cases.assignment,
     "facts": cases.facts_of_a_run,
     "line": cases.wrong_line,
+    "study_line": cases.wrong_study,
+    "damaged_copied": cases.damaged_copied,
     "damaged": cases.damaged,
     "damaged_spiking": cases.damaged_spiking,
     "command": cases.command,

@@ -2,14 +2,19 @@
 
 import pytest
 
-from tests.hostile.cases import Case, protocol, wrong_line
+from tests.hostile.cases import Case, protocol, wrong_line, wrong_study
 
-LINES = 80
+LINES, STUDIES = 80, 30
 
 
 @pytest.mark.parametrize("number", range(LINES))
 def test_a_wrong_command_line_is_refused_in_a_few_words(bases, tmp_path, number):
     assert wrong_line(Case("line", number), tmp_path / "world", bases).faults == ()
+
+
+@pytest.mark.parametrize("number", range(STUDIES))
+def test_a_wrong_line_on_many_runs_is_refused_in_a_few_words(bases, tmp_path, number):
+    assert wrong_study(Case("study_line", number), tmp_path / "world", bases).faults == ()
 
 
 @pytest.mark.parametrize(

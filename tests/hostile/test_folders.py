@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, note
 
-from tests.hostile.cases import Case, damaged, told
+from tests.hostile.cases import Case, damaged, damaged_copied, told
 from tests.hostile.chance import chance, seeded
 from tests.hostile.facts import facts
 from tests.hostile.worlds import World
 
 DAMAGED, IN_CI = 30, 12
+COPIED, COPIED_IN_CI = 24, 3
 FACTS = 12
 
 
@@ -23,6 +24,15 @@ FACTS = 12
 )
 def test_a_damaged_run_is_refused_in_a_few_words_or_still_right(bases, tmp_path, number):
     ended = damaged(Case("damaged", number), tmp_path / "world", bases)
+    assert ended.faults == (), ended.what
+
+
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(n, marks=[pytest.mark.slow] if n >= COPIED_IN_CI else []) for n in range(COPIED)],
+)
+def test_what_is_made_of_a_damaged_run_is_refused_in_a_few_words_or_made(bases, tmp_path, number):
+    ended = damaged_copied(Case("damaged_copied", number), tmp_path / "world", bases)
     assert ended.faults == (), ended.what
 
 

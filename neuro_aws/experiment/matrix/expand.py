@@ -11,6 +11,7 @@ import yaml
 
 from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.experiment.matrix.acts import Facts, facts_of, missing, narrowed, unread
+from neuro_aws.experiment.matrix.measurable import refuse_unmeasured
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.document import assign, key_path
 from neuro_aws.protocol.matrix import Matrix
@@ -133,6 +134,7 @@ def _plan(matrix: Matrix, block: str, theory: str) -> RunPlan:
     bare = _loaded(data, where)
     if bare.own_code:
         raise NeuroAWSError("a matrix takes no code of your own", where=where)
+    refuse_unmeasured(matrix, block, bare.spec, where)
     facts, arms = facts_of(bare.spec, column.phases), _Arms()
     cells = {name: _cell(matrix, block, name, facts, arms) for name in section.manipulations}
     written: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,10 +19,14 @@ from neuro_aws.experiment.workers import lock
 from neuro_aws.protocol.load import read
 from neuro_aws.protocol.matrix import Matrix
 from neuro_aws.recording import provenance
+from neuro_aws.recording.folder import refuse_what_leads_out
 from neuro_aws.recording.reader import Run, open_run
 
 TEXT, FACTS, RUNS = "matrix.yaml", "matrix.json", "runs"
 MOST_SEEDS = 10_000
+UNREADABLE = (
+    NeuroAWSError, OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError
+)  # fmt: skip
 Say = Callable[[int, int, RunPlan, str], None]
 """Called with the number of a run, how many there are, what it is and what is done with it."""
 
@@ -47,7 +52,19 @@ class Study:
         """Return the finished run of a plan."""
         found = _folder_of(self.place(plan))
         run = None if found is None else open_run(found)
-        return run if run is not None and run.provenance["outcome"] == "finished" else None
+        if run is None or run.provenance["outcome"] != "finished":
+            return None
+        self.refuse_other_animals(run.folder, run.animals)
+        return run
+
+    def refuse_other_animals(self, folder: Path, animals: list[int]) -> None:
+        """Refuse a run of other animals than the matrix was begun with."""
+        if animals != list(range(self.seed, self.seed + self.seeds)):
+            raise NeuroAWSError(
+                f"holds other animals than the {self.seeds} from {self.seed} on that {FACTS} says",
+                where=str(folder),
+                next_step="Begin the matrix anew, or move this run away",
+            )
 
 
 def begin(matrix: Matrix, *, seed: int, seeds: int | None, out: str) -> Study:
@@ -74,6 +91,8 @@ def begin(matrix: Matrix, *, seed: int, seeds: int | None, out: str) -> Study:
 def take_up(folder: str | Path) -> Study:
     """Open the folder of a matrix, finished or not."""
     folder = Path(folder)
+    if os.path.lexists(folder / FACTS):
+        refuse_what_leads_out(folder)
     try:
         facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         text = read(folder / TEXT)
@@ -81,7 +100,7 @@ def take_up(folder: str | Path) -> Study:
         overrides = [str(one) for one in facts["overrides"]]
         if not (0 <= seed < 2**31 and 0 < seeds <= MOST_SEEDS):
             raise ValueError("animals that no matrix was begun with")
-    except (NeuroAWSError, OSError, ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise NeuroAWSError(
             f"holds no matrix ({FACTS} and {TEXT})",
             where=str(folder),
@@ -133,6 +152,7 @@ def _one(
             where=str(there),
             next_step="Begin the matrix anew, or go on with the version that began it",
         )
+    study.refuse_other_animals(there, facts["animals"])
     if facts["outcome"] == "finished":
         say("finished")
         return
