@@ -1,7 +1,7 @@
-"""What a page is made of, in the order of reading; of runs now, and of whatever else is reported.
+"""What a page is made of, in the order of reading.
 
-A report is a ``Document``. Whoever makes one (of_run.py) fills sections with blocks and knows no
-HTML; page.py turns any document into a page.
+A report is a ``Document``. Whoever makes one (run/, matrix/, sweep/) fills sections with blocks and
+knows no HTML; page.py turns any document into a page.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Verbatim:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure one can zoom and point at: a model of interactive.py, and its numbers behind it.
+    """A figure one can zoom and point at: a model of interactive/, and its numbers behind it.
 
     ``key`` is its name in the page; ``legend`` holds what each colour is. ``zoom``: its x axis is
     time, which buttons zoom.

@@ -17,9 +17,12 @@ from neuro_aws.experiment.results import Verdict
 from neuro_aws.metrics.statistics import Estimate
 from neuro_aws.protocol.schema import Expectation
 from neuro_aws.recording.reader import open_run
-from neuro_aws.report import interactive, page, sentences
-from neuro_aws.report.courses import share
-from neuro_aws.report.thinning import edges, thinned
+from neuro_aws.report import page
+from neuro_aws.report.interactive import library
+from neuro_aws.report.interactive.courses import courses
+from neuro_aws.report.run import sentences
+from neuro_aws.report.run.courses import share
+from neuro_aws.report.run.thinning import edges, thinned
 from tests.calls import command
 from tests.conftest import TINY
 
@@ -132,7 +135,7 @@ def test_sentences_say_what_was_met_and_found(made):
 def test_no_script_gets_in(made):
     _, text, found = made
     running = [words for a, words in found.scripts if a.get("type") != "application/json"]
-    assert running == [interactive.library(), (page.HERE / "page.js").read_text()]
+    assert running == [library.text(), (page.HERE / "page.js").read_text()]
     assert not any(name.startswith("on") for _, a in found.elements for name in a)
     assert not any("onerror" in a.get("src", "") or a.get("src") == "x" for a in found.all("img"))
     assert text.count("{{ 7 * 7 }}") > 2  # shown as it was written
@@ -156,15 +159,15 @@ def test_a_browser_may_run_two_scripts_and_load_nothing(made):
     assert all(address.startswith(("data:", "#")) for address in loaded)
     style = re.search(r"<style>(.*?)</style>", text, re.S)[1]
     assert "url(" not in style and "@import" not in style
-    assert len(text) < len(interactive.library()) + 1_500_000
+    assert len(text) < len(library.text()) + 1_500_000
 
 
 def test_names_are_never_read_as_mathematics():
     """BokehJS fetches MathJax from elsewhere when a text has $$ around it."""
-    model = interactive.courses([("$$x$$", [])], "$$y$$")
-    texts = re.findall(r'\{[^{}]*"text": "\$\$\w\$\$"', json.dumps(interactive.item(model)))
+    model = courses([("$$x$$", [])], "$$y$$")
+    texts = re.findall(r'\{[^{}]*"text": "\$\$\w\$\$"', json.dumps(library.item(model)))
     assert len(texts) == 2
-    text = json.dumps(interactive.item(model))
+    text = json.dumps(library.item(model))
     assert text.count('"name": "PlainText"') >= 2
 
 

@@ -12,10 +12,10 @@ from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.columns import Column
 from neuro_aws.recording.checkpoint import Place
 from neuro_aws.recording.reader import Run
-from neuro_aws.report import asked, courses, found, locked, measured, origin, pictures
-from neuro_aws.report.courses import Recorded
 from neuro_aws.report.document import Document, Section, Words
-from neuro_aws.report.sentences import counted, listed
+from neuro_aws.report.run import asked, courses, found, locked, measured, origin, pictures
+from neuro_aws.report.run.courses import Recorded
+from neuro_aws.report.wording import counted, listed
 
 NAME = "report.html"
 

@@ -6,7 +6,7 @@ from typing import Any
 from neuro_aws.recording.provenance import version
 from neuro_aws.recording.reader import Run
 from neuro_aws.report.document import Section, Table, Verbatim, Words
-from neuro_aws.report.page import settings
+from neuro_aws.report.wording import settings
 
 SAID_APART = {"libraries", "git", "animals", "arms", "outcome"}
 """Facts that have rows of their own, or stand elsewhere."""

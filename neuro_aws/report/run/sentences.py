@@ -13,43 +13,13 @@ from neuro_aws.phase import Phase
 from neuro_aws.plots.hypnogram import PHASE_NAMES
 from neuro_aws.plots.outcomes import chosen
 from neuro_aws.plots.style import readable
-from neuro_aws.protocol import registry
 from neuro_aws.protocol.schema import Expectation
+from neuro_aws.report.wording import counted, listed, named, over, where
 
 MET, NOT_MET, NOT_JUDGED = "met", "not met", "not judged"
 
 Key = tuple[str, int, str]
 """A value: its name, its layer (-1: none), and the cells or stimuli it is about."""
-
-
-def counted(n: int, what: str) -> str:
-    """Return a number of things: 1 animal, 8 animals."""
-    return f"{n:,} {what}" + ("" if n == 1 else "s")
-
-
-def listed(words: Sequence[str]) -> str:
-    """Return words as a list: a, b and c."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
-
-
-def named(name: str) -> str:
-    """Return a value's name in words."""
-    return printable(readable(name)).replace("spared", "non-target").replace("ach ", "ACh ")
-
-
-def where(layer: int | None, group: str | None) -> str:
-    """Return what a value is about, in brackets; nothing where it is about the whole network."""
-    layer_words = f"layer {layer}" if layer is not None and layer >= 0 else ""
-    group_words = printable(readable(group)) if group else ""
-    words = ", ".join(filter(None, [layer_words, group_words]))
-    return f" ({words})" if words else ""
-
-
-def over(found: Estimate, name: str) -> str:
-    """Return a mean and its interval; in brackets the unit, and the animals it is of."""
-    kind = "mean and 95 % interval over " * (not isnan(found.low))
-    words = f"{kind}{counted(found.n, 'animal')}" + ", no interval" * isnan(found.low)
-    return f"{found} ({'; '.join(filter(None, [registry.value(name).unit, words]))})"
 
 
 def about(e: Expectation) -> str:

@@ -13,9 +13,8 @@ from neuro_aws.plots.hypnogram import PHASE_NAMES
 from neuro_aws.plots.scatters import layers
 from neuro_aws.plots.style import PHASE_COLOURS, readable
 from neuro_aws.recording.reader import Run
-from neuro_aws.report import interactive
 from neuro_aws.report.document import Chart, Section, Table, Words
-from neuro_aws.report.interactive import Course
+from neuro_aws.report.interactive.courses import Course, courses
 
 MOST_EVENTS = 4
 OVER_REM = ACH.replace("\n", " ")
@@ -62,7 +61,7 @@ def _event(tables: Tables, event: Event, names: Sequence[str], number: int) -> C
         f"{event} in {readable(event.arm)}",
         f"Step {event.step:,} is 0; from {BEFORE} steps before to {AFTER} after{beside}. "
         f"{HOW} before, in {readable(event.reference)}.",
-        interactive.courses(rows, "steps since"),
+        courses(rows, "steps since"),
         _change(found, event),
         legend,
     )
@@ -154,7 +153,7 @@ def _switches(run: Run, tables: Tables) -> Chart | None:
         f"Around switches of phase in {readable(arm)}",
         f"{AROUND} steps before a switch and {AROUND} from it on, over all switches from step "
         f"{start:,} on. {HOW}; they are among the numbers behind this figure.",
-        interactive.courses(rows, "steps since the switch"),
+        courses(rows, "steps since the switch"),
         Table("Around switches of phase", ("switch", "step", "what", "mean [interval]"), table),
         [(PHASE_NAMES[p], c) for p, c in PHASE_COLOURS.items()],
     )
