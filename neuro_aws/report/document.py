@@ -6,18 +6,29 @@ knows no HTML; page.py turns any document into a page.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 Rows = Sequence[Sequence[str]]
 
 
+class Shade(NamedTuple):
+    """The colour of a cell, and that of its words."""
+
+    face: str
+    ink: str
+
+
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under a heading each; the first cell of a row names it."""
+    """Rows of texts under a heading each; the first cell of a row names it.
+
+    ``shades``, where there are any, are the colours of every cell, row by row.
+    """
 
     caption: str
     head: Sequence[str]
     rows: Rows
+    shades: Sequence[Sequence[Shade | None]] = ()
     kind: ClassVar[str] = "table"
 
 
@@ -52,7 +63,8 @@ class Chart:
     """A figure one can zoom and point at: a model of interactive/, and its numbers behind it.
 
     ``key`` is its name in the page; ``legend`` holds what each colour is. ``zoom``: its x axis is
-    time, which buttons zoom.
+    time, which buttons zoom. ``wide``: it scrolls on a narrow screen, and on paper its numbers
+    stand in its place.
     """
 
     key: str
@@ -62,6 +74,7 @@ class Chart:
     numbers: Table
     legend: Sequence[tuple[str, str]] = ()
     zoom: bool = False
+    wide: bool = False
     kind: ClassVar[str] = "chart"
 
 

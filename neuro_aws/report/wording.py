@@ -9,10 +9,13 @@ from neuro_aws.metrics.statistics import Estimate
 from neuro_aws.plots.style import readable
 from neuro_aws.protocol import registry
 
+Key = tuple[str, int, str]
+"""A value: its name, its layer (-1: none), and the cells or stimuli it is about."""
 
-def counted(n: int, what: str) -> str:
+
+def counted(n: int, what: str, many: str = "") -> str:
     """Return a number of things: 1 animal, 8 animals."""
-    return f"{n:,} {what}" + ("" if n == 1 else "s")
+    return f"{n:,} {what if n == 1 else many or what + 's'}"
 
 
 def listed(words: Sequence[str]) -> str:

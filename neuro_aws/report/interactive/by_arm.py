@@ -11,6 +11,9 @@ from neuro_aws.metrics.statistics import Estimate
 from neuro_aws.plots.style import readable
 from neuro_aws.report.interactive.basic import canvas, glyph, stacked, zero
 
+LETTERS, ROOM = 20, 124
+"""Of a line of an arm's name, and pixels for it."""
+
 
 @dataclass(frozen=True)
 class Dots:
@@ -22,22 +25,26 @@ class Dots:
     found: Estimate
 
 
-def by_arm(groups: Sequence[tuple[str, Sequence[Dots]]]) -> Any:
-    """Draw animals as points, with mean and interval, an arm a row; (title, arms) a group."""
+def by_arm(groups: Sequence[tuple[str, Sequence[Dots]]], *, zero_in_first: bool = False) -> Any:
+    """Draw animals as points, with mean and interval, an arm a row; (title, arms) a group.
+
+    Groups after the first are differences, with a line at 0; with ``zero_in_first`` all are.
+    """
     from bokeh.models import ColumnDataSource, FixedTicker, HoverTool
 
     drawn = []
     for number, (title, arms) in enumerate(groups):
-        names = [fill(readable(dots.arm), 18) for dots in arms]
-        height = 46 + sum(max(24, 8 + 13 * (name.count("\n") + 1)) for name in names)
+        names = [fill(readable(dots.arm), LETTERS) for dots in arms]
+        tallest = max((name.count("\n") + 1 for name in names), default=1)
+        height = 46 + len(names) * max(24, 8 + 13 * tallest)
         one = canvas(title, height)
-        one.min_border_left = 116
+        one.min_border_left = ROOM
         places = [len(arms) - 1 - i for i in range(len(arms))]
         one.y_range.start, one.y_range.end = -0.6, len(arms) - 0.4
         one.yaxis.ticker = FixedTicker(ticks=places)
         one.yaxis.major_label_overrides = dict(zip(places, names, strict=True))
         one.ygrid.visible = False
-        if number:
+        if number or zero_in_first:
             zero(one)
         data: dict[str, list[Any]] = {"x": [], "y": [], "animal": [], "arm": [], "colour": []}
         means: dict[str, list[Any]] = {

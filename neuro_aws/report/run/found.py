@@ -10,8 +10,7 @@ from neuro_aws.plots.style import readable
 from neuro_aws.recording.reader import Run
 from neuro_aws.report.document import Section, Sentences, Words
 from neuro_aws.report.run import sentences
-from neuro_aws.report.run.sentences import Key
-from neuro_aws.report.wording import listed
+from neuro_aws.report.wording import Key, listed
 
 MOST_VALUES = 6
 """Values that are compared with the reference in words."""

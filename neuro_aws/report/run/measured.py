@@ -14,8 +14,7 @@ from neuro_aws.recording.reader import Run
 from neuro_aws.report.document import Chart, Part, Section, Table, Words
 from neuro_aws.report.interactive.by_arm import Dots, by_arm
 from neuro_aws.report.interactive.courses import Course, courses
-from neuro_aws.report.run.sentences import Key
-from neuro_aws.report.wording import named, where
+from neuro_aws.report.wording import Key, named, where
 
 LEAST_STEPS = 3
 """Moments at which something must have been measured to be drawn over time."""

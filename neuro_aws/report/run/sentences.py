@@ -14,12 +14,9 @@ from neuro_aws.plots.hypnogram import PHASE_NAMES
 from neuro_aws.plots.outcomes import chosen
 from neuro_aws.plots.style import readable
 from neuro_aws.protocol.schema import Expectation
-from neuro_aws.report.wording import counted, listed, named, over, where
+from neuro_aws.report.wording import Key, counted, listed, named, over, where
 
 MET, NOT_MET, NOT_JUDGED = "met", "not met", "not judged"
-
-Key = tuple[str, int, str]
-"""A value: its name, its layer (-1: none), and the cells or stimuli it is about."""
 
 
 def about(e: Expectation) -> str:
