@@ -137,7 +137,6 @@ def _tables(folder: Path) -> dict[str, pd.DataFrame] | None:
                 folder / f"{name}.csv",
                 keep_default_na=False,
                 na_values={column: [""] for column in sorted(NUMBERS)},
-                float_precision="round_trip",
             )
         except (OSError, ValueError):  # what pandas cannot parse is a ValueError
             return None

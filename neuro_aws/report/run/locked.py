@@ -15,8 +15,11 @@ from neuro_aws.plots.style import PHASE_COLOURS, readable
 from neuro_aws.recording.reader import Run
 from neuro_aws.report.document import Chart, Section, Table, Words
 from neuro_aws.report.interactive.courses import Course, courses
+from neuro_aws.report.wording import listed
 
-MOST_EVENTS = 4
+MOST_EVENTS = 6
+"""Events that are drawn."""
+
 OVER_REM = ACH.replace("\n", " ")
 
 HOW = (
@@ -33,15 +36,20 @@ def section(tables: Tables) -> Section:
     if not names:
         words = "Left out: this recording has no change of feedforward weights step by step."
         return Section("locked", title, [Words([words])])
-    shown = events.chosen(events.events(run), MOST_EVENTS)
+    every = events.events(run)
+    apart = events.chosen(every, len(every))
+    shown, left = apart[:MOST_EVENTS], apart[MOST_EVENTS:]
     charts = [_event(tables, event, names, k) for k, event in enumerate(shown)]
     switches = _switches(run, tables)
-    nothing = [] if shown else ["Nothing begins or ends in these arms."]
+    said = [] if shown else ["Nothing begins or ends in these arms, or several things at once do."]
+    if left:
+        names = listed([f"the {event} ({readable(event.arm)})" for event in left])
+        said = [f"Left out to keep the page small: {names}; `neuro-aws plot RUN --csv` has them."]
     return Section(
         "locked",
         title,
         [
-            *([Words(nothing)] if nothing else []),
+            *([Words(said)] if said else []),
             *charts,
             *([switches] if switches is not None else []),
         ],

@@ -130,7 +130,6 @@ def _table(folder: Path, grid: Grid, runs: Sequence[Made]) -> pd.DataFrame:
             dtype={**kinds, "name": str, "group": str, "arm": str, "period": str, "run": str},
             keep_default_na=False,
             na_values={"value": ["", "nan"]},
-            float_precision="round_trip",
         )
         if {*grid.axes, *MEASURED, "run"} <= set(found.columns) and set(found["run"]) == there:
             return found
