@@ -45,10 +45,10 @@ compare: [learns, asleep]
 NAN = float("nan")
 EFFECTS = {
     # theory, manipulation: status, effect, interaction, p corrected, p of the interaction, ACh
-    ("learns", "silenced"): ("measured", -0.7125, NAN, 0.001, NAN, "yes"),
+    ("learns", "silenced"): ("measured", -0.7123, NAN, 0.001, NAN, "yes"),
     ("learns", "clamped"): ("measured", 0.0, -0.71, NAN, 0.002, ""),
     ("learns", "frozen_awake"): ("measured", 0.0, -0.7, NAN, 0.003, ""),
-    ("learns", "frozen_asleep"): ("as without, by definition", -0.7125, 0.0, 0.001, NAN, ""),
+    ("learns", "frozen_asleep"): ("as without, by definition", -0.7123, 0.0, 0.001, NAN, ""),
     ("learns", "unheld"): ("measured", -0.9, 0.19, 0.001, 0.2, ""),
     ("asleep", "silenced"): ("measured", 0.31, NAN, 0.2, NAN, "no, by definition"),
     ("asleep", "clamped"): ("as without, by definition", 0.31, 0.0, 0.2, NAN, ""),
@@ -60,7 +60,7 @@ EFFECTS = {
         for name in ("silenced", "clamped", "frozen_awake", "frozen_asleep", "unheld")
     },
 }
-WIDTH = 0.01
+WIDTH = 0.012
 """Half of every interval."""
 
 
@@ -113,7 +113,7 @@ def matrix(folder: Path, evil: str = "", finished: bool = True) -> Path:
     power = [
         (
             *("learns", "still", 1, "images", "silenced", "target_activity_relative", noise),
-            *(noise == 0.2, 0.004, 0.0, -0.7125, 3.5, n, min(1.0, n / (noise * 60))),
+            *(noise == 0.2, 0.004, 0.0, -0.7123, 3.5, n, min(1.0, n / (noise * 60))),
         )
         for noise in (0.1, 0.2, 0.4)
         for n in range(4, 21)

@@ -35,11 +35,11 @@ def test_figure_and_table_hold_what_the_csv_holds(page):
     names = ["silenced", "clamped", "frozen awake", "frozen asleep", "unheld"]
     assert [row[0] for row in rows[1:]] == names
     assert rows[0] == ["manipulation", "learns", "asleep †", "still"]
-    assert rows[1][1] == "-0.713 [-0.723, -0.703]\np 0.001\nF in wake; G in wake\nACh: yes"
+    assert rows[1][1] == "-0.712 [-0.724, -0.700]\np 0.001\nF in wake; G in wake\nACh: yes"
     assert rows[1][3] == rows[3][3] == "0, by definition"
     assert "as without, by definition" in rows[2][2]
     chart = next(t for a, t in found.scripts if a.get("data-chart") == "matrix-images")
-    for said in ("-0.713 [-0.723, -0.703] (target activity relative, onset = 1)", "F in wake"):
+    for said in ("-0.712 [-0.724, -0.700] (target activity relative, onset = 1)", "F in wake"):
         assert json.dumps(said)[1:-1] in chart
     effects = pd.read_csv(folder / "effects.csv")
     mine = effects[(effects["manipulation"] == "silenced") & (effects["theory"] == "learns")]
@@ -55,21 +55,21 @@ def test_sentences_follow_the_numbers(page):
     _, text, _ = page
     for said in (
         "Silenced changes target activity relative by plasticity of F in wake: wholly under learns "
-        "(-0.700 [-0.710, -0.690] taken away, 0.000 [-0.010, 0.010] left); by definition not under "
+        "(-0.700 [-0.712, -0.688] taken away, 0.000 [-0.012, 0.012] left); by definition not under "
         "asleep.",
         "Silenced changes target activity relative by plasticity of F in sleep: wholly under asleep "
-        "(0.310 [0.300, 0.320] taken away, 0.000 [-0.010, 0.010] left); by definition not under "
+        "(0.310 [0.298, 0.322] taken away, 0.000 [-0.012, 0.012] left); by definition not under "
         "learns.",
         "Nothing changes anything, by definition, under still.",
         "Silenced acts through ACh: wholly under learns; by definition not under asleep.",
-        "Silenced has, with homeostasis blocked, a larger effect under learns (-0.900 [-0.910, "
-        "-0.890] instead of -0.713 [-0.723, -0.703], before correction); no effect that can be told "
+        "Silenced has, with homeostasis blocked, a larger effect under learns (-0.900 [-0.912, "
+        "-0.888] instead of -0.712 [-0.724, -0.700], before correction); no effect that can be told "
         "from that without the block under asleep.",
         "asleep has not learnt by its own criterion: gain of its objective in images was 0.123 "
         "[0.100, 0.146], not below 0.",
         "are separated by silenced (1 of 1 pairs)",
-        "Silenced (target activity relative): lower under learns (-0.713 [-0.723, -0.703]); higher "
-        "under asleep (0.310 [0.300, 0.320], before correction); 0 by definition under still.",
+        "Silenced (target activity relative): lower under learns (-0.712 [-0.724, -0.700]); higher "
+        "under asleep (0.310 [0.298, 0.322], before correction); 0 by definition under still.",
         "learns against asleep was asked for and is not compared",
         "neuro-aws matrix matrix.yaml --seed 0 --seeds 3",
     ):

@@ -16,8 +16,6 @@ from neuro_aws.plots.style import readable
 from neuro_aws.protocol.schema import Expectation
 from neuro_aws.report.wording import Key, counted, listed, named, over, where
 
-MET, NOT_MET, NOT_JUDGED = "met", "not met", "not judged"
-
 
 def about(e: Expectation) -> str:
     """Return what an expectation is about, as the beginning of a sentence."""
@@ -32,12 +30,11 @@ def about(e: Expectation) -> str:
 
 
 def expected(v: Verdict) -> tuple[str, str]:
-    """Return the mark of an expectation (met, not met, not judged), and a sentence with numbers."""
+    """Return the mark of an expectation (met, not met, ...), and a sentence with numbers."""
     low, high = v.expectation.between
     wanted = f"the protocol expects {low:g} to {high:g}"
-    mark = {True: MET, False: NOT_MET, None: NOT_JUDGED}[v.met]
     if not v.found.n:
-        return mark, f"{about(v.expectation)} was not measured; {wanted}."
+        return v.mark, f"{about(v.expectation)} was not measured; {wanted}."
     text = f"{about(v.expectation)} was {over(v.found, v.expectation.value)}; {wanted}."
     if v.met is None:
         text += f" Not judged: {printable(v.why.removeprefix('not judged: '))}."
@@ -46,7 +43,7 @@ def expected(v: Verdict) -> tuple[str, str]:
         text += f" A network that has learnt nothing meets it too ({first})."
     if v.expectation.note:
         text += f" The protocol notes: {printable(' '.join(v.expectation.note.split()))}"
-    return mark, text
+    return v.mark, text
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:
