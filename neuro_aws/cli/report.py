@@ -6,22 +6,27 @@ from neuro_aws.cli.say import say
 
 
 @click.command("report")
-@click.argument("run")
-@click.option("--animal", type=int, help="Whose time courses are drawn; default: the first.")
+@click.argument("folder")
 @click.option(
-    "--output", type=click.Path(dir_okay=False), help="The page; default: report.html in the run."
+    "--animal", type=int, help="Of a run: whose time courses are drawn; default: the first."
 )
-def command(run: str, animal: int | None, output: str | None) -> None:
-    """Write one page about RUN that can be sent: HTML that needs nothing but a browser.
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False),
+    help="The page; default: report.html in the folder.",
+)
+def command(folder: str, animal: int | None, output: str | None) -> None:
+    """Write one page about FOLDER that can be sent: HTML that needs nothing but a browser.
 
-    What was asked and found in sentences, measures by arm, time courses to zoom, averages around
-    events, dreams, receptive fields, provenance, how to reproduce it. Needs bokeh:
+    FOLDER is a run, a sweep or a matrix. What was asked and found in sentences, figures to point
+    at with their numbers behind them, provenance, how to reproduce it. Needs bokeh:
     pip install 'neuro-aws[report]'.
 
     \b
     neuro-aws report runs/quickstart/20260101-120000-s0
-    neuro-aws report RUN --animal 3 --output page.html
+    neuro-aws report runs/prediction_matrix/20260101-120000-s0
+    neuro-aws report sweeps/quickstart/0123abcd --output page.html
     """
     from neuro_aws.report.make import report
 
-    say(report(run, output, animal))
+    say(report(folder, output, animal))

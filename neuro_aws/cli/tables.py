@@ -242,7 +242,7 @@ def expectations(verdicts: Sequence[Verdict]) -> Table:
         against = f" minus {e.relative_to}" if e.relative_to else ""
         where = f" (layer {e.layer})" if e.layer is not None else ""
         gain = "gain in " if e.since else ""
-        verdict = {True: "met", False: "NOT MET", None: v.why.partition(":")[0]}[v.met]
+        verdict = v.mark.upper() if v.met is False else v.mark
         drawn.add_row(
             words(e.arm + against),
             gain + words(e.value + where),

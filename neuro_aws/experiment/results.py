@@ -35,6 +35,13 @@ class Verdict(NamedTuple):
     met_initially: bool | None = None
     """Whether a network that has learnt nothing meets it too; None: not known."""
 
+    @property
+    def mark(self) -> str:
+        """Return met, not met, or in a word why it was not judged."""
+        if self.met is None:
+            return self.why.partition(":")[0] or "not judged"
+        return "met" if self.met else "not met"
+
 
 COLLAPSED = 0.3
 """Dreams with less than this share of the data's spread raise an alarm."""

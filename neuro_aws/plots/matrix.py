@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import pandas as pd
@@ -32,6 +32,9 @@ DEEPEST = 0.85
 
 NONE, BLANK = "#ECECEC", "#FFFFFF"
 SMALL = 5.2
+DARK = 0.179
+"""Luminance below which white words are read better than black ones."""
+
 LEVEL = 0.05
 MARKS = {
     "yes": "A",
@@ -39,7 +42,6 @@ MARKS = {
     "yes, before correction": "(A)",
     "in part, before correction": "(a)",
 }
-HOW_MUCH = ("least", "middle", "most")
 HOW_MUCH = ("least", "middle", "most")
 SHOWN = 6
 """Manipulations of which the power is drawn."""
@@ -121,23 +123,48 @@ def _block(axes: Axes, picture: Picture, block: str, *, heads: bool) -> None:
 
 
 def _cell(axes: Axes, x: int, y: int, row: object, table: pd.DataFrame) -> None:
+    shown = look(row, table)
+    place = (x - 0.5, y - 0.5)
+    axes.add_patch(Rectangle(place, 1, 1, facecolor=shown.face, edgecolor="white", lw=1))
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.15}
+    axes.text(x, y, shown.text, color=shown.ink, **style)
+
+
+class Look(NamedTuple):
+    """How a cell is shown: its words, its colour, and that of the words on it."""
+
+    text: str
+    face: str
+    ink: str
+
+
+def look(row: object, table: pd.DataFrame) -> Look:
+    """Return how a row of a matrix' table is shown; ``table`` holds what it is measured against.
+
+    Colour: the effect over the largest of the same measure, none where the interval holds 0.
+    """
     status, effect = str(row.status), float(row.effect)  # type: ignore[attr-defined]
     same = table[table["value"] == row.value]["effect"].abs()  # type: ignore[attr-defined]
     scale = float(same.max()) if same.max() > 0 else 1.0
-    text, colour = {"not applicable": "n/a", "not run": "not\nrun"}.get(status, ""), NONE
+    text, face = {"not applicable": "n/a", "not run": "not\nrun"}.get(status, ""), NONE
     if status == "by definition":
-        text, colour = "0 def.", BLANK
+        text, face = "0 def.", BLANK
     elif not text:
         some = row.direction in ("up", "down")  # type: ignore[attr-defined]
         place = 0.5 + 0.5 * DEEPEST * effect / scale * some
-        colour = matplotlib.colors.to_hex(matplotlib.colormaps[COLOURS](place))
+        face = matplotlib.colors.to_hex(matplotlib.colormaps[COLOURS](place))
         size = abs(effect)
         text = _said(row, 2 if size >= 0.1 else 3 if size >= 0.01 else 4)
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", lw=1))
-    dark = sum(matplotlib.colors.to_rgb(colour)) < 1.45
-    ink = "white" if dark else "black"
-    look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "linespacing": 1.15}
-    axes.text(x, y, text, color=ink, **look)
+    return Look(text, face, "#FFFFFF" if _luminance(face) < DARK else "#000000")
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance of a colour (WCAG 2)."""
+    red, green, blue = (
+        c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4
+        for c in matplotlib.colors.to_rgb(colour)
+    )
+    return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)
 
 
 def _said(row: object, digits: int) -> str:

@@ -29,7 +29,7 @@ LOGARITHMIC = 30.0
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
 
 
-class _Column(NamedTuple):
+class Column(NamedTuple):
     """The runs that a column of panels shows: a heading, and where each point stands on its x."""
 
     heading: str
@@ -54,9 +54,9 @@ def sweep_figure(
     Where the points make no grid (drawn at random, zipped), or there are many columns, all points
     stand beside each other with their values written out. Means over animals, 95 % intervals.
     """
-    last = _last(table[table["arm"].isin(arms)], axes)
-    wanted = _wanted(last)
-    columns = _columns(last, axes)
+    last = at_end(table[table["arm"].isin(arms)], axes)
+    wanted = wanted_values(last)
+    columns = columns_of(last, axes)
     crowded = max(len(column.places) for column in columns) > 4 or len(columns) > 1
     wide = 1 if crowded else 2
     across = len(columns) if len(columns) > 1 else min(wide, len(wanted))
@@ -90,34 +90,35 @@ def sweep_figure(
     return drawn
 
 
-def _last(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
+def at_end(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
     """Return the rows measured last in each arm, at every point: they may differ in length."""
     latest = table.groupby([*axes, "arm"], sort=False)["step"].transform("max")
     return table[table["step"] == latest]
 
 
-def _wanted(last: pd.DataFrame) -> list[tuple[str, int, str]]:
+def wanted_values(last: pd.DataFrame) -> list[tuple[str, int, str]]:
     """Return the values that deserve a panel: main ones first, those of the user's own before."""
     found = panels(last)
     main = [panel for panel in found if registry.value(panel[0]).main] or found
     return sorted(main, key=lambda p: (registry.rank(p[0]), p[2], p[1]))[:MOST_VALUES]
 
 
-def _columns(last: pd.DataFrame, axes: Sequence[str]) -> list[_Column]:
+def columns_of(last: pd.DataFrame, axes: Sequence[str]) -> list[Column]:
+    """Return the runs by what is drawn beside each other, and where each point stands."""
     points = last[list(axes)].drop_duplicates() if axes else pd.DataFrame(index=[0])
     if len(axes) < 2:
-        return [_Column("", last, _places(last, axes))]
+        return [Column("", last, _places(last, axes))]
     combinations = points[list(axes[1:])].drop_duplicates()
     complete = len(points) == len(combinations) * points[axes[0]].nunique()
     if not complete or len(combinations) > MOST_COLUMNS:
         labelled = last.assign(point=_labels(last, axes))
-        return [_Column("", labelled, {x: i for i, x in enumerate(labelled["point"].unique())})]
+        return [Column("", labelled, {x: i for i, x in enumerate(labelled["point"].unique())})]
     columns = []
     for values in combinations.itertuples(index=False):
         same = (last[list(axes[1:])] == list(values)).all(axis=1)
         named = zip(axes[1:], values, strict=True)
-        heading = ", ".join(f"{_short(key)} {value}" for key, value in named)
-        columns.append(_Column(heading, last[same], _places(last, axes)))
+        heading = ", ".join(f"{short_key(key)} {value}" for key, value in named)
+        columns.append(Column(heading, last[same], _places(last, axes)))
     return columns
 
 
@@ -132,10 +133,12 @@ def _places(last: pd.DataFrame, axes: Sequence[str]) -> dict[Any, float]:
 
 def _labels(last: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     rows = last[list(axes)].itertuples(index=False)
-    return [", ".join(f"{_short(k)} {v}" for k, v in zip(axes, row, strict=True)) for row in rows]
+    return [
+        ", ".join(f"{short_key(k)} {v}" for k, v in zip(axes, row, strict=True)) for row in rows
+    ]
 
 
-def _short(key: str) -> str:
+def short_key(key: str) -> str:
     """Return the last two parts of a key as words: noise scale."""
     return readable(" ".join(key.split(".")[-2:]))
 
@@ -152,9 +155,9 @@ def _panel(
     styles = arm_styles(arms)
     key = "point" if "point" in data else keys[0] if keys else ""
     numeric = bool(key) and key != "point" and pd.api.types.is_numeric_dtype(data[key])
-    logarithmic = numeric and _logarithmic(list(places))
+    log_scale = numeric and logarithmic(list(places))
     size = max(places.values()) - min(places.values())
-    beside = 0.12 if not numeric else 0.0 if logarithmic else 0.01 * size
+    beside = 0.12 if not numeric else 0.0 if log_scale else 0.01 * size
     for k, arm in enumerate(arms):
         rows = data[data["arm"] == arm]
         apart = beside * (k - (len(arms) - 1) / 2)
@@ -186,14 +189,15 @@ def _panel(
 
 
 def _scale(axes: Axes, values: list[float]) -> None:
-    if _logarithmic(values):
+    if logarithmic(values):
         axes.set_xscale("log")
     if len(values) <= MOST_LABELS // 2:
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.set_xticks([], minor=True)
 
 
-def _logarithmic(values: list[float]) -> bool:
+def logarithmic(values: list[float]) -> bool:
+    """Say whether values are so far apart that their axis is logarithmic."""
     return min(values) > 0 and max(values) / min(values) >= LOGARITHMIC
 
 

@@ -76,31 +76,34 @@ class Run:
 
     def read(self, animal: int, arm: str, path: str) -> np.ndarray[Any, Any]:
         """Return one dataset over all steps of an arm."""
+        with reading(self.folder) as file:
+            return self._rows(file, animal, arm, path)
+
+    def _rows(self, file: Recording, animal: int, arm: str, path: str) -> np.ndarray[Any, Any]:
         if animal not in self.animals:
             raise NeuroAWSError(
                 f"no animal {animal}", next_step="Animals: " + ", ".join(map(str, self.animals))
             )
-        with reading(self.folder) as file:
-            names = [f"{group_name(animal, b)}/{path}" for b in self.branches(animal, arm)]
-            found = [file.rows(name) for name in names if file.has(name)]
-            if not found:
-                raise NeuroAWSError(f"holds no {path}", where=f"{self.folder}, s{animal}, {arm}")
-            return np.concatenate(found)
+        names = [f"{group_name(animal, b)}/{path}" for b in self.branches(animal, arm)]
+        found = [file.rows(name) for name in names if file.has(name)]
+        if not found:
+            raise NeuroAWSError(f"holds no {path}", where=f"{self.folder}, s{animal}, {arm}")
+        return np.concatenate(found)
 
     def traces(self, animal: int, arm: str) -> xr.Dataset:
         """Return everything that was recorded per step: one variable a signal, dimension step."""
         parts: list[xr.Dataset] = []
-        with reading(self.folder):
+        with reading(self.folder) as file:
             for group in STEP_GROUPS:
-                datasets = self.datasets(animal, arm, group)
+                datasets = self._datasets(file, animal, arm, group)
                 if not datasets and parts:
                     continue  # a spiking network has no such group
-                steps = self.read(animal, arm, f"{group}/step")
+                steps = self._rows(file, animal, arm, f"{group}/step")
                 variables = {}
                 for path, units, description in datasets:
                     name = path.removeprefix(f"{group}/").replace("/", "_")
                     attributes = {"units": units, "description": description}
-                    values = self.read(animal, arm, path)
+                    values = self._rows(file, animal, arm, path)
                     variables[name] = (("step",), values, attributes)
                 parts.append(xr.Dataset(variables, coords={"step": steps}))
             return xr.merge(parts, join="outer", compat="no_conflicts")
@@ -108,10 +111,10 @@ class Run:
     def activity(self, animal: int, arm: str, layer: int) -> xr.Dataset:
         """Return soma and dendrite of a layer's recorded units: dimensions step, unit."""
         here = f"activity/layer{layer}"
-        with reading(self.folder):
-            steps = self.read(animal, arm, f"{here}/step")
+        with reading(self.folder) as file:
+            steps = self._rows(file, animal, arm, f"{here}/step")
             data = {
-                name: (("step", "unit"), self.read(animal, arm, f"{here}/{name}"))
+                name: (("step", "unit"), self._rows(file, animal, arm, f"{here}/{name}"))
                 for name in ("soma", "dendrite")
             }
             spec = self.protocol.tree.arms[arm].spec
@@ -121,22 +124,26 @@ class Run:
     def samples(self, animal: int, arm: str) -> xr.Dataset:
         """Return ACh, label and teaching of single stimuli: dimensions step, sample."""
         variables = {}
-        with reading(self.folder):
-            steps = self.read(animal, arm, "samples/step")
-            for path, units, description in self.datasets(animal, arm, "samples"):
+        with reading(self.folder) as file:
+            steps = self._rows(file, animal, arm, "samples/step")
+            for path, units, description in self._datasets(file, animal, arm, "samples"):
                 name = path.removeprefix("samples/").replace("/", "_")
                 attributes = {"units": units, "description": description}
-                variables[name] = (("step", "sample"), self.read(animal, arm, path), attributes)
+                variables[name] = (
+                    ("step", "sample"),
+                    self._rows(file, animal, arm, path),
+                    attributes,
+                )
             return xr.Dataset(variables, coords={"step": steps})
 
     def weights(self, animal: int, arm: str) -> xr.Dataset:
         """Return the weights at the moments they were kept: dimension step first."""
         variables = {}
-        with reading(self.folder):
-            steps = self.read(animal, arm, "weights/step")
-            for path, _, description in self.datasets(animal, arm, "weights"):
+        with reading(self.folder) as file:
+            steps = self._rows(file, animal, arm, "weights/step")
+            for path, _, description in self._datasets(file, animal, arm, "weights"):
                 name = path.removeprefix("weights/")
-                values = self.read(animal, arm, path)
+                values = self._rows(file, animal, arm, path)
                 dims = (
                     "step",
                     *(f"{name}_{d}" for d in ("post", "pre", "row", "column")[: values.ndim - 1]),
@@ -150,10 +157,10 @@ class Run:
             "dreams": ("step", "dream", "row", "column", "channel"),
             "predicted": ("step", "stimulus", "depth", "row", "column", "channel"),
         }
-        with reading(self.folder):
-            steps = self.read(animal, arm, "images/step")
+        with reading(self.folder) as file:
+            steps = self._rows(file, animal, arm, "images/step")
             found = {
-                name: (dims, self.read(animal, arm, f"images/{name}"))
+                name: (dims, self._rows(file, animal, arm, f"images/{name}"))
                 for name, dims in dimensions.items()
             }
             return xr.Dataset(found, coords={"step": steps})
@@ -164,22 +171,29 @@ class Run:
         Losses are steps whose recording was lost and given up (``--accept-loss``).
         """
         here = f"intervals/{table}"
-        with reading(self.folder):
-            columns = {key: self.read(animal, arm, f"{here}/{key}") for key in ("start", "stop")}
-            labels = texts(self.read(animal, arm, f"{here}/label"))
+        with reading(self.folder) as file:
+            columns = {
+                key: self._rows(file, animal, arm, f"{here}/{key}") for key in ("start", "stop")
+            }
+            labels = texts(self._rows(file, animal, arm, f"{here}/label"))
             return pd.DataFrame({**columns, "label": labels})
 
     def datasets(self, animal: int, arm: str, group: str) -> list[tuple[str, str, str]]:
         """Return path, units and description of every dataset of a group but its ``step``."""
         with reading(self.folder) as file:
-            for branch in self.branches(animal, arm):
-                held = file.datasets(f"{group_name(animal, branch)}/{group}")
-                if held:
-                    return [
-                        (f"{group}/{name}", *described(one))
-                        for name, one in held.items()
-                        if name != "step"
-                    ]
+            return self._datasets(file, animal, arm, group)
+
+    def _datasets(
+        self, file: Recording, animal: int, arm: str, group: str
+    ) -> list[tuple[str, str, str]]:
+        for branch in self.branches(animal, arm):
+            held = file.datasets(f"{group_name(animal, branch)}/{group}")
+            if held:
+                return [
+                    (f"{group}/{name}", *described(one))
+                    for name, one in held.items()
+                    if name != "step"
+                ]
         return []
 
     def held(self, animal: int, branch: str) -> tuple[int, list[str]]:

@@ -1,23 +1,34 @@
-"""What a page is made of, in the order of reading; of runs now, and of whatever else is reported.
+"""What a page is made of, in the order of reading.
 
-A report is a ``Document``. Whoever makes one (of_run.py) fills sections with blocks and knows no
-HTML; page.py turns any document into a page.
+A report is a ``Document``. Whoever makes one (run/, matrix/, sweep/) fills sections with blocks and
+knows no HTML; page.py turns any document into a page.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 Rows = Sequence[Sequence[str]]
 
 
+class Shade(NamedTuple):
+    """The colour of a cell, and that of its words."""
+
+    face: str
+    ink: str
+
+
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under a heading each; the first cell of a row names it."""
+    """Rows of texts under a heading each; the first cell of a row names it.
+
+    ``shades``, where there are any, are the colours of every cell, row by row.
+    """
 
     caption: str
     head: Sequence[str]
     rows: Rows
+    shades: Sequence[Sequence[Shade | None]] = ()
     kind: ClassVar[str] = "table"
 
 
@@ -49,10 +60,11 @@ class Verbatim:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure one can zoom and point at: a model of interactive.py, and its numbers behind it.
+    """A figure one can zoom and point at: a model of interactive/, and its numbers behind it.
 
     ``key`` is its name in the page; ``legend`` holds what each colour is. ``zoom``: its x axis is
-    time, which buttons zoom.
+    time, which buttons zoom. ``wide``: it scrolls on a narrow screen, and on paper its numbers
+    stand in its place.
     """
 
     key: str
@@ -62,6 +74,7 @@ class Chart:
     numbers: Table
     legend: Sequence[tuple[str, str]] = ()
     zoom: bool = False
+    wide: bool = False
     kind: ClassVar[str] = "chart"
 
 

@@ -1,74 +1,25 @@
-"""Where a run comes from, and how to make it again."""
+"""What several runs have in common of how they were made."""
 
-import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neuro_aws.recording.provenance import version
-from neuro_aws.recording.reader import Run
-from neuro_aws.report.document import Section, Table, Verbatim, Words
-from neuro_aws.report.page import settings
-
-SAID_APART = {"libraries", "git", "animals", "arms", "outcome"}
-"""Facts that have rows of their own, or stand elsewhere."""
+from neuro_aws.report.wording import settings
 
 
-def provenance(run: Run) -> Section:
-    """Return how the run was made."""
-    data = run.provenance
-    commit = data["git"]["commit"] or "none (not in a checkout)"
-    dirty = ", with changes that are not committed" if data["git"]["dirty"] else ""
-    rows = [("run folder", run.folder.name), ("outcome", str(data["outcome"]))]
-    rows += [("commit of neuro-aws", f"{commit}{dirty}")]
-    rows += [
-        (key.replace("_", " "), _told(key, value))
-        for key, value in data.items()
-        if key not in SAID_APART
-    ]
-    libraries: Any = data.get("libraries")
-    versions = (
-        [(str(k), settings(v)) for k, v in libraries.items()] if isinstance(libraries, dict) else []
-    )
-    return Section(
-        "provenance",
-        "Provenance",
-        [
-            Table("How the run was made (provenance.json)", ("fact", "value"), rows),
-            Table("Libraries it ran with", ("library", "version"), versions),
-            Words([f"This page was written by neuro-aws {version()} from recording.h5."]),
-        ],
-    )
+def commit(data: Mapping[str, Any]) -> str:
+    """Return the commit a run was made by, and whether there were changes beside it."""
+    git = data["git"]
+    dirty = ", with changes that are not committed" if git["dirty"] else ""
+    return f"{git['commit'] or 'none (not in a checkout)'}{dirty}"
 
 
-def _told(key: str, value: Any) -> str:
-    return shlex.join(map(str, value)) if key == "command" else settings(value)
-
-
-def reproduce(run: Run) -> Section:
-    """Return the commands that make the run again, and compare the two."""
-    first, count = run.animals[0], len(run.animals)
-    words = ["neuro-aws", "run", "protocol.yaml", "--seed", str(first), "--seeds", str(count)]
-    data = run.provenance
-    if run.arms != list(run.protocol.tree.arms):
-        words += ["--arms", ",".join(run.arms)]
-    for given in data["overrides"]:
-        words += ["--set", given]
-    words += ["--short"] * bool(data.get("short"))
-    words += ["--allow-code"] * bool(data.get("allow_code"))
-    words += ["--device", data["device"]] if data["device"] != "cpu" else []
-    words += ["--step", data["step"]] if data.get("step") else []
-    lines = [shlex.join(words), f"neuro-aws compare {shlex.quote(run.folder.name)} NEW_RUN"]
-    apart = run.animals != list(range(first, first + count))
-    return Section(
-        "reproduce",
-        "How to reproduce it",
-        [
-            Words(
-                [
-                    "Same protocol, seeds, version and libraries give the same numbers, bit for "
-                    "bit on the same machine. The protocol is in the run folder, and above.",
-                    *(["The animals of this run are not in a row: give each of them."] * apart),
-                ]
-            ),
-            Verbatim("In a folder with that protocol.yaml:", "\n".join(lines)),
-        ],
-    )
+def shared_facts(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return facts of several runs: versions, commit, machine; where they differ, each."""
+    told = {
+        "commit of neuro-aws": [commit(data) for data in runs],
+        "neuro-aws of the runs": [settings(data.get("neuro_aws")) for data in runs],
+        "device": [settings(data.get("device")) for data in runs],
+        "form of the step": [settings(data.get("step")) for data in runs],
+        "libraries": [settings(data.get("libraries")) for data in runs],
+    }
+    return [(name, " | ".join(dict.fromkeys(values))) for name, values in told.items() if values]

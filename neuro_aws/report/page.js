@@ -42,13 +42,20 @@
     if (found) zoomed(found.get_model_by_name("time"), button.dataset.zoom);
   });
 
-  // Paper is narrower than most screens, and a canvas keeps the size it was drawn in.
+  // Paper is narrower than most screens, and a canvas keeps the size it was drawn in. What stands in
+  // place of a wide figure is unfolded.
+  const unfolded = [];
   window.addEventListener("beforeprint", () => {
+    for (const numbers of document.querySelectorAll("details.paper:not([open])")) {
+      numbers.open = true;
+      unfolded.push(numbers);
+    }
     for (const drawn of document.querySelectorAll(".drawn")) {
       drawn.style.zoom = String(Math.min(1, 660 / drawn.clientWidth));
     }
   });
   window.addEventListener("afterprint", () => {
+    for (const numbers of unfolded.splice(0)) numbers.open = false;
     for (const drawn of document.querySelectorAll(".drawn")) drawn.style.zoom = "";
   });
 

@@ -9,12 +9,12 @@ import base64
 import hashlib
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.recording.parts import replace_file
-from neuro_aws.report import interactive
 from neuro_aws.report.document import Document
+from neuro_aws.report.interactive import library
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -45,11 +45,11 @@ def _environment() -> "Environment":
 
 def html(document: Document) -> str:
     """Return the whole page."""
-    interactive.refuse_missing()
-    scripts = [interactive.library(), (HERE / "page.js").read_text(encoding="utf-8")]
+    library.refuse_missing()
+    scripts = [library.text(), (HERE / "page.js").read_text(encoding="utf-8")]
     if any("</script" in text.lower() for text in scripts):
         raise ValueError("a script that ends its own element")
-    items = {chart.key: interactive.item(chart.model) for chart in document.charts}
+    items = {chart.key: library.item(chart.model) for chart in document.charts}
     allowed = " ".join(f"'sha256-{_sha256(text)}'" for text in scripts)
     return (
         _environment()
@@ -106,16 +106,3 @@ def is_ours(path: Path) -> bool:
             return MARK in handle.read(HEAD)
     except OSError:
         return False
-
-
-def settings(value: Any) -> str:
-    """Return a value of a JSON document as a cell shows it."""
-    if value is None or value == "":
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(map(settings, value)) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {settings(one)}" for key, one in value.items())
-    return str(value)

@@ -7,9 +7,11 @@ import subprocess
 import pytest
 
 from neuro_aws.recording.reader import open_run
+from neuro_aws.report.interactive.cells import ROOM
+from neuro_aws.report.make import report
 from tests.calls import command
 from tests.conftest import TINY
-from tests.report import browser
+from tests.report import browser, made
 
 pytestmark = pytest.mark.slow
 
@@ -48,15 +50,25 @@ def page(tmp_path_factory):
         yield driver, run
 
 
-def point_at(driver, chart: str, share: float) -> str:
-    """Move the mouse over the second row of a figure, so far from its left edge; return the tip."""
+@pytest.fixture(scope="module")
+def of_matrix(tmp_path_factory):
+    browser.needed()
+    pytest.importorskip("bokeh")
+    folder = made.matrix(tmp_path_factory.mktemp("matrix"))
+    profile = tmp_path_factory.mktemp("profile")
+    with browser.opened(report(folder), profile, width=1400) as driver:
+        yield driver
+
+
+def point_at(driver, chart: str, share: float, left: int = 64, down: int = 230) -> str:
+    """Move the mouse over a figure, so far from its left edge and from its top; return the tip."""
     from selenium.webdriver import ActionChains
 
     drawn = driver.find_element("id", chart)
     driver.execute_script("arguments[0].scrollIntoView()", drawn)
     width = drawn.size["width"]
-    x = round(64 + share * (width - 74) - width / 2)
-    y = round(230 - drawn.size["height"] / 2)
+    x = round(left + share * (width - left - 10) - width / 2)
+    y = round(down - drawn.size["height"] / 2)
     for shift in (0, 1):
         ActionChains(driver).move_to_element_with_offset(drawn, x + shift, y).perform()
     browser.wait(driver, TOOLTIPS, 30)
@@ -86,8 +98,27 @@ def test_buttons_zoom_and_no_page_is_wider_than_the_screen(page):
         assert inner <= width
 
 
-def test_axe_finds_nothing_serious(page, tmp_path):
-    driver, _ = page
+def test_pointing_at_a_cell_of_a_matrix_shows_all_of_it(of_matrix):
+    tip = point_at(of_matrix, "matrix-images", 1 / 6, ROOM, 90)
+    for said in ("learns", "silenced", "-0.712 [-0.724, -0.700]", "0.001", "F in wake; G in wake"):
+        assert said in tip
+    for width in (390, 820, 1400):
+        browser.resized(of_matrix, width, 900)
+        assert of_matrix.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_on_paper_a_table_stands_in_place_of_the_matrix(of_matrix):
+    of_matrix.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    unfolded = "return document.querySelector('details.paper').open"
+    assert of_matrix.execute_script(unfolded)
+    of_matrix.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    assert not of_matrix.execute_script(unfolded)
+
+
+@pytest.mark.parametrize("which", ["page", "of_matrix"])
+def test_axe_finds_nothing_serious(which, request, tmp_path):
+    found = request.getfixturevalue(which)
+    driver = found[0] if which == "page" else found
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("needs npm, which fetches axe-core")
@@ -101,5 +132,6 @@ def test_axe_finds_nothing_serious(page, tmp_path):
     assert driver.execute_async_script(AXE) == []
 
 
-def test_the_console_is_silent(page):
+def test_the_console_is_silent(page, of_matrix):
     assert browser.complaints(page[0]) == []
+    assert browser.complaints(of_matrix) == []

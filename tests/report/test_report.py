@@ -1,13 +1,11 @@
 """A report without a browser: what it says is so, nothing gets in, nothing is loaded."""
 
 import base64
-import gzip
 import hashlib
 import itertools
 import json
 import math
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -17,15 +15,18 @@ from neuro_aws.experiment.results import Verdict
 from neuro_aws.metrics.statistics import Estimate
 from neuro_aws.protocol.schema import Expectation
 from neuro_aws.recording.reader import open_run
-from neuro_aws.report import interactive, page, sentences
-from neuro_aws.report.courses import share
-from neuro_aws.report.thinning import edges, thinned
+from neuro_aws.report import page
+from neuro_aws.report.interactive import library
+from neuro_aws.report.interactive.courses import courses
+from neuro_aws.report.run import sentences
+from neuro_aws.report.run.courses import share
+from neuro_aws.report.run.thinning import edges, thinned
 from tests.calls import command
 from tests.conftest import TINY
+from tests.report.parsed import EVIL, Page, column
 
 bokeh = pytest.importorskip("bokeh")
 
-EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)> $$\\\\alpha$$ {{ 7 * 7 }}"
 PROTOCOL = (
     TINY.replace("name: tiny\n", f"name: tiny\ndescription: '{EVIL}'\n")
     .replace("  control: {}", f"  control: {{description: '{EVIL}'}}")
@@ -35,31 +36,6 @@ PROTOCOL = (
   - {{arm: control, value: ach_gap, period: critical_period, between: [-1000, 1000]}}
 """
 )
-
-
-class Page(HTMLParser):
-    """All elements of a page, and the text of its scripts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict]] = []
-        self.scripts: list[tuple[dict, str]] = []
-        self._inside: dict | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        self._inside = dict(attributes) if tag == "script" else None
-
-    def handle_endtag(self, tag):
-        self._inside = None
-
-    def handle_data(self, data):
-        if self._inside is not None:
-            self.scripts.append((self._inside, data))
-
-    def all(self, *tags):
-        return [attributes for tag, attributes in self.elements if tag in tags]
 
 
 @pytest.fixture(scope="module")
@@ -74,25 +50,6 @@ def made(tmp_path_factory):
     assert (done.returncode, done.stdout.strip()) == (0, str(run / "report.html")), done.stderr
     text = (run / "report.html").read_text(encoding="utf-8")
     return run, text, Page(text)
-
-
-def column(found: Page, chart: str, name: str) -> np.ndarray:
-    """Return a column of a figure as the browser reads it."""
-    text = next(t for a, t in found.scripts if a.get("data-chart") == chart)
-    columns = []
-
-    def look(value):
-        if isinstance(value, list) and len(value) == 2 and value[0] == name:
-            columns.append(value[1])
-        for one in (
-            value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        ):
-            look(one)
-
-    look(json.loads(text))
-    data = columns[0]
-    packed = base64.b64decode(data["array"]["data"])
-    return np.frombuffer(gzip.decompress(packed), data["dtype"])
 
 
 def test_figures_hold_the_values_of_the_recording(made):
@@ -132,7 +89,7 @@ def test_sentences_say_what_was_met_and_found(made):
 def test_no_script_gets_in(made):
     _, text, found = made
     running = [words for a, words in found.scripts if a.get("type") != "application/json"]
-    assert running == [interactive.library(), (page.HERE / "page.js").read_text()]
+    assert running == [library.text(), (page.HERE / "page.js").read_text()]
     assert not any(name.startswith("on") for _, a in found.elements for name in a)
     assert not any("onerror" in a.get("src", "") or a.get("src") == "x" for a in found.all("img"))
     assert text.count("{{ 7 * 7 }}") > 2  # shown as it was written
@@ -156,15 +113,15 @@ def test_a_browser_may_run_two_scripts_and_load_nothing(made):
     assert all(address.startswith(("data:", "#")) for address in loaded)
     style = re.search(r"<style>(.*?)</style>", text, re.S)[1]
     assert "url(" not in style and "@import" not in style
-    assert len(text) < len(interactive.library()) + 1_500_000
+    assert len(text) < len(library.text()) + 1_500_000
 
 
 def test_names_are_never_read_as_mathematics():
     """BokehJS fetches MathJax from elsewhere when a text has $$ around it."""
-    model = interactive.courses([("$$x$$", [])], "$$y$$")
-    texts = re.findall(r'\{[^{}]*"text": "\$\$\w\$\$"', json.dumps(interactive.item(model)))
+    model = courses([("$$x$$", [])], "$$y$$")
+    texts = re.findall(r'\{[^{}]*"text": "\$\$\w\$\$"', json.dumps(library.item(model)))
     assert len(texts) == 2
-    text = json.dumps(interactive.item(model))
+    text = json.dumps(library.item(model))
     assert text.count('"name": "PlainText"') >= 2
 
 

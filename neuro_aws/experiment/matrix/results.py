@@ -12,6 +12,7 @@ from neuro_aws.experiment.matrix.criterion import Question, comparable, learnt, 
 from neuro_aws.experiment.matrix.expand import RunPlan, Status
 from neuro_aws.experiment.matrix.ranking import Overall, Rank, overall, ranked
 from neuro_aws.experiment.matrix.run import Study
+from neuro_aws.metrics.statistics import Estimate
 from neuro_aws.phase import FEEDBACK, FEEDFORWARD, Phase
 from neuro_aws.plots import matrix as plots
 from neuro_aws.protocol import registry
@@ -113,11 +114,16 @@ def _mediated(study: Study, cells: list[Cell]) -> dict[tuple[str, str, str], str
 
 
 def _said_of(cell: Cell) -> str:
-    if cell.status != Status.MEASURED:
-        return "no, by definition"
     left, taken = cell.test.difference, cell.interaction.difference
+    return taken_away(cell.status, left, taken, cell.interaction_p)
+
+
+def taken_away(status: str, left: Estimate, taken: Estimate, p: float) -> str:
+    """Say whether what is done beside takes an effect away: what is left, what goes, its p."""
+    if status != Status.MEASURED:
+        return "no, by definition"
     said = "yes" if left.low <= 0 <= left.high else "in part"
-    if cell.interaction_p < LEVEL:
+    if p < LEVEL:
         return said
     return f"{said}, before correction" if taken.low > 0 or taken.high < 0 else "no"
 

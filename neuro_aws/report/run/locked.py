@@ -13,11 +13,13 @@ from neuro_aws.plots.hypnogram import PHASE_NAMES
 from neuro_aws.plots.scatters import layers
 from neuro_aws.plots.style import PHASE_COLOURS, readable
 from neuro_aws.recording.reader import Run
-from neuro_aws.report import interactive
 from neuro_aws.report.document import Chart, Section, Table, Words
-from neuro_aws.report.interactive import Course
+from neuro_aws.report.interactive.courses import Course, courses
+from neuro_aws.report.wording import listed
 
-MOST_EVENTS = 4
+MOST_EVENTS = 6
+"""Events that are drawn."""
+
 OVER_REM = ACH.replace("\n", " ")
 
 HOW = (
@@ -34,15 +36,20 @@ def section(tables: Tables) -> Section:
     if not names:
         words = "Left out: this recording has no change of feedforward weights step by step."
         return Section("locked", title, [Words([words])])
-    shown = events.chosen(events.events(run), MOST_EVENTS)
+    every = events.events(run)
+    apart = events.chosen(every, len(every))
+    shown, left = apart[:MOST_EVENTS], apart[MOST_EVENTS:]
     charts = [_event(tables, event, names, k) for k, event in enumerate(shown)]
     switches = _switches(run, tables)
-    nothing = [] if shown else ["Nothing begins or ends in these arms."]
+    said = [] if shown else ["Nothing begins or ends in these arms, or several things at once do."]
+    if left:
+        names = listed([f"the {event} ({readable(event.arm)})" for event in left])
+        said = [f"Left out to keep the page small: {names}; `neuro-aws plot RUN --csv` has them."]
     return Section(
         "locked",
         title,
         [
-            *([Words(nothing)] if nothing else []),
+            *([Words(said)] if said else []),
             *charts,
             *([switches] if switches is not None else []),
         ],
@@ -62,7 +69,7 @@ def _event(tables: Tables, event: Event, names: Sequence[str], number: int) -> C
         f"{event} in {readable(event.arm)}",
         f"Step {event.step:,} is 0; from {BEFORE} steps before to {AFTER} after{beside}. "
         f"{HOW} before, in {readable(event.reference)}.",
-        interactive.courses(rows, "steps since"),
+        courses(rows, "steps since"),
         _change(found, event),
         legend,
     )
@@ -154,7 +161,7 @@ def _switches(run: Run, tables: Tables) -> Chart | None:
         f"Around switches of phase in {readable(arm)}",
         f"{AROUND} steps before a switch and {AROUND} from it on, over all switches from step "
         f"{start:,} on. {HOW}; they are among the numbers behind this figure.",
-        interactive.courses(rows, "steps since the switch"),
+        courses(rows, "steps since the switch"),
         Table("Around switches of phase", ("switch", "step", "what", "mean [interval]"), table),
         [(PHASE_NAMES[p], c) for p, c in PHASE_COLOURS.items()],
     )

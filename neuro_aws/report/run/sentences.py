@@ -13,43 +13,8 @@ from neuro_aws.phase import Phase
 from neuro_aws.plots.hypnogram import PHASE_NAMES
 from neuro_aws.plots.outcomes import chosen
 from neuro_aws.plots.style import readable
-from neuro_aws.protocol import registry
 from neuro_aws.protocol.schema import Expectation
-
-MET, NOT_MET, NOT_JUDGED = "met", "not met", "not judged"
-
-Key = tuple[str, int, str]
-"""A value: its name, its layer (-1: none), and the cells or stimuli it is about."""
-
-
-def counted(n: int, what: str) -> str:
-    """Return a number of things: 1 animal, 8 animals."""
-    return f"{n:,} {what}" + ("" if n == 1 else "s")
-
-
-def listed(words: Sequence[str]) -> str:
-    """Return words as a list: a, b and c."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
-
-
-def named(name: str) -> str:
-    """Return a value's name in words."""
-    return printable(readable(name)).replace("spared", "non-target").replace("ach ", "ACh ")
-
-
-def where(layer: int | None, group: str | None) -> str:
-    """Return what a value is about, in brackets; nothing where it is about the whole network."""
-    layer_words = f"layer {layer}" if layer is not None and layer >= 0 else ""
-    group_words = printable(readable(group)) if group else ""
-    words = ", ".join(filter(None, [layer_words, group_words]))
-    return f" ({words})" if words else ""
-
-
-def over(found: Estimate, name: str) -> str:
-    """Return a mean and its interval; in brackets the unit, and the animals it is of."""
-    kind = "mean and 95 % interval over " * (not isnan(found.low))
-    words = f"{kind}{counted(found.n, 'animal')}" + ", no interval" * isnan(found.low)
-    return f"{found} ({'; '.join(filter(None, [registry.value(name).unit, words]))})"
+from neuro_aws.report.wording import Key, counted, listed, named, over, where
 
 
 def about(e: Expectation) -> str:
@@ -65,12 +30,11 @@ def about(e: Expectation) -> str:
 
 
 def expected(v: Verdict) -> tuple[str, str]:
-    """Return the mark of an expectation (met, not met, not judged), and a sentence with numbers."""
+    """Return the mark of an expectation (met, not met, ...), and a sentence with numbers."""
     low, high = v.expectation.between
     wanted = f"the protocol expects {low:g} to {high:g}"
-    mark = {True: MET, False: NOT_MET, None: NOT_JUDGED}[v.met]
     if not v.found.n:
-        return mark, f"{about(v.expectation)} was not measured; {wanted}."
+        return v.mark, f"{about(v.expectation)} was not measured; {wanted}."
     text = f"{about(v.expectation)} was {over(v.found, v.expectation.value)}; {wanted}."
     if v.met is None:
         text += f" Not judged: {printable(v.why.removeprefix('not judged: '))}."
@@ -79,7 +43,7 @@ def expected(v: Verdict) -> tuple[str, str]:
         text += f" A network that has learnt nothing meets it too ({first})."
     if v.expectation.note:
         text += f" The protocol notes: {printable(' '.join(v.expectation.note.split()))}"
-    return mark, text
+    return v.mark, text
 
 
 def tally(verdicts: Sequence[Verdict]) -> str:

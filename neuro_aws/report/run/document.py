@@ -1,7 +1,5 @@
 """The report of a run: its sections in order."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from neuro_aws.errors import NeuroAWSError
@@ -12,12 +10,10 @@ from neuro_aws.protocol.backends import backend_of
 from neuro_aws.protocol.columns import Column
 from neuro_aws.recording.checkpoint import Place
 from neuro_aws.recording.reader import Run
-from neuro_aws.report import asked, courses, found, locked, measured, origin, pictures
-from neuro_aws.report.courses import Recorded
 from neuro_aws.report.document import Document, Section, Words
-from neuro_aws.report.sentences import counted, listed
-
-NAME = "report.html"
+from neuro_aws.report.run import asked, courses, found, locked, measured, origin, pictures
+from neuro_aws.report.run.courses import Recorded
+from neuro_aws.report.wording import counted, listed
 
 
 def document(run: Run, animal: int | None = None) -> Document:
@@ -110,8 +106,3 @@ def _lead(run: Run, whole: list[int], metrics: pd.DataFrame) -> list[str]:
     if lost:
         lines.append(f"Parts of the recording were lost, in {listed(list(dict.fromkeys(lost)))}.")
     return lines
-
-
-def default_path(run: Run) -> Path:
-    """Return where the report of a run lies unless somebody says otherwise."""
-    return run.folder / NAME

@@ -11,10 +11,10 @@ from neuro_aws.plots import outcomes
 from neuro_aws.plots.figures import MOST_PANELS
 from neuro_aws.plots.style import arm_styles, readable, value_label
 from neuro_aws.recording.reader import Run
-from neuro_aws.report import interactive
 from neuro_aws.report.document import Chart, Part, Section, Table, Words
-from neuro_aws.report.interactive import Course, Dots
-from neuro_aws.report.sentences import Key, named, where
+from neuro_aws.report.interactive.by_arm import Dots, by_arm
+from neuro_aws.report.interactive.courses import Course, courses
+from neuro_aws.report.wording import Key, named, where
 
 LEAST_STEPS = 3
 """Moments at which something must have been measured to be drawn over time."""
@@ -70,7 +70,7 @@ def _by_arm(run: Run, mine: pd.DataFrame, initial: pd.DataFrame, label: str, num
         f"measure-{number}",
         f"{label} at the end of each arm",
         "Above: by arm. Below: paired differences." if others else "By arm.",
-        interactive.by_arm(groups),
+        by_arm(groups),
         _table(run, last, only_gained(gains(last, initial)), apart, label),
     )
 
@@ -124,9 +124,7 @@ def _over_time(run: Run, mine: pd.DataFrame, name: str, label: str, number: int)
         f"measure-{number}-course",
         f"{label} over time",
         "Mean over animals with its 95 % interval; a point where it was measured.",
-        interactive.courses(
-            [(value_label(name).replace("\n", " "), lines)], outcomes.time_label(start), None
-        ),
+        courses([(value_label(name).replace("\n", " "), lines)], outcomes.time_label(start), None),
         Table(
             f"{label}: first, middle and last measurement", ("arm", "first", "middle", "last"), rows
         ),

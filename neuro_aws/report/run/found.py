@@ -8,9 +8,9 @@ from neuro_aws.experiment import results
 from neuro_aws.plots import outcomes, traces
 from neuro_aws.plots.style import readable
 from neuro_aws.recording.reader import Run
-from neuro_aws.report import sentences
 from neuro_aws.report.document import Section, Sentences, Words
-from neuro_aws.report.sentences import Key
+from neuro_aws.report.run import sentences
+from neuro_aws.report.wording import Key, listed
 
 MOST_VALUES = 6
 """Values that are compared with the reference in words."""
@@ -66,6 +66,6 @@ def learning(frames: dict[str, pd.DataFrame], animal: int) -> list[str]:
         shares = {str(phase): (int(flags.sum()), len(flags)) for phase, flags in changed if phase}
         alike.setdefault(sentences.changed_when(shares), []).append(readable(arm))
     return [
-        f"Animal {animal}, {sentences.listed(arms)}: {text[0].lower()}{text[1:]}"
+        f"Animal {animal}, {listed(arms)}: {text[0].lower()}{text[1:]}"
         for text, arms in alike.items()
     ]

@@ -14,11 +14,10 @@ from neuro_aws.plots.hypnogram import GATE, LEVELS, PHASE_NAMES, SHADE
 from neuro_aws.plots.style import ARM_COLOURS, PHASE_COLOURS, readable
 from neuro_aws.protocol.backends import backend_of
 from neuro_aws.recording.reader import Run
-from neuro_aws.report import interactive
 from neuro_aws.report.document import Chart, Part, Section, Table, Words
-from neuro_aws.report.interactive import Level, Row, Strand
-from neuro_aws.report.sentences import listed
-from neuro_aws.report.thinning import edges, thinned
+from neuro_aws.report.interactive.over_time import Level, Row, Strand, over_time
+from neuro_aws.report.run.thinning import edges, thinned
+from neuro_aws.report.wording import listed
 
 SHOWN = traces.DEFAULT_TRACES
 """Traces that are drawn where they were recorded; the gate as a line of the hypnogram."""
@@ -103,7 +102,7 @@ def _chart(
     levels = _levels(phases, perturbed, at)
     if "gate" in one.traces:
         levels.insert(0, gate(frame, at))
-    model = interactive.over_time(
+    model = over_time(
         at,
         levels,
         rows,

@@ -11,7 +11,7 @@ from neuro_aws.protocol.columns import picture_shape
 from neuro_aws.protocol.registry import load
 from neuro_aws.recording.reader import Run
 from neuro_aws.report.document import Picture, Section, Table, Words
-from neuro_aws.report.sentences import counted
+from neuro_aws.report.wording import counted
 
 MOST_ARMS = 6
 """Arms whose dreams are shown."""

@@ -8,7 +8,7 @@ from neuro_aws.protocol.describe import MOST_ANIMALS, blocks, in_words, when
 from neuro_aws.protocol.schedule import Schedule
 from neuro_aws.recording.reader import Run
 from neuro_aws.report.document import Section, Table, Verbatim, Words
-from neuro_aws.report.sentences import counted
+from neuro_aws.report.wording import counted
 
 
 def section(run: Run) -> Section:

@@ -1,0 +1,1 @@
+"""The report of a prediction matrix, section by section."""
