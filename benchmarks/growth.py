@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
@@ -217,14 +218,18 @@ def recording(rounds: int, cycles: int) -> None:
               f" {more:+6.3f}")  # fmt: skip
 
 
-def memory(cycles: int) -> float:
-    """Return the peak memory of a process that runs so many pairs, MB."""
-    code = f"import growth; growth.whole_run({cycles}, growth.RECORDS['every 100 steps'])"
-    code += "; print(growth.peak())"
+def memory(lengths: Sequence[int]) -> list[float]:
+    """Return the peak memory of a process after runs of so many pairs, the shortest first, MB."""
+    code = (
+        f"import growth\nfor cycles in {tuple(lengths)}:\n"
+        "    growth.whole_run(cycles, growth.RECORDS['every 100 steps'])\n"
+        "    print('peak', growth.peak())"
+    )
     made = subprocess.run(
         [sys.executable, "-c", code], cwd=HERE, check=True, capture_output=True, text=True
     )
-    return float(made.stdout.split()[-1])
+    said = [line.split() for line in made.stdout.splitlines()]
+    return [float(words[1]) for words in said if words[:1] == ["peak"]]
 
 
 def peak() -> float:
@@ -250,8 +255,9 @@ def main() -> None:
     rows = sizes(options.rounds, options.largest, min(300, options.pairs))
     recorded_steps(options.turns * options.rounds, min(52, options.pairs))
     recording(options.rounds, options.pairs)
-    for cycles in (options.pairs, 4 * options.pairs):
-        print(f"length  {cycles:,} pairs: peak memory {memory(cycles):.0f} MB")
+    lengths = (options.pairs, 4 * options.pairs)
+    for cycles, most in zip(lengths, memory(lengths), strict=True):
+        print(f"length  {cycles:,} pairs: peak memory {most:.0f} MB")
     animals, times = [n for n in (1, 4, 16, 64) if n <= options.animals], []
     for n in animals:
         times.append(whole_run(options.pairs, RECORDS["every 100 steps"], n, options.jobs))

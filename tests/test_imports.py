@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TINY
 
 PACKAGE = ROOT / "neuro_aws"
 
@@ -169,3 +169,22 @@ def test_importing_everything_writes_nothing_and_seeds_nothing(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_simulates_imports_neither_tables_nor_statistics():
+    """Several seconds, and a hundred megabytes, of each process of a run; Brian2 is for spikes."""
+    code = (
+        "import sys\nimport neuro_aws.experiment.workers\nfrom neuro_aws.backends.base import make\n"
+        "from neuro_aws.protocol import Protocol\n"
+        "make(Protocol.from_text(sys.argv[1], 'tiny'), 'control', 0, compiled=False)\n"
+        "heavy = {'sklearn', 'scipy', 'pandas', 'xarray', 'matplotlib'}\n"
+        "print(*sorted(heavy & sys.modules.keys()))\n"
+        "import neuro_aws.experiment.run, neuro_aws.cli\n"
+        "Protocol.load('protocols/spiking_critical_period.yaml')\n"
+        "print('brian2' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, TINY], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["", "False"]

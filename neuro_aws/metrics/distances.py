@@ -1,10 +1,10 @@
 """Distances between waking and dreaming, as distributions. Noise belongs to both and stays on."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
 from neuro_aws.functional.shapes import rows
@@ -96,6 +96,8 @@ Phases = tuple[list[Tensor], list[Tensor]]
 
 def perceptron_accuracy(subject: Subject, learnt: Phases, tested: Phases, stream: str) -> float:
     """Return how well a new perceptron tells wake from REM, mean over ``repeats`` of them."""
+    from sklearn.neural_network import MLPClassifier
+
     (x, y), (x_test, y_test) = _labelled(*learnt), _labelled(*tested)
     scores = []
     for k in range(subject.repeats):
@@ -148,7 +150,7 @@ def _labelled(wake: list[Tensor], rem: list[Tensor]) -> tuple[np.ndarray, np.nda
     return x, np.repeat([1, 0], [len(wake[0]), len(rem[0])])
 
 
-def _quiet_fit(classifier: MLPClassifier, x: np.ndarray, y: np.ndarray) -> MLPClassifier:
+def _quiet_fit(classifier: Any, x: np.ndarray, y: np.ndarray) -> Any:
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning

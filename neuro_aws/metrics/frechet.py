@@ -1,7 +1,6 @@
 """Frechet distance between two sets of features, as Gaussians."""
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -13,6 +12,8 @@ def frechet(a: Array, b: Array) -> float:
     The trace of the root is the sum of the square roots of the eigenvalues of C_a C_b, which are
     those of R C_b R with R the symmetric root of C_a: real, and 0 at least but for rounding.
     """
+    import scipy.linalg
+
     mean_a, mean_b = a.mean(0), b.mean(0)
     cov_a, cov_b = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a, b))
     values, vectors = scipy.linalg.eigh(cov_a)

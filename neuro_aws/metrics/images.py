@@ -5,10 +5,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from neuro_aws.metrics.classifier import default_extractor, pictures
@@ -88,6 +84,11 @@ def svm_10fold(subject: Subject) -> Iterator[Value]:
     set; ``svm_10fold`` is the mean accuracy, ``svm_10fold_spread`` the standard deviation
     over folds.
     """
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
     labels = subject.dataset.held_out_labels
     assert labels is not None
     train = subject.waking()

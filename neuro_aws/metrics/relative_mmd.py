@@ -7,7 +7,6 @@ import math
 from typing import NamedTuple
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 
@@ -56,6 +55,8 @@ def relative(reference: Tensor, first: Tensor, second: Tensor, width: float) -> 
     over i of the mean over j of the difference's kernel h_ij(X, Y) - h_ij(X, Z), whose U-statistic
     the difference is. z is N(0, 1) in the limit where both are as far, and not equal to X.
     """
+    from scipy import stats
+
     n = len(reference)
     if not n == len(first) == len(second):
         raise ValueError(f"{n}, {len(first)} and {len(second)} samples; give as many of each")

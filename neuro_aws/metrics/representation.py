@@ -7,10 +7,6 @@ from operator import itemgetter
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from neuro_aws.errors import NeuroAWSError
@@ -77,6 +73,11 @@ def _decoded(
     subject: Subject, asked: Decoder, measure: str, test: Tensor | None = None
 ) -> Iterator[Value]:
     """Yield the accuracies by layer on stimuli of which the held-out labels are true."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedShuffleSplit
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     labels, held_out = subject.dataset.train_labels, subject.dataset.held_out_labels
     assert labels is not None
     assert held_out is not None

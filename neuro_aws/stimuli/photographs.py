@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 from neuro_aws.stimuli.image_file import open_image
 
@@ -15,6 +14,8 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 def embedded() -> list[NDArray[np.float64]]:
     """Return the two photographs that scikit-learn ships, grey, 0 ... 255."""
+    from sklearn.datasets import load_sample_images
+
     return [np.asarray(image, dtype=np.float64) @ LUMA for image in load_sample_images().images]
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.datasets import make_swiss_roll
 
 from neuro_aws.protocol.stimulus import Toy
 from neuro_aws.rng import DATASET, numpy_generator
@@ -39,6 +38,8 @@ def drawn(
     """Return so many points (count, 2), and which Gaussian each is of where there are some."""
     if section.kind == "swiss_roll":
         seed = int(rng.integers(2**31))
+        from sklearn.datasets import make_swiss_roll
+
         roll, _ = make_swiss_roll(count, noise=section.noise * ROLL_WIDTH, random_state=seed)
         return np.ascontiguousarray(roll[:, [0, 2]]) / ROLL_WIDTH, None
     off = section.noise * rng.standard_normal((count, 2))

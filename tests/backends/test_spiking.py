@@ -178,16 +178,6 @@ def test_an_unfit_numpy_is_named():
     brian2_compat.refuse_unfit((2, 10), (2, 4))
 
 
-def test_the_rate_backend_never_imports_brian2():
-    code = (
-        "import sys, neuro_aws, neuro_aws.experiment.workers, neuro_aws.experiment.run, neuro_aws.cli\n"
-        "from neuro_aws.protocol import Protocol\n"
-        "Protocol.load('protocols/spiking_critical_period.yaml')\n"
-        "sys.exit('brian2' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
-
-
 def test_brian2_leaves_ctrl_c_and_the_folder_alone(tmp_path):
     code = (
         "import signal, os\nmine = lambda *a: None\nsignal.signal(signal.SIGINT, mine)\n"

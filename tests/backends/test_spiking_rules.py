@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neuro_aws.backends.spiking import kernels
-from neuro_aws.backends.spiking.blocks import GATES, Follower, Piece
+from neuro_aws.backends.spiking.blocks import GATES, Drive, Follower, Piece
 from neuro_aws.backends.spiking.cortex import Cortex
 from neuro_aws.backends.spiking.kernels import Neuron
 from neuro_aws.errors import NeuroAWSError
@@ -19,7 +19,7 @@ def test_a_psp_has_the_area_of_theory_at_every_time_step(dt):
 
     An Euler step in place of the exact decay is 18 % off at 1 ms.
     """
-    c = cortex(f"spiking.dt={dt}", "spiking.step=200", "spiking.segment=0.2")
+    c = cortex(f"spiking.dt={dt}", "spiking.step=100", "spiking.segment=0.1")
     b2, cells, n = c.b2, c.objects["cortex"], c.neuron
     c.objects["feedback"].w = 0.0
     cells.bias_dendrite = 0.0
@@ -111,7 +111,7 @@ def test_feedforward_synapses_lower_ach_and_homeostasis_raises_silent_cells():
     c = cortex()
     before = c.state()["feedforward.w"]
     total = np.zeros_like(before)
-    for k in range(10):
+    for k in range(5):
         short = drive(c, 1, feedforward=1.0)
         short.clamp[:] = 1.0  # delta is 1 throughout
         c.simulate(short, k)
@@ -139,17 +139,24 @@ def test_closed_gates_change_nothing(learnt):
     assert not np.array_equal(before["cortex.U"], after["cortex.U"])
 
 
+@pytest.fixture(scope="module")
+def waking():
+    """Return a cortex that was awake for a second, so that its ACh is not 0, and its state."""
+    c = cortex()
+    c.simulate(drive(c, 10, ach=1.0), 1)
+    return c, c.state()
+
+
 @pytest.mark.parametrize("gate", ["feedforward", "feedback", "ach", "homeostasis"])
-def test_every_gate_opens_its_own_plasticity_alone(gate):
+def test_every_gate_opens_its_own_plasticity_alone(gate, waking):
     opens = {
         "feedforward": {"feedforward.w"},
         "feedback": {"feedback.w", "cortex.bias_dendrite"},
         "ach": {"readout.r", "features.mean"},
         "homeostasis": {"cortex.bias"},
     }
-    c = cortex()
-    c.simulate(drive(c, 10, ach=1.0), 1)  # so that ACh is not 0
-    before = c.state()
+    c, before = waking
+    c.load(before)
     c.simulate(drive(c, 10, **{gate: 1.0}), 2)
     after = c.state()
     variables = set.union(*opens.values())
@@ -204,7 +211,7 @@ def test_a_replayed_rate_is_the_rate_that_is_fired(dt):
 
 def test_the_readout_rises_in_wake_and_falls_in_rem():
     c = cortex("spiking.learning.ach=0.2")
-    for k in range(6):
+    for k in range(4):
         awake = c.simulate(drive(c, 10, 1.0, ach=1.0), 2 * k)
         asleep = c.simulate(drive(c, 10, 0.0, ach=1.0), 2 * k + 1)
     assert awake.level.mean() > 0.3
@@ -220,10 +227,10 @@ def test_silenced_cells_do_not_fire_and_only_they():
     assert {69, 71} <= set(result.neuron.tolist())
 
 
-def test_ach_clamped_at_zero_changes_no_weights():
-    c = cortex()
-    c.simulate(drive(c, 10, ach=1.0), 1)
-    before = c.state()["feedforward.w"]
+def test_ach_clamped_at_zero_changes_no_weights(waking):
+    c, state = waking
+    c.load(state)
+    before = state["feedforward.w"]
     d = drive(c, 10, feedforward=1.0)
     d.clamp[:] = 0.0
     c.simulate(d, 2)
@@ -254,15 +261,15 @@ def test_what_cells_do_is_handed_on_every_half_second_and_nothing_is_lost(before
         c = Cortex(protocol("spiking.segment=30").spec, 0, np.array([0, 64]))
         if before:
             c.simulate(drive(c, before), 7)
-        result.append(c.simulate(drive(c, 32), 1, follower=follower))
+        result.append(c.simulate(drive(c, 12), 1, follower=follower))
     whole, gone = result
     assert len(gone.time) == 0
     assert max(np.ptp(p.time) for p in pieces if len(p.time)) <= 500
     assert np.array_equal(np.concatenate([p.time for p in pieces]), whole.time)
     assert np.array_equal(np.concatenate([p.neuron for p in pieces]), whole.neuron)
     read_at = np.concatenate([p.read_at for p in pieces])
-    assert np.array_equal(read_at, np.arange(5, 3205, 5))
-    assert np.concatenate([p.potentials["U"] for p in pieces]).shape == (640, 2)
+    assert np.array_equal(read_at, np.arange(5, 1205, 5))
+    assert np.concatenate([p.potentials["U"] for p in pieces]).shape == (240, 2)
 
 
 def test_a_state_taken_up_gives_the_same_bits():
@@ -310,14 +317,22 @@ DONE = {
 }
 
 
+def rows_under(name: str) -> Drive:
+    """Return what drives the cells in a second of wake and REM under a perturbation."""
+    arms = f"arms.control={{perturb: [{DONE[name]}]}}"
+    d, _ = timeline(*BINOCULAR, arms).drive(33, 43, None)
+    return d
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return rows_under("nothing")
+
+
 @pytest.mark.parametrize("name", DONE)
-def test_a_perturbation_does_what_it_says_and_nothing_else(name):
+def test_a_perturbation_does_what_it_says_and_nothing_else(name, plain):
     """Rows of wake, then of REM, against those of the arm to which nothing is done."""
-    found = {}
-    for arm in ("nothing", name):
-        arms = f"arms.control={{perturb: [{DONE[arm]}]}}"
-        found[arm], _ = timeline(*BINOCULAR, arms).drive(33, 43, None)
-    plain, d = found["nothing"], found[name]
+    d = rows_under(name)
     wake, rem = slice(0, 5), slice(5, 10)
     changed = {
         gate: (d.gates[gate][wake][0], d.gates[gate][rem][0])

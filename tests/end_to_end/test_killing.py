@@ -25,11 +25,11 @@ from neuro_aws.recording.parts import drop_after, parts
 from tests.branches import OneStep, branch, finish, stop
 from tests.conftest import TINY
 
+LONG = TINY.replace("cycles: 6", "cycles: 80").replace("cycles: 4", "cycles: 80")
+
 
 def start(folder: Path, *more: str) -> subprocess.Popen:
-    (folder / "p.yaml").write_text(
-        TINY.replace("cycles: 6", "cycles: 80").replace("cycles: 4", "cycles: 80")
-    )
+    (folder / "p.yaml").write_text(LONG)
     return subprocess.Popen(
         [sys.executable, "-m", "neuro_aws", "run", "p.yaml", "--save-every", "0.2", *more],
         cwd=folder,
@@ -47,8 +47,7 @@ def run_folder(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unbroken")
-    assert start(folder, "--jobs", "1").wait(300) == 0
-    return open_run(run_folder(folder))
+    return run(Protocol.from_text(LONG), options=Options(out=str(folder), jobs=1, save_seconds=0.2))
 
 
 def kill_and_resume(folder: Path, jobs: str, delay: float, resumed_by: int = 1) -> Path:

@@ -347,6 +347,7 @@ def test_growth_is_measured_in_both_forms_of_the_step(tmp_path, monkeypatch):
     rows = [line.split() for line in done.stdout.splitlines()]
     sizes = [row for row in rows if row[0] in ("width", "batch", "depth")]
     assert [row[0] for row in sizes].count("batch") == 6
+    assert done.stdout.count("peak memory") == 2
     assert all(float(row[-3]) > 0 and float(row[-2]) > 0 for row in sizes)
     assert (tmp_path / "growth.png").exists()
 

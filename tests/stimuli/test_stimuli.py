@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from neuro_aws import Options, run
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.stimulus import Cifar10, Digits, FashionMnist, Images, Mnist, Patches
 from neuro_aws.stimuli.cifar10 import cifar10, read_batch
 from neuro_aws.stimuli.dataset import binarised
-from neuro_aws.stimuli.digits import digits
+from neuro_aws.stimuli.digits import digits, rows
 from neuro_aws.stimuli.idx import MNIST_MD5 as MD5
 from neuro_aws.stimuli.idx import fashion_mnist, mnist, read_idx
 from neuro_aws.stimuli.images import images
@@ -25,6 +26,11 @@ from tests.stimuli.valid_files import batch, idx
 
 DATA = ROOT.parent / "shared" / "data"
 F64 = torch.float64
+
+
+def test_digits_are_those_that_scikit_learn_loads():
+    both = zip(rows(), load_digits(return_X_y=True), strict=True)
+    assert all(np.array_equal(ours, theirs) for ours, theirs in both)
 
 
 def test_digits_are_split_per_animal_without_overlap():

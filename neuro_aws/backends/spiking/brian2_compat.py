@@ -1,5 +1,6 @@
 """The only module that imports Brian2: is it installed, does it fit, how it generates code."""
 
+import gc
 import logging
 import signal
 import sys
@@ -42,7 +43,7 @@ def refuse_unfit(brian: tuple[int, ...], numpy: tuple[int, ...]) -> None:
 
 @cache
 def brian2() -> ModuleType:
-    """Return the module, with its debug files switched off."""
+    """Return the module, with its debug files switched off; the first call imports it."""
     try:
         refuse_unfit(_version("brian2"), _version("numpy"))
         module = _quietly_imported()
@@ -53,7 +54,18 @@ def brian2() -> ModuleType:
         ) from error
     module.prefs["logging.delete_log_on_exit"] = True
     module.BrianLogger.suppress_hierarchy("brian2", filter_log_file=True)
+    _spare_what_is_there()
     return module
+
+
+def _spare_what_is_there() -> None:
+    """Let the garbage collector pass over all that is in memory now, mostly what was imported.
+
+    Brian2 collects at the start of each of its runs, two of them a branch: half the time of a short
+    one, were torch and Brian2 looked through.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _quietly_imported() -> ModuleType:
