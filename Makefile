@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0$(if $(filter Linux,$(shell uname -s)),+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint docs wheel-check gpu-check gpu-check-here clean check-python
+.PHONY: demo test lint docs notebooks wheel-check gpu-check gpu-check-here clean check-python
 
 demo: $(STAMP)
 	$(BIN)/neuro-aws run protocols/critical_period.yaml
@@ -23,6 +23,10 @@ lint: $(STAMP)
 # The documentation as a site, in site/: a broken link is an error.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The tutorials in docs/tutorials/, executed in place: some minutes.
+notebooks: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python docs/notebooks.py
 
 # Builds sdist and wheel, and uses the wheel where there is no checkout; libraries are those of the environment.
 wheel-check: $(STAMP)

@@ -1,4 +1,4 @@
-"""Rewrite the tables of the documents that come from the registry.
+"""Rewrite the tables of the documents that come from the registry and from stored files.
 
     python docs/generate.py
 
@@ -9,6 +9,8 @@ is never edited by hand.
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import yaml
 
 from neuro_aws.protocol import registry
 from neuro_aws.protocol.base import Section
@@ -103,6 +105,26 @@ def measures(rate: bool) -> str:
     return table(head, rows)
 
 
+def measured() -> str:
+    """Return what was run for the numbers in results.md: measured.yaml, as it stands."""
+    rows = []
+    for entry in yaml.safe_load((HERE / "measured.yaml").read_text(encoding="utf-8")):
+        commands = [entry["command"]] if "command" in entry else []
+        if "analysis" in entry:
+            of = " RUN" if commands else ""
+            commands.append(f"python analysis/{entry['analysis']}{of}")
+        if "animals" in entry:
+            count = entry["animals"]
+            seeds = f"{count} (0 to {count - 1})" if count > 1 else "1 (0)"
+        else:
+            seeds = f"{entry['seeds']} seeds"
+        link = f"[{entry['result']}](results.md#{entry['section']})"
+        note = f"; {entry['note']}" if "note" in entry else ""
+        how = ", ".join(f"`{command}`" for command in commands) + note
+        rows.append([link, how, seeds, str(entry["stated"]), entry.get("machine", "unknown")])
+    return table(["result", "command", "animals", "stated", "machine"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "theories": theories,
     "objectives": objectives,
@@ -111,6 +133,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "perturbations": perturbations,
     "measures": lambda: measures(True),
     "spike_measures": lambda: measures(False),
+    "measured": measured,
 }
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.experiment import sweep
+from neuro_aws.experiment import sweep_manifest as sweep
 from neuro_aws.experiment.matrix import run as matrix
 from neuro_aws.recording.reader import open_run
 from neuro_aws.report import page

@@ -25,6 +25,18 @@ def test_tables_are_those_of_the_registry():
     assert marked == set(generate.TABLES)
 
 
+def test_what_was_run_for_the_results_is_stored():
+    stored = yaml.safe_load((DOCS / "measured.yaml").read_text())
+    commands = " ".join(entry.get("command", "") for entry in stored)
+    named = set(re.findall(r"protocols/\w+\.yaml", (DOCS / "results.md").read_text()))
+    missing = [name for name in sorted(named) if name not in commands]
+    assert missing == [], "docs/measured.yaml says nothing of a command in docs/results.md"
+    scripts = {entry["analysis"] for entry in stored if "analysis" in entry}
+    files = [ROOT / "analysis" / name for name in scripts]
+    files += [ROOT / name for name in re.findall(r"(?:protocols|benchmarks)/\w+\.\w+", commands)]
+    assert [str(file) for file in files if not file.exists()] == []
+
+
 def blocks(kind):
     return re.findall(rf"^```{kind}\n(.*?)^```", (DOCS / "extending.md").read_text(), re.M | re.S)
 

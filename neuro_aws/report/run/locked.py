@@ -43,8 +43,8 @@ def section(tables: Tables) -> Section:
     switches = _switches(run, tables)
     said = [] if shown else ["Nothing begins or ends in these arms, or several things at once do."]
     if left:
-        names = listed([f"the {event} ({readable(event.arm)})" for event in left])
-        said = [f"Left out to keep the page small: {names}; `neuro-aws plot RUN --csv` has them."]
+        others = listed([f"the {event} ({readable(event.arm)})" for event in left])
+        said = [f"Left out to keep the page small: {others}; `neuro-aws plot RUN --csv` has them."]
     return Section(
         "locked",
         title,

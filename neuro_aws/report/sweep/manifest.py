@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.experiment.sweep import MANIFEST
+from neuro_aws.experiment.sweep_manifest import MANIFEST
 from neuro_aws.experiment.sweep_table import CSV, MEASURED, numbers
 from neuro_aws.protocol.grid import Grid
 from neuro_aws.recording.folder import refuse_what_leads_out
