@@ -53,7 +53,10 @@ def _theories(found: Reported) -> Table:
 def _criterion(column: TheoryColumn) -> str:
     if column.criterion.exempt:
         return "not asked: a null"
-    parts = [f"{readable(column.criterion.probe)} of the top layer gains", "its objective falls"]
+    beyond = column.criterion.beyond
+    more = f" more than under {readable(beyond)}" if beyond else ""
+    gains = f"{readable(column.criterion.probe)} of the top layer gains{more}"
+    parts = [gains, "its objective falls"]
     parts += [
         f"{readable(lesion.value)} is lower {readable(name)}"
         for name, lesion in column.criterion.lesions.items()
