@@ -14,10 +14,10 @@ from tests.experiment.test_matrix import SMALL
 
 pytestmark = pytest.mark.slow
 
-LONGER = SMALL.replace("cycles: 8", "cycles: 30")
+LONGER = SMALL.replace("cycles: 8", "cycles: 300")
 MOMENTS = {
-    "in the first run": "runs/images-aws/*/parts/*/*/part_00001.h5",
-    "in the last run": "runs/images-wake_sleep/*/parts/*/*/part_00001.h5",
+    "in the first run": "runs/images-aws/*/parts/*/*/part_00000.h5",
+    "in the last run": "runs/images-wake_sleep/*/parts/*/*/part_00000.h5",
     "between runs": "runs/images-aws/*/metrics.json",
     "while it writes its tables": "effects.csv",
 }
