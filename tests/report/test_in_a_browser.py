@@ -99,7 +99,7 @@ def test_buttons_zoom_and_no_page_is_wider_than_the_screen(page):
 
 
 def test_pointing_at_a_cell_of_a_matrix_shows_all_of_it(of_matrix):
-    tip = point_at(of_matrix, "matrix-images", 1 / 6, ROOM, 90)
+    tip = point_at(of_matrix, "matrix-images", 1 / 6, ROOM, 60)
     for said in ("learns", "silenced", "-0.712 [-0.724, -0.700]", "0.001", "F in wake; G in wake"):
         assert said in tip
     for width in (390, 820, 1400):
