@@ -68,7 +68,7 @@ def run(
     refuse_what_leads_out(folder)
     with lock(folder / "sweep.lock", f"sweep {folder}", seconds=2):
         rows = {row.run.key: row for row in _known(plan, folder, home / "runs")}
-        skipped = sum(row.ended for row in rows.values())
+        before = [key for key, row in rows.items() if row.ended]
         left = {k: row for k, row in rows.items() if not (row.ended or row.outcome.error)}
         begun(folder, len(left))
         sweep_manifest.write(plan, folder, list(rows.values()))
@@ -94,6 +94,7 @@ def run(
             )
         found = [(row, metrics) for row, metrics in read if metrics is not None]
         sweep_table.write(found, plan.grid, plan.arms, folder, plan.protocol.spec.name)
+    skipped = sum(rows[key].ended for key in before)
     return Sweep(folder, tuple(rows.values()), skipped)
 
 
