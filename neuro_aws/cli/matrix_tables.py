@@ -99,7 +99,7 @@ def _show_ranking(console: Console, study: Study, found: Found) -> None:
         show(console, "ranking     none: no two theories were named (--compare THEORY THEORY)")
     elif found.not_compared:
         who = " and ".join(found.not_compared)
-        show(console, f"ranking     none: {who} has not learnt, or there is one animal only")
+        show(console, f"ranking     none: not learnt by {who}, or there is one animal only")
     elif found.ranks:
         console.print(_ranking(study, found.pair, found.ranks))
         for value in dict.fromkeys(r.value for r in found.ranks):
