@@ -32,12 +32,13 @@ class Question(NamedTuple):
 def questions(study: Study, plans: list[RunPlan]) -> list[Question]:
     """Return what was asked of every theory that was run."""
     found: list[Question] = []
-    runs = {(plan.block, plan.theory): study.run_of(plan) for plan in plans}
+    runs = ((plan, study.run_of(plan)) for plan in plans)
+    known = {(plan.block, plan.theory): _ends(run) for plan, run in runs if run is not None}
     for plan in plans:
-        run = runs[plan.block, plan.theory]
-        if run is not None:
+        ends = known.get((plan.block, plan.theory))
+        if ends is not None:
             null = study.matrix.spec.theories[plan.theory].criterion.beyond
-            found += _asked(study, plan, run, runs.get((plan.block, null or "")))
+            found += _asked(study, plan, ends, known.get((plan.block, null or "")))
     return found
 
 
@@ -57,10 +58,24 @@ def comparable(study: Study, verdict: dict[str, bool | None]) -> list[str]:
     return [t for t, column in theories.items() if column.criterion.exempt or verdict[t]]
 
 
-def _asked(study: Study, plan: RunPlan, run: Run, null: Run | None) -> Iterator[Question]:
+class _Ends(NamedTuple):
+    """What a run measured at initialisation of the unperturbed arm, and at the end of every arm."""
+
+    first: pd.DataFrame
+    last: pd.DataFrame
+    top: int
+    """The top layer."""
+
+
+def _ends(run: Run) -> _Ends:
+    first = initial_values(run.metrics, run.protocol.tree, [CONTROL])
+    top = len(run.protocol.tree.arms[CONTROL].spec.network.layers) - 1
+    return _Ends(first, last_values(run.metrics), top)
+
+
+def _asked(study: Study, plan: RunPlan, ends: _Ends, null: _Ends | None) -> Iterator[Question]:
     criterion = study.matrix.spec.theories[plan.theory].criterion
-    asked, last = study.matrix.spec.blocks[plan.block].asked, last_values(run.metrics)
-    top = _top(run)
+    asked, last, top = study.matrix.spec.blocks[plan.block].asked, ends.last, ends.top
 
     def question(part: str, wanted: str, values: pd.Series, initially: float) -> Question:
         found = estimate(values)
@@ -68,7 +83,7 @@ def _asked(study: Study, plan: RunPlan, run: Run, null: Run | None) -> Iterator[
         return Question(plan.block, plan.theory, part, wanted, found, initially, met)
 
     def gain(name: str, layer: int, wanted: str, words: str) -> Iterator[Question]:
-        began, gained = _gain(run, name, layer)
+        began, gained = _gain(ends, name, layer)
         if len(gained):
             yield question(f"gain of {words}", wanted, gained, began)
         if criterion.beyond and wanted == "above 0":
@@ -92,16 +107,11 @@ def _asked(study: Study, plan: RunPlan, run: Run, null: Run | None) -> Iterator[
         yield question(part, "below 0", without - whole, float(whole.mean()))
 
 
-def _top(run: Run) -> int:
-    return len(run.protocol.tree.arms[CONTROL].spec.network.layers) - 1
-
-
-def _gain(run: Run, name: str, layer: int) -> tuple[float, pd.Series]:
+def _gain(ends: _Ends, name: str, layer: int) -> tuple[float, pd.Series]:
     """Return a value's mean at initialisation, and each unperturbed animal's gain since then."""
-    first = initial_values(run.metrics, run.protocol.tree, [CONTROL])
-    began = _of(first, CONTROL, name, layer)
-    ended = _of(last_values(run.metrics), CONTROL, name, layer)
-    return float(began.mean()) if len(began) else float("nan"), ended - began
+    began = _of(ends.first, CONTROL, name, layer)
+    gained = _of(ends.last, CONTROL, name, layer) - began
+    return float(began.mean()) if len(began) else float("nan"), gained.dropna()
 
 
 def _met(found: Estimate, wanted: str) -> bool | None:
