@@ -1,7 +1,7 @@
 """The tidy table of a sweep: one row a value that was measured, beside its point and its run."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,18 +47,22 @@ def write(
 
 
 def table(runs: Sequence[tuple[Row, pd.DataFrame]], grid: Grid, folder: Path) -> pd.DataFrame:
-    """Return every value of every run, after the settings that are varied.
+    """Return every value of every run; ``run`` is where it lies, from the sweep's folder."""
+    return joined(((r.point, relative(r.outcome.folder, folder), m) for r, m in runs), grid)
 
-    ``run`` is where the run lies, from the sweep's folder. Settings whose values are all numbers
-    are numbers, others text as they were given.
+
+def joined(runs: Iterable[tuple[Mapping[str, str], str, pd.DataFrame]], grid: Grid) -> pd.DataFrame:
+    """Return the values of runs (point, place, values), after the settings that are varied.
+
+    Settings whose values are all numbers are numbers, others text as they were given.
     """
     parts = []
     columns = {key: numbers(values) for key, values in grid.axes.items()}
-    for row, metrics in runs:
+    for point, place, metrics in runs:
         part = metrics.copy()
-        for place, (key, convert) in enumerate(columns.items()):
-            part.insert(place, key, convert[row.point[key]])
-        parts.append(part.assign(run=relative(row.outcome.folder, folder)))
+        for at, (key, convert) in enumerate(columns.items()):
+            part.insert(at, key, convert[point[key]])
+        parts.append(part.assign(run=place))
     parts = [part for part in parts if len(part)]
     if parts:
         return pd.concat(parts, ignore_index=True)

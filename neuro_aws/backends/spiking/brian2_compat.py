@@ -61,8 +61,8 @@ def brian2() -> ModuleType:
 def _spare_what_is_there() -> None:
     """Let the garbage collector pass over all that is in memory now, mostly what was imported.
 
-    Brian2 collects at the start of each of its runs, two of them a branch: half the time of a short
-    one, were torch and Brian2 looked through.
+    Brian2 collects at the start of each of its runs, two of them a branch, and would look through
+    torch and itself every time.
     """
     gc.collect()
     gc.freeze()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.sweep_manifest import MANIFEST
-from neuro_aws.experiment.sweep_table import CSV, MEASURED, numbers
+from neuro_aws.experiment.sweep_table import CSV, MEASURED, joined, numbers
 from neuro_aws.protocol.grid import Grid
 from neuro_aws.recording.folder import refuse_what_leads_out
 from neuro_aws.recording.reader import Run, open_run
@@ -117,11 +117,10 @@ def _table(folder: Path, grid: Grid, runs: Sequence[Made]) -> pd.DataFrame:
 
     A sweep that was killed has none.
     """
-    convert = {key: numbers(values) for key, values in grid.axes.items()}
     kinds: dict[str, Any] = {
         key: str
-        for key, known in convert.items()
-        if any(isinstance(v, str) for v in known.values())
+        for key, values in grid.axes.items()
+        if any(isinstance(v, str) for v in numbers(values).values())
     }
     there = {run.folder for run in runs if run.folder}
     try:
@@ -135,14 +134,7 @@ def _table(folder: Path, grid: Grid, runs: Sequence[Made]) -> pd.DataFrame:
             return found
     except (OSError, ValueError):  # what pandas cannot parse is a ValueError
         pass
-    parts = []
-    for run in runs:
-        if run.folder:
-            part = open_run(folder / run.folder).metrics
-            for place, (key, known) in enumerate(convert.items()):
-                part.insert(place, key, known[run.point[key]])
-            parts.append(part.assign(run=run.folder))
-    parts = [part for part in parts if len(part)]
-    if parts:
-        return pd.concat(parts, ignore_index=True)
-    return pd.DataFrame(columns=[*grid.axes, *MEASURED, "run"])
+    opened = (
+        (run.point, run.folder, open_run(folder / run.folder).metrics) for run in runs if run.folder
+    )
+    return joined(opened, grid)
