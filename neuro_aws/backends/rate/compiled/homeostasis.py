@@ -19,7 +19,6 @@ from neuro_aws.backends.rate.compiled.layout import (
     Plan,
     Space,
     Weights,
-    copy_units,
     units,
 )
 from neuro_aws.functional.batch_norm import EPSILON
@@ -57,13 +56,11 @@ def hold(
         units(space.holding[INVERSE, what], plan, layer),
     )
     if plan.orthogonal and what != DREAM:
-        copy_units(
-            units(weights.undone[what, 0], plan, layer),
-            units(space.holding[NEXT_OFFSET, what], plan, layer),
+        units(space.holding[NEXT_OFFSET, what], plan, layer)[:] = units(
+            weights.undone[what, 0], plan, layer
         )
-        copy_units(
-            units(weights.undone[what, 1], plan, layer),
-            units(space.holding[NEXT_SLOPE, what], plan, layer),
+        units(space.holding[NEXT_SLOPE, what], plan, layer)[:] = units(
+            weights.undone[what, 1], plan, layer
         )
     means = units(weights.statistics[what, 0], plan, layer)
     variances = units(weights.statistics[what, 1], plan, layer)
@@ -195,11 +192,9 @@ def follow_undone(plan: Plan, weights: Weights, space: Space) -> None:
     for what in range(DREAM):
         for layer in range(plan.depth + 1):
             if plan.held[what, layer]:
-                copy_units(
-                    units(space.holding[NEXT_OFFSET, what], plan, layer),
-                    units(weights.undone[what, 0], plan, layer),
+                units(weights.undone[what, 0], plan, layer)[:] = units(
+                    space.holding[NEXT_OFFSET, what], plan, layer
                 )
-                copy_units(
-                    units(space.holding[NEXT_SLOPE, what], plan, layer),
-                    units(weights.undone[what, 1], plan, layer),
+                units(weights.undone[what, 1], plan, layer)[:] = units(
+                    space.holding[NEXT_SLOPE, what], plan, layer
                 )

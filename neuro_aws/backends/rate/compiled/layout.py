@@ -162,10 +162,3 @@ def reading(vector: Any, plan: Plan, j: int) -> Any:
     size, at = plan.layers[SIZE, j], plan.layers[READS, j]
     hidden = plan.layers[LAST, j] - plan.layers[FIRST, j]
     return vector[at : at + hidden * size].reshape(hidden, size)
-
-
-@part
-def copy_units(source: Any, to: Any) -> None:
-    """to = source, unit by unit: ``to[:] = source`` takes a second to compile in each kernel."""
-    for k in range(to.size):
-        to[k] = source[k]

@@ -27,7 +27,6 @@ from neuro_aws.backends.rate.compiled.layout import (
     Plan,
     Space,
     Weights,
-    copy_units,
     feedback,
     feedforward,
     noise_into,
@@ -272,14 +271,11 @@ def backprop_delta(
     for layer in range(top, 0, -1):
         teach = rows(space, plan, SIGNAL, layer)
         sent = rows(space, plan, space.sent, layer)
-        for s in range(batch):
-            if layer == top:
-                copy_units(sent[s], teach[s])
-            else:  # what the layer above sent down is there already
-                for k in range(teach.shape[1]):
-                    teach[s, k] += sent[s, k]
         if layer == top:
+            teach[:] = sent
             kl_teaching(rows(space, plan, FIRING, top), plan.kl, teach)
+        else:  # what the layer above sent down is there already
+            teach += sent
         at_psi(plan, space, layer, teach, none)
         through_psi(plan, space, layer, teach, 1.0)
         weighted = np.empty_like(teach)

@@ -27,7 +27,6 @@ from neuro_aws.backends.rate.compiled.layout import (
     Plan,
     Space,
     Weights,
-    copy_units,
     feedback,
     feedforward,
     noise_into,
@@ -91,12 +90,12 @@ def with_gain(plan: Plan, space: Space, layer: int, rate: Any) -> None:
     """h = gain * rate of a layer."""
     batch = rate.shape[0]
     soma, gain = rows(space, plan, FIRING, layer), units(space.gains, plan, layer)
-    for s in range(batch):
-        if space.gained[layer]:
+    if space.gained[layer]:
+        for s in range(batch):
             for k in range(gain.size):
                 soma[s, k] = rate[s, k] * gain[k]
-        else:
-            copy_units(rate[s], soma[s])
+    else:
+        soma[:] = rate
 
 
 @part
@@ -182,7 +181,7 @@ def credited(
     """dF of a wake step; ``excess`` becomes ACh - baseline, what ``scalar`` teaches by."""
     real = level.dtype.type
     if plan.running_baseline and not constant:
-        copy_units(release, excess)
+        excess[:] = release
     else:
         mean = real(0)
         for s in range(level.size):
