@@ -47,7 +47,7 @@ from neuro_aws.metrics.statistics import estimate
 from neuro_aws.model.network import Network
 from neuro_aws.plots.style import Figure, figure, save, styled
 from neuro_aws.protocol import Protocol
-from neuro_aws.protocol.stimulus import Toy
+from neuro_aws.protocol.stimuli_built_in import Toy
 from neuro_aws.recording.writer import Discard
 from neuro_aws.stimuli.toy import skeleton
 

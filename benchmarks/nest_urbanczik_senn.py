@@ -45,7 +45,7 @@ from neuro_aws.backends.spiking.neuron import (
 )
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.protocol.stimulus import SpikePattern
+from neuro_aws.protocol.stimuli_built_in import SpikePattern
 
 Array = NDArray[Any]
 TEXT = """

@@ -29,7 +29,7 @@ from neuro_aws.backends.spiking.kernels import Neuron, phi
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.phase import REM, WAKE
 from neuro_aws.protocol.columns import PHASE_CODES
-from neuro_aws.protocol.stimulus import SpikePattern
+from neuro_aws.protocol.stimuli_built_in import SpikePattern
 from neuro_aws.recording.reader import Run, open_run
 
 Array = NDArray[Any]

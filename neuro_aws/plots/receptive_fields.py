@@ -15,7 +15,7 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.plots.style import WIDTH, Axes, Figure, figure, readable
 from neuro_aws.protocol.measures_with_settings import ReceptiveField
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.protocol.stimulus import Patches
+from neuro_aws.protocol.stimuli_built_in import Patches
 from neuro_aws.protocol.targets import fields, followed, resolve
 from neuro_aws.recording.reader import Run
 

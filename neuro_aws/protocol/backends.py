@@ -14,7 +14,7 @@ from neuro_aws.protocol.columns import Column, layout
 from neuro_aws.protocol.machine import Machine
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.spiking_columns import cortex_layout, neuron_layout
-from neuro_aws.protocol.stimulus import SpikePattern
+from neuro_aws.protocol.stimuli_built_in import SpikePattern
 
 Check = Callable[[ProtocolSpec], Iterator[tuple[KeyPath, str]]]
 

@@ -19,7 +19,7 @@ from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.schedule import Schedule, length
 from neuro_aws.protocol.schema import MAX_CYCLE, MAX_STEPS, Arm, ProtocolSpec
 from neuro_aws.protocol.short import changes
-from neuro_aws.protocol.stimulus import Patches
+from neuro_aws.protocol.stimuli_built_in import Patches
 from neuro_aws.protocol.targets import named
 
 Found = Iterator[tuple[KeyPath, str]]

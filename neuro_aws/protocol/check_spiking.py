@@ -11,7 +11,7 @@ from neuro_aws.protocol.measures import of_weights
 from neuro_aws.protocol.perturb import PERTURBATIONS
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.spiking import SpikingSection
-from neuro_aws.protocol.stimulus import SpikePattern
+from neuro_aws.protocol.stimuli_built_in import SpikePattern
 from neuro_aws.protocol.theories import THEORIES
 
 Found = Iterator[tuple[KeyPath, str]]

@@ -15,7 +15,8 @@ from neuro_aws.protocol.image_folders import image_files, image_groups
 from neuro_aws.protocol.sequences import refuse_sequences
 
 if TYPE_CHECKING:
-    from neuro_aws.protocol.stimulus import Cifar10, FashionMnist, Mnist, Stimulus
+    from neuro_aws.protocol.stimuli_from_files import Cifar10, FashionMnist, Mnist
+    from neuro_aws.protocol.stimulus import Stimulus
 
 DATA_VARIABLE = "NEURO_AWS_DATA"
 """Environment variable: the folder that holds data sets, where ``--data`` does not say it."""

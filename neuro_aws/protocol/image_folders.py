@@ -17,7 +17,7 @@ from neuro_aws.protocol.files import (
 )
 
 if TYPE_CHECKING:
-    from neuro_aws.protocol.stimulus import Images
+    from neuro_aws.protocol.stimuli_from_files import Images
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".gif"}
 ARRAY_SUFFIXES = {".npy", ".npz"}

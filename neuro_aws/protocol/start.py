@@ -8,16 +8,9 @@ from neuro_aws.protocol.memory import available, installed, size
 from neuro_aws.protocol.rate_cost import network_bytes
 from neuro_aws.protocol.schema import ProtocolSpec
 from neuro_aws.protocol.sequences import Sequences
-from neuro_aws.protocol.stimulus import (
-    ArrayStimuli,
-    Cifar10,
-    FashionMnist,
-    Images,
-    Mnist,
-    Patches,
-    Stimulus,
-    Toy,
-)
+from neuro_aws.protocol.stimuli_built_in import Patches, Toy
+from neuro_aws.protocol.stimuli_from_files import ArrayStimuli, Cifar10, FashionMnist, Images, Mnist
+from neuro_aws.protocol.stimulus import Stimulus
 
 IDX_IMAGES, CIFAR_BATCH, TEST_IMAGES = 60_000, 10_000, 10_000
 """Images of MNIST's training file, of a batch of CIFAR-10, and of a test file of either."""

@@ -2,7 +2,9 @@
 
 from neuro_aws.protocol.arrays import held_out_count
 from neuro_aws.protocol.sequences import Sequences
-from neuro_aws.protocol.stimulus import DIGIT_COUNTS, ArrayStimuli, Digits, Stimulus, Toy
+from neuro_aws.protocol.stimuli_built_in import DIGIT_COUNTS, Digits, Toy
+from neuro_aws.protocol.stimuli_from_files import ArrayStimuli
+from neuro_aws.protocol.stimulus import Stimulus
 
 
 def distinct_labels(section: Stimulus) -> int | None:

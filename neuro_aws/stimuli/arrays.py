@@ -3,7 +3,7 @@
 import torch
 
 from neuro_aws.protocol.arrays import read_arrays
-from neuro_aws.protocol.stimulus import ArrayStimuli
+from neuro_aws.protocol.stimuli_from_files import ArrayStimuli
 from neuro_aws.stimuli.dataset import Dataset
 
 

@@ -11,7 +11,7 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.arrays import LEAST
 from neuro_aws.protocol.data import FOLDERS, UNPACK, data_folder
 from neuro_aws.protocol.files import content, decoding, is_there, shown
-from neuro_aws.protocol.stimulus import Cifar10
+from neuro_aws.protocol.stimuli_from_files import Cifar10
 from neuro_aws.stimuli.dataset import Dataset, binarised
 from neuro_aws.stimuli.pickled import StoredBytes, unpickled
 from neuro_aws.stimuli.resize import cached

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from neuro_aws.protocol.stimulus import Digits
+from neuro_aws.protocol.stimuli_built_in import Digits
 from neuro_aws.rng import DATASET, numpy_generator
 from neuro_aws.stimuli.dataset import Dataset
 

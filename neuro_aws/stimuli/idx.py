@@ -24,7 +24,7 @@ from neuro_aws.protocol.idx_files import (
     refuse_promise,
     refuse_shapes,
 )
-from neuro_aws.protocol.stimulus import FashionMnist, Mnist
+from neuro_aws.protocol.stimuli_from_files import FashionMnist, Mnist
 from neuro_aws.stimuli.dataset import Dataset, binarised
 from neuro_aws.stimuli.resize import cached
 

@@ -11,7 +11,8 @@ from PIL import Image
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.files import decoding, opened, shown
 from neuro_aws.protocol.image_folders import REPAIR, image_files, image_groups
-from neuro_aws.protocol.stimulus import Images, Patches
+from neuro_aws.protocol.stimuli_built_in import Patches
+from neuro_aws.protocol.stimuli_from_files import Images
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 """What is read, whatever a file is called: of others, some are read by other programs."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from neuro_aws.protocol.data import refuse_missing
 from neuro_aws.protocol.image_folders import class_folders, image_groups
-from neuro_aws.protocol.stimulus import Images
+from neuro_aws.protocol.stimuli_from_files import Images
 from neuro_aws.rng import DATASET, numpy_generator
 from neuro_aws.stimuli.dataset import Dataset
 from neuro_aws.stimuli.photographs import colour, grey

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuro_aws.protocol.image_folders import image_files
-from neuro_aws.protocol.stimulus import HELD_OUT_STRIP, Patches
+from neuro_aws.protocol.stimuli_built_in import HELD_OUT_STRIP, Patches
 from neuro_aws.rng import DATASET, numpy_generator
 from neuro_aws.stimuli.dataset import Dataset
 from neuro_aws.stimuli.image_file import refuse_small

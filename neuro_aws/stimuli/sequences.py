@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuro_aws.protocol.sequences import ALPHABET, Sequences, python_text, read_sequences
-from neuro_aws.protocol.stimulus import Digits
+from neuro_aws.protocol.stimuli_built_in import Digits
 from neuro_aws.rng import DATASET, numpy_generator
 from neuro_aws.stimuli.dataset import Dataset
 from neuro_aws.stimuli.digits import digits

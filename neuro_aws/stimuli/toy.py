@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuro_aws.protocol.stimulus import Toy
+from neuro_aws.protocol.stimuli_built_in import Toy
 from neuro_aws.rng import DATASET, numpy_generator
 from neuro_aws.stimuli.dataset import Dataset
 

@@ -14,7 +14,7 @@ from neuro_aws.metrics.frechet import frechet
 from neuro_aws.metrics.images import nearest
 from neuro_aws.model.prior import LearntPrior
 from neuro_aws.protocol.schema import Watch
-from neuro_aws.protocol.stimulus import Digits
+from neuro_aws.protocol.stimuli_built_in import Digits
 from neuro_aws.stimuli import Dataset
 from neuro_aws.stimuli.digits import digits
 

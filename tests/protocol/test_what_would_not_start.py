@@ -17,7 +17,8 @@ from neuro_aws.protocol.measures import MEASURES
 from neuro_aws.protocol.memory import GIB, available, installed
 from neuro_aws.protocol.rate_cost import network_bytes
 from neuro_aws.protocol.start import refuse_memory, stimuli_bytes
-from neuro_aws.protocol.stimulus import Digits, Images, Mnist, Patches
+from neuro_aws.protocol.stimuli_built_in import Digits, Patches
+from neuro_aws.protocol.stimuli_from_files import Images, Mnist
 from tests.calls import command
 from tests.conftest import ROOT, TINY
 

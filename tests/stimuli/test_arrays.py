@@ -12,7 +12,8 @@ from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.arrays import array_facts
 from neuro_aws.protocol.data import missing
-from neuro_aws.protocol.stimulus import DIGIT_COUNTS, ArrayStimuli, Digits
+from neuro_aws.protocol.stimuli_built_in import DIGIT_COUNTS, Digits
+from neuro_aws.protocol.stimuli_from_files import ArrayStimuli
 from neuro_aws.stimuli import Dataset
 from neuro_aws.stimuli.arrays import array
 from neuro_aws.stimuli.digits import digits

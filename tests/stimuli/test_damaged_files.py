@@ -20,7 +20,9 @@ from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol import files
 from neuro_aws.protocol.arrays import array_facts
 from neuro_aws.protocol.data import missing, using_data
-from neuro_aws.protocol.stimulus import ArrayStimuli, Images, OwnStimulus, Patches
+from neuro_aws.protocol.stimuli_built_in import Patches
+from neuro_aws.protocol.stimuli_from_files import ArrayStimuli, Images
+from neuro_aws.protocol.stimulus import OwnStimulus
 from neuro_aws.stimuli import Dataset, load
 from neuro_aws.stimuli.image_file import refuse_broken_images
 from neuro_aws.stimuli.resize import cached

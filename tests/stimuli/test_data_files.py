@@ -7,7 +7,7 @@ import pytest
 
 from neuro_aws.protocol.data_files import data_digest
 from neuro_aws.protocol.sequences import Sequences
-from neuro_aws.protocol.stimulus import Digits, Patches
+from neuro_aws.protocol.stimuli_built_in import Digits, Patches
 from tests.stimuli import valid_files
 
 MAKERS = {

@@ -13,7 +13,8 @@ from PIL import Image
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.data import data_root, missing, using_data
 from neuro_aws.protocol.image_folders import image_files
-from neuro_aws.protocol.stimulus import Cifar10, FashionMnist, Images, Mnist, Patches
+from neuro_aws.protocol.stimuli_built_in import Patches
+from neuro_aws.protocol.stimuli_from_files import Cifar10, FashionMnist, Images, Mnist
 from neuro_aws.stimuli.idx import FASHION_MD5, MNIST_MD5
 from neuro_aws.stimuli.images import images
 from tests.conftest import ROOT
@@ -125,7 +126,7 @@ def test_what_is_missing_is_known_without_torch(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((9, 4)))
     code = (
         "import sys; from neuro_aws.protocol.data import missing\n"
-        "from neuro_aws.protocol.stimulus import ArrayStimuli\n"
+        "from neuro_aws.protocol.stimuli_from_files import ArrayStimuli\n"
         "s = ArrayStimuli(source='array', file='x.npy'); assert missing(s) is None\n"
         "assert s.pixels == 4; assert 'torch' not in sys.modules"
     )

@@ -8,7 +8,7 @@ from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.data import missing, refuse_missing
 from neuro_aws.protocol.sequences import ALPHABET, Sequences, python_text
-from neuro_aws.protocol.stimulus import Digits
+from neuro_aws.protocol.stimuli_built_in import Digits
 from neuro_aws.stimuli.digits import digits
 from neuro_aws.stimuli.sequences import sequences
 from tests.sequences import PROTOCOL, animal_of

@@ -12,7 +12,8 @@ from sklearn.datasets import load_digits
 
 from neuro_aws import Options, run
 from neuro_aws.errors import NeuroAWSError
-from neuro_aws.protocol.stimulus import Cifar10, Digits, FashionMnist, Images, Mnist, Patches
+from neuro_aws.protocol.stimuli_built_in import Digits, Patches
+from neuro_aws.protocol.stimuli_from_files import Cifar10, FashionMnist, Images, Mnist
 from neuro_aws.stimuli.cifar10 import cifar10, read_batch
 from neuro_aws.stimuli.dataset import binarised
 from neuro_aws.stimuli.digits import digits, rows

@@ -8,7 +8,7 @@ from sklearn.datasets import make_swiss_roll
 
 from neuro_aws.errors import ProtocolError
 from neuro_aws.protocol import Protocol
-from neuro_aws.protocol.stimulus import Toy
+from neuro_aws.protocol.stimuli_built_in import Toy
 from neuro_aws.stimuli.toy import ROLL_WIDTH, skeleton, toy
 from tests.conftest import TINY
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from neuro_aws.protocol.idx_files import IDX_FILES
-from neuro_aws.protocol.stimulus import ArrayStimuli, Cifar10, FashionMnist, Images
+from neuro_aws.protocol.stimuli_from_files import ArrayStimuli, Cifar10, FashionMnist, Images
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (60, 28, 28), dtype=np.uint8)

@@ -31,7 +31,7 @@ from neuro_aws.backends.spiking.brian2_compat import (
 )
 from neuro_aws.backends.spiking.kernels import UNMASKED, Neuron
 from neuro_aws.protocol.schema import ProtocolSpec
-from neuro_aws.protocol.stimulus import SpikePattern
+from neuro_aws.protocol.stimuli_built_in import SpikePattern
 from neuro_aws.rng import SPIKING_PATTERN, numpy_generator
 
 TEACHER_SIZE, TEACHER_MEAN, TEACHER_INHIBITION = 0.48, 0.54, 1.8
