@@ -1,13 +1,15 @@
-"""Asking before code of the user's own, which a protocol or a run names, is imported."""
+"""Asking before code of the user's own, which a protocol, a run or a matrix names, is imported."""
 
 import os
 import sys
+from dataclasses import replace
 
 import click
 
 from neuro_aws.cli.say import say
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.consent import Request
+from neuro_aws.protocol.matrix import Matrix
 
 
 def consented(protocol: Protocol, source: str, allow_code: bool) -> bool:
@@ -15,9 +17,10 @@ def consented(protocol: Protocol, source: str, allow_code: bool) -> bool:
 
     ``source`` is the protocol's file. A protocol without such code needs no consent.
     """
-    if not protocol.own_code:
-        return False
-    request = Request.of(protocol, source)
+    return bool(protocol.own_code) and _granted(Request.of(protocol, source), allow_code)
+
+
+def _granted(request: Request, allow_code: bool) -> bool:
     if not allow_code:
         if request.allowed:
             return True
@@ -35,11 +38,21 @@ def with_code(protocol: Protocol, allow_code: bool) -> Protocol:
     return protocol.changed((), allow_code=True)
 
 
+def matrix_with_code(matrix: Matrix, allow_code: bool) -> Matrix:
+    """Return a matrix with consent to the code that it names, if it may run; else as it is."""
+    from neuro_aws.experiment.matrix.expand import own_code
+
+    names = own_code(matrix)
+    if not names or not _granted(Request.of_matrix(matrix, names), allow_code):
+        return matrix
+    return replace(matrix, allow_code=True)
+
+
 def _answered(request: Request) -> bool:
     """Ask at a terminal; without one, or where several processes share it, the answer is no."""
     if "RANK" in os.environ or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    say(f"{request.protocol.source} names code, which can do all that you can:", err=True)
+    say(f"{request.written.source} names code, which can do all that you can:", err=True)
     for line in request.lines():
         say(f"  {line}", err=True)
     return click.confirm("Run it, now and until it or a .py beside it changes?", err=True)

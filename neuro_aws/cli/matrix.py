@@ -1,5 +1,7 @@
 """neuro-aws matrix."""
 
+from functools import partial
+
 import click
 
 from neuro_aws.cli import options
@@ -26,6 +28,7 @@ from neuro_aws.experiment.run import Options
     "--compare", nargs=2, metavar="THEORY THEORY", help="Which experiment separates these two?"
 )
 @options.save_every
+@options.allow_code
 def command(
     matrix: str | None,
     resumed: str | None,
@@ -39,6 +42,7 @@ def command(
     sets: tuple[str, ...],
     compare: tuple[str, str] | None,
     save_every: float,
+    allow_code: bool,
 ) -> None:
     """Run MATRIX: theories by manipulations; then say which experiment separates two theories.
 
@@ -53,6 +57,7 @@ def command(
     neuro-aws matrix --resume runs/prediction_matrix/20260101-120000-s0 --compare vae wake_sleep
     """
     from neuro_aws.cli import tables
+    from neuro_aws.cli.consent import matrix_with_code
     from neuro_aws.cli.matrix_tables import show_matrix
     from neuro_aws.cli.progress import Bar
     from neuro_aws.experiment.matrix import run as runner
@@ -60,20 +65,22 @@ def command(
     from neuro_aws.experiment.matrix.results import compared, write
     from neuro_aws.protocol.matrix import Matrix
 
+    consent = partial(matrix_with_code, allow_code=allow_code)
     if (matrix is None) == (resumed is None):
         raise NeuroAWSError("give a MATRIX, or --resume FOLDER", where="matrix")
     if resumed is not None:
         if short or sets or seed is not None or seeds is not None:
             raise NeuroAWSError(
-                "keeps its settings; --theories, --jobs, --data and --compare go with --resume"
+                "keeps its settings; --theories, --jobs, --data, --compare and --allow-code go "
+                "with --resume"
             )
-        study = runner.take_up(resumed)
+        study = runner.take_up(resumed, consent)
         pair = compared(study.matrix, compare)
         plans = expand(study.matrix)
         now = chosen(plans, theories)
     else:
         assert matrix is not None
-        loaded = Matrix.load(matrix, sets, short=short)
+        loaded = consent(Matrix.load(matrix, sets, short=short))
         pair = compared(loaded, compare)
         plans = expand(loaded)
         now = chosen(plans, theories)

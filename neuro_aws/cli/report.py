@@ -1,7 +1,10 @@
 """neuro-aws report."""
 
+from functools import partial
+
 import click
 
+from neuro_aws.cli import options
 from neuro_aws.cli.say import say
 
 
@@ -15,7 +18,8 @@ from neuro_aws.cli.say import say
     type=click.Path(dir_okay=False),
     help="The page; default: report.html in the folder.",
 )
-def command(folder: str, animal: int | None, output: str | None) -> None:
+@options.allow_code
+def command(folder: str, animal: int | None, output: str | None, allow_code: bool) -> None:
     """Write one page about FOLDER that can be sent: HTML that needs nothing but a browser.
 
     FOLDER is a run, a sweep or a matrix. What was asked and found in sentences, figures to point
@@ -27,6 +31,8 @@ def command(folder: str, animal: int | None, output: str | None) -> None:
     neuro-aws report runs/prediction_matrix/20260101-120000-s0
     neuro-aws report sweeps/quickstart/0123abcd --output page.html
     """
+    from neuro_aws.cli.consent import matrix_with_code
     from neuro_aws.report.make import report
 
-    say(report(folder, output, animal))
+    consent = partial(matrix_with_code, allow_code=allow_code)
+    say(report(folder, output, animal, consent=consent))

@@ -1,20 +1,22 @@
-"""Consent to run code that a protocol names: what it would run, and what was allowed before.
+"""Consent to run code that a protocol or a matrix names: what would run, what was allowed before.
 
-Allowed is one protocol, with its overrides, together with every .py file in its folder: when a
-letter of them changes, the user is asked again. It is remembered in the user's configuration.
+Allowed is one protocol or matrix, with its overrides, together with every .py file in its folder:
+when a letter of them changes, the user is asked again. It is remembered in the user's
+configuration.
 """
 
 import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.protocol.load import Protocol
+from neuro_aws.protocol.matrix import Matrix
 from neuro_aws.protocol.own_code import beside
 
 CONFIG_VARIABLE = "NEURO_AWS_CONFIG"
@@ -31,20 +33,27 @@ MOST_REMEMBERED = 50
 
 @dataclass(frozen=True)
 class Request:
-    """The code that a protocol would run."""
+    """The code that a protocol or a matrix would run."""
 
-    protocol: Protocol
+    written: Protocol | Matrix
+    names: tuple[str, ...]
+    """The code, as module:attribute."""
     folder: Path
     """Where the protocol lies; its code is looked for there first."""
 
     @classmethod
     def of(cls, protocol: Protocol, source: str) -> "Request":
         """Return what a protocol would run; ``source`` is its file, there or not."""
-        return cls(protocol, Path(source).resolve().parent)
+        return cls(protocol, tuple(protocol.own_code), Path(source).resolve().parent)
+
+    @classmethod
+    def of_matrix(cls, matrix: Matrix, names: Iterable[str]) -> "Request":
+        """Return what a matrix would run that names this code."""
+        return cls(matrix, tuple(names), Path(matrix.origin).resolve().parent)
 
     def lines(self) -> Iterator[str]:
         """Yield one line for each name: what it is and where it would be imported from."""
-        for reference in self.protocol.own_code:
+        for reference in self.names:
             yield f"{reference}: {_origin(reference.split(':')[0], self.folder)}"
 
     @property
@@ -72,11 +81,11 @@ class Request:
         return True
 
     def digest(self) -> str | None:
-        """Return the hash of protocol, overrides and code.
+        """Return the hash of what was written, overrides and code.
 
         None where there is too much code, or some that cannot be read.
         """
-        told = [self.protocol.text, *self.protocol.overrides, str(self.protocol.short)]
+        told = [self.written.text, *self.written.overrides, str(self.written.short)]
         found = hashlib.sha256(json.dumps(told).encode())
         size = 0
         try:

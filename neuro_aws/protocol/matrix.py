@@ -161,23 +161,43 @@ class Matrix:
     short: bool = False
     overrides: tuple[str, ...] = ()
     """What was changed of the text, as in ``--set``."""
+    origin: str = ""
+    """The file it was begun from: code of the user's own is looked for beside that."""
+    allow_code: bool = False
+    """Whether importing code of the user's own was consented to."""
 
     @classmethod
     def load(
-        cls, path: str | Path, overrides: Iterable[str] = (), *, short: bool = False
+        cls,
+        path: str | Path,
+        overrides: Iterable[str] = (),
+        *,
+        short: bool = False,
+        allow_code: bool = False,
     ) -> "Matrix":
         """Read the file of a matrix, or the shipped one of this name.
 
-        ``overrides`` are key.path=value, ``short`` its short form.
+        ``overrides`` are key.path=value, ``short`` its short form; ``allow_code`` consents to
+        importing the user's own code that it names.
         """
         path = file_of(path)
-        return cls.from_text(read(path), str(path), overrides, short=short)
+        return cls.from_text(read(path), str(path), overrides, short=short, allow_code=allow_code)
 
     @classmethod
     def from_text(
-        cls, text: str, source: str, overrides: Iterable[str] = (), *, short: bool = False
+        cls,
+        text: str,
+        source: str,
+        overrides: Iterable[str] = (),
+        *,
+        short: bool = False,
+        origin: str | None = None,
+        allow_code: bool = False,
     ) -> "Matrix":
-        """Read a matrix from its text, or refuse it with one line for each fault."""
+        """Read a matrix from its text, or refuse it with one line for each fault.
+
+        ``origin`` is the file it was begun from, where that is not ``source``.
+        """
         document = parse(text, source)
         if OF_A_MATRIX not in document.data:
             raise ProtocolError([f"{source}: is no prediction matrix: it has no `{OF_A_MATRIX}`"])
@@ -195,7 +215,7 @@ class Matrix:
             kept = {name: spec.theories[name] for name in spec.short.theories}
             compare = spec.compare if spec.compare and set(spec.compare) <= set(kept) else None
             spec = spec.model_copy(update={"theories": kept, "compare": compare})
-        return cls(spec, text, source, short, overrides)
+        return cls(spec, text, source, short, overrides, origin or source, allow_code)
 
 
 def _validated(document: Document) -> MatrixSpec:

@@ -7,6 +7,7 @@ a theory does not speak of. What happened in the others is read from their recor
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from neuro_aws.algorithms.base import CHANGES, GATED
 from neuro_aws.backends.rate.build import build_algorithm
 from neuro_aws.phase import DISCRIMINATOR, Phase
 from neuro_aws.protocol import registry
@@ -38,9 +39,10 @@ class Facts:
 def facts_of(spec: ProtocolSpec, phases: tuple[Phase, ...]) -> Facts:
     """Return the facts of the theory that a protocol names."""
     algorithm = build_algorithm(spec.algorithm, spec.network)
-    gated = frozenset(algorithm.gated)
+    gated = frozenset(getattr(algorithm, "gated", GATED))  # code of one's own need not say
+    declared = getattr(algorithm, "changes", CHANGES)
     unheard = frozenset() if gated else frozenset({DISCRIMINATOR})
-    changes = {phase: frozenset(algorithm.changes.get(phase, ())) - unheard for phase in Phase}
+    changes = {phase: frozenset(declared.get(phase, ())) - unheard for phase in Phase}
     return Facts(changes, gated, spec.network.homeostasis.over != "none", phases)
 
 

@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -15,6 +15,7 @@ from neuro_aws.experiment.matrix.measurable import refuse_unmeasured
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.document import assign, key_path
 from neuro_aws.protocol.matrix import Matrix
+from neuro_aws.protocol.own_code import named_in
 from neuro_aws.protocol.perturb import Perturbation
 from neuro_aws.protocol.upgrade import VERSION
 
@@ -75,6 +76,18 @@ def expand(matrix: Matrix) -> list[RunPlan]:
     ]
 
 
+def own_code(matrix: Matrix) -> list[str]:
+    """Return the user's own code that a matrix names, as module:attribute; none is imported."""
+    unloaded = replace(matrix, allow_code=False)
+    found = [own.reference for _, own in named_in(matrix.spec, (), set())]
+    for theory in matrix.spec.theories:
+        for block in matrix.spec.blocks:
+            data, where = _settings(matrix, block, theory)
+            arms = {CONTROL: {}, **_lesions(matrix, block, theory)}
+            found += _loaded({**data, "arms": arms}, where, unloaded).own_code
+    return list(dict.fromkeys(found))
+
+
 def chosen(plans: list[RunPlan], theories: str | None) -> list[RunPlan]:
     """Return the runs of some theories, in the order in which they are named; None: all."""
     if theories is None:
@@ -120,32 +133,56 @@ def _written(p: Perturbation) -> dict[str, Any]:
     return written
 
 
-def _plan(matrix: Matrix, block: str, theory: str) -> RunPlan:
-    section, column = matrix.spec.blocks[block], matrix.spec.theories[theory]
+def _settings(matrix: Matrix, block: str, theory: str) -> tuple[dict[str, Any], str]:
+    """Return the protocol of a block under a theory but for its arms, and where it comes from."""
     where = f"{matrix.source}: {block} under {theory}"
-    data: dict[str, Any] = copy.deepcopy(dict(section.protocol))
-    for key, value in column.settings.items():
+    data: dict[str, Any] = copy.deepcopy(dict(matrix.spec.blocks[block].protocol))
+    for key, value in matrix.spec.theories[theory].settings.items():
         assign(data, key_path(key), copy.deepcopy(value), where)
     data |= {
         "schema_version": VERSION,
         "name": name_of(block, theory),
         "seeds": matrix.spec.seeds,
     }
-    bare = _loaded(data, where)
-    if bare.own_code:
-        raise NeuroAWSError("a matrix takes no code of your own", where=where)
+    return data, where
+
+
+def _lesions(matrix: Matrix, block: str, theory: str) -> dict[str, Any]:
+    """Return the arms of animals that grow up without a part of their theory."""
+    if "probe" not in matrix.spec.blocks[block].asked:
+        return {}
+    return {
+        f"{LESION}_{name}": {"initial": dict(lesion.settings), "reference": CONTROL}
+        for name, lesion in matrix.spec.theories[theory].criterion.lesions.items()
+    }
+
+
+def _plan(matrix: Matrix, block: str, theory: str) -> RunPlan:
+    section, column = matrix.spec.blocks[block], matrix.spec.theories[theory]
+    data, where = _settings(matrix, block, theory)
+    bare = _loaded(data, where, matrix)
+    _refuse_unloaded(matrix, bare, where)
     refuse_unmeasured(matrix, block, bare.spec, where)
     facts, arms = facts_of(bare.spec, column.phases), _Arms()
     cells = {name: _cell(matrix, block, name, facts, arms) for name in section.manipulations}
     written: dict[str, Any] = {
         name: {**arm, "reference": _reference(name, cells)} for name, arm in arms.made.items()
     }
-    lesions = {}
-    if "probe" in section.asked:
-        for name, lesion in column.criterion.lesions.items():
-            lesions[name] = f"{LESION}_{name}"
-            written[lesions[name]] = {"initial": dict(lesion.settings), "reference": CONTROL}
-    return RunPlan(block, theory, _loaded({**data, "arms": written}, where), cells, lesions)
+    written |= (grown := _lesions(matrix, block, theory))
+    protocol = _loaded({**data, "arms": written}, where, matrix)
+    _refuse_unloaded(matrix, protocol, where)
+    lesions = {name.removeprefix(f"{LESION}_"): name for name in grown}
+    return RunPlan(block, theory, protocol, cells, lesions)
+
+
+def _refuse_unloaded(matrix: Matrix, protocol: Protocol, where: str) -> None:
+    """Refuse code of the user's own that nobody consented to, before anything is run."""
+    if protocol.own_code and not matrix.allow_code:
+        raise NeuroAWSError(
+            f"names code of your own that was not loaded: {', '.join(protocol.own_code)}",
+            where=where,
+            next_step="--allow-code loads it (Python: Matrix.load(..., allow_code=True))",
+        )
 
 
 def _reference(arm: str, cells: dict[str, CellPlan]) -> str:
@@ -172,12 +209,12 @@ def _cell(matrix: Matrix, block: str, name: str, facts: Facts, arms: _Arms) -> C
     return CellPlan(name, status, arm, reference, why)
 
 
-def _loaded(data: dict[str, Any], where: str) -> Protocol:
+def _loaded(data: dict[str, Any], where: str, matrix: Matrix) -> Protocol:
     """Return a protocol of data, its faults as those of the matrix: our own lines say nothing."""
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
-    token = "expanded"
     try:
-        return Protocol.from_text(text, token)
+        return Protocol.from_text(text, matrix.origin, allow_code=matrix.allow_code)
     except ProtocolError as error:
-        clean = (re.sub(rf"\b{token}(:\d+)?(: )?", "", fault) for fault in error.faults)
+        ours = re.compile(rf"{re.escape(matrix.origin)}(:\d+)?(: )?")
+        clean = (ours.sub("", fault) for fault in error.faults)
         raise ProtocolError(f"{where}: {fault}" for fault in clean) from error

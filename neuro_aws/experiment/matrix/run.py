@@ -31,6 +31,15 @@ Say = Callable[[int, int, RunPlan, str], None]
 """Called with the number of a run, how many there are, what it is and what is done with it."""
 
 
+Consent = Callable[[Matrix], Matrix]
+"""Returns a matrix as it is, or with consent to the code of the user's own that it names."""
+
+
+def as_it_is(matrix: Matrix) -> Matrix:
+    """Consent to nothing new."""
+    return matrix
+
+
 def _silent(at: int, of: int, plan: RunPlan, what: str) -> None:
     """Say nothing."""
 
@@ -71,7 +80,7 @@ def begin(matrix: Matrix, *, seed: int, seeds: int | None, out: str) -> Study:
     """Make the folder of a matrix: what it is run from lies in it."""
     count = seeds or matrix.spec.seeds
     facts = {
-        "source": matrix.source,
+        "source": runner.absolute(matrix.origin),
         "short": matrix.short,
         "overrides": list(matrix.overrides),
         "seed": seed,
@@ -88,8 +97,8 @@ def begin(matrix: Matrix, *, seed: int, seeds: int | None, out: str) -> Study:
     return Study(folder, matrix, seed, count)
 
 
-def take_up(folder: str | Path) -> Study:
-    """Open the folder of a matrix, finished or not."""
+def take_up(folder: str | Path, consent: Consent = as_it_is) -> Study:
+    """Open the folder of a matrix, finished or not, with consent to its code if that is given."""
     folder = Path(folder)
     if os.path.lexists(folder / FACTS):
         refuse_what_leads_out(folder)
@@ -98,17 +107,20 @@ def take_up(folder: str | Path) -> Study:
         text = read(folder / TEXT)
         short, seed, seeds = bool(facts["short"]), int(facts["seed"]), int(facts["seeds"])
         overrides = [str(one) for one in facts["overrides"]]
+        origin = str(facts["source"])
         if not (0 <= seed < 2**31 and 0 < seeds <= MOST_SEEDS):
             raise ValueError("animals that no matrix was begun with")
+        if b"\0" in os.fsencode(origin):
+            raise ValueError("no name of a file")
     except UNREADABLE as error:
         raise NeuroAWSError(
             f"holds no matrix ({FACTS} and {TEXT})",
             where=str(folder),
             next_step="Name a folder that `neuro-aws matrix` wrote",
         ) from error
-    return Study(
-        folder, Matrix.from_text(text, str(folder / TEXT), overrides, short=short), seed, seeds
-    )
+    source = str(folder / TEXT)
+    matrix = Matrix.from_text(text, source, overrides, short=short, origin=origin)
+    return Study(folder, consent(matrix), seed, seeds)
 
 
 def carry_out(
@@ -157,6 +169,7 @@ def _one(
         say("finished")
         return
     say("resume")
+    options = replace(options, allow_code=study.matrix.allow_code)
     runner.resume(there, options=options, progress=progress)
 
 

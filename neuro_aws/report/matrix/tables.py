@@ -9,7 +9,7 @@ import pandas as pd
 
 from neuro_aws.experiment.matrix.expand import RunPlan, expand
 from neuro_aws.experiment.matrix.results import compared, write
-from neuro_aws.experiment.matrix.run import Study, take_up
+from neuro_aws.experiment.matrix.run import Consent, Study, as_it_is, take_up
 from neuro_aws.metrics.statistics import Estimate
 from neuro_aws.plots.style import readable
 from neuro_aws.protocol.matrix import Manipulation, MatrixSpec
@@ -99,9 +99,9 @@ class Reported:
         return [p for p in self.plans if not finished(self.runs.get(p.name))]
 
 
-def read(folder: str | Path) -> Reported:
+def read(folder: str | Path, consent: Consent = as_it_is) -> Reported:
     """Read the folder of a matrix; where its tables do not tell of all its runs, they are made."""
-    study = take_up(folder)
+    study = take_up(folder, consent)
     refuse_what_leads_out(study.folder)
     plans = expand(study.matrix)
     runs = {p.name: data for p in plans if (data := _provenance(study, p)) is not None}

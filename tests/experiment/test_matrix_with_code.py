@@ -1,0 +1,121 @@
+"""Theories of the user's own are rows of a matrix, with consent only."""
+
+import json
+import os
+
+import pandas as pd
+import pytest
+
+from neuro_aws.errors import NeuroAWSError
+from neuro_aws.experiment.matrix.expand import expand, own_code
+from neuro_aws.experiment.matrix.run import take_up
+from neuro_aws.protocol.matrix import Matrix
+from neuro_aws.recording.reader import open_run
+from tests.calls import command
+from tests.experiment.test_matrix import SMALL
+
+CODE = """
+from pathlib import Path
+
+from neuro_aws.algorithms.base import feedback_delta, propagate
+from neuro_aws.model.state import Delta
+from neuro_aws.phase import DISCRIMINATOR, FEEDBACK, NREM, WAKE
+
+Path(__file__).with_name("imported").touch()
+
+
+class Still:
+    return_path = False
+    uses_autograd = False
+
+    def propagate(self, network, stimulus, phase, noise, gains):
+        return propagate(network, stimulus, phase, noise, gains)
+
+    def deltas(self, network, state, ach, phase):
+        if phase is NREM:
+            return {}
+        deltas = {DISCRIMINATOR: Delta(network.acetylcholine.plasticity(state, ach))}
+        if phase is WAKE:
+            deltas[FEEDBACK] = Delta(feedback_delta(network, state, "gaussian"))
+        return deltas
+"""
+
+MINE = """
+  mine:
+    settings: {algorithm: {name: 'my_code:Still'}}
+    criterion: {exempt: true}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEURO_AWS_CONFIG", str(tmp_path / "config"))
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "my_code.py").write_text(CODE)
+    before, after = SMALL.split("blocks:\n", 1)
+    (here / "m.yaml").write_text(f"{before.rstrip()}{MINE}blocks:\n{after}")
+    return here
+
+
+def test_code_of_one_s_own_is_named_and_refused_without_being_imported(folder):
+    matrix = Matrix.load(folder / "m.yaml")
+    assert own_code(matrix) == ["my_code:Still"]
+    with pytest.raises(NeuroAWSError, match="my_code:Still.*--allow-code"):
+        expand(matrix)
+    out = folder / "out"
+    refused = command("matrix", str(folder / "m.yaml"), "--out", str(out))
+    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
+    assert "images under mine" in refused.stderr and "--allow-code" in refused.stderr
+    assert not out.exists() and not (folder / "imported").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "manipulations.rem_silenced.perturb=[{apply: {code: 'my_code:Any'}, in: later}]",
+        "protocol.stimulus={source: 'my_code:Any', shape: [64], labels: 10}",
+    ],
+)
+def test_code_is_found_wherever_it_is_named(change):
+    matrix = Matrix.from_text(SMALL, "m.yaml", [f"blocks.images.{change}"])
+    assert own_code(matrix) == ["my_code:Any"]
+    with pytest.raises(NeuroAWSError, match="my_code:Any"):
+        expand(matrix)
+
+
+def test_a_theory_of_one_s_own_is_a_row_like_any_other(folder):
+    words = ("--out", str(folder / "out"), "--jobs", "1", "--theories", "mine")
+    shown = command("matrix", str(folder / "m.yaml"), *words, "--allow-code")
+    assert shown.returncode == 0, shown.stderr
+    (study,) = (folder / "out").glob("*/*-s0")
+    table = pd.read_csv(study / "matrix.csv").set_index(["theory", "manipulation"])
+    row = table.loc["mine", "rem_silenced"]
+    # It does not say what it changes, so that its cells are measured; F stays as it is: 0, exactly.
+    assert row.status == "measured" and row.effect == 0 and row.animals == 2
+    assert table.loc["mine", "rem_silenced"].feedforward_wake == 0
+    (run,) = (study / "runs" / "images-mine").iterdir()
+    assert open_run(run).provenance["protocol"] == str((folder / "m.yaml").resolve())
+
+    again = command("matrix", "--resume", str(study), "--theories", "mine")
+    assert again.returncode == 0, "consent is remembered"
+    assert command("report", str(study)).returncode == 0
+    code = folder / "my_code.py"
+    code.write_text(CODE + "\n# another letter\n")
+    for line in (("matrix", "--resume", str(study)), ("report", str(study))):
+        refused = command(*line)
+        assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1, line
+        assert "my_code:Still" in refused.stderr and "--allow-code" in refused.stderr
+    assert command("report", str(study), "--allow-code").returncode == 0
+
+
+@pytest.mark.parametrize("source", ["a\0b", "\ud800"], ids=["null", "surrogate"])
+def test_a_matrix_that_was_begun_nowhere_is_none(source, tmp_path):
+    facts = {"source": source, "short": False, "overrides": [], "seed": 0, "seeds": 2}
+    (tmp_path / "matrix.json").write_text(json.dumps(facts))
+    (tmp_path / "matrix.yaml").write_text(SMALL)
+    with pytest.raises(NeuroAWSError, match="holds no matrix"):
+        take_up(tmp_path)
+    facts["source"] = os.fspath(tmp_path / "matrix.yaml")
+    (tmp_path / "matrix.json").write_text(json.dumps(facts))
+    assert take_up(tmp_path).matrix.origin == facts["source"]
