@@ -62,6 +62,10 @@ def _git() -> dict[str, Any]:
 
 
 def _library(name: str) -> str | None:
+    """Return a library's version. One that is loaded says which build it is, such as +cu130."""
+    loaded = getattr(sys.modules.get(name), "__version__", None)
+    if isinstance(loaded, str):
+        return str(loaded)
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
