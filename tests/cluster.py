@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 START_SECONDS = 120.0
@@ -114,6 +115,8 @@ class Fire(threading.Thread):
 
 def children(pid: int) -> list[int]:
     """Return the processes that a process has started, from any of its threads, and not ended."""
-    lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    found = [int(child) for line in lists for child in line.split()]
+    found: list[int] = []
+    with suppress(OSError):  # it, or one of its threads, has just ended
+        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+            found += [int(child) for child in path.read_text().split()]
     return [child for child in found if os.path.exists(f"/proc/{child}")]

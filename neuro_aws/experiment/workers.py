@@ -188,6 +188,7 @@ _worker: dict[str, Any] = {}
 def _start_worker(stop: Any, reports: Any, parent: int) -> None:
     """Let a worker ignore Ctrl-C (its parent stops it), report, and end when its parent has."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _worker.update(stop=stop, reports=reports)
 
@@ -223,6 +224,16 @@ def safe_path() -> Iterator[None]:
             os.environ[SAFE_PATH] = before
 
 
+@contextlib.contextmanager
+def held_back(number: signal.Signals) -> Iterator[None]:
+    """Hold a signal back here, and in processes that start meanwhile until they let it through."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @safe_path()
 def run_spread(
     job: Job, tasks: list[Task], jobs: int, stop: threading.Event, report: Report
@@ -243,7 +254,8 @@ def run_spread(
                 ready = [t for t in waiting if t.after is None or (t.animal, t.after) in done]
                 for task in ready[: max(0, jobs - len(running))]:
                     waiting.remove(task)
-                    running[pool.submit(_simulate_in_worker, job, task)] = task
+                    with held_back(signal.SIGINT):  # a worker that is still starting dies of it
+                        running[pool.submit(_simulate_in_worker, job, task)] = task
                 ended, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 _drain(reports, report)
                 for future in ended:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -23,6 +24,7 @@ from neuro_aws.protocol.branches import TRUNK
 from neuro_aws.recording.checkpoint import Place
 from neuro_aws.recording.parts import drop_after, parts
 from tests.branches import OneStep, branch, finish, stop
+from tests.cluster import children
 from tests.conftest import TINY
 
 LONG = TINY.replace("cycles: 6", "cycles: 80").replace("cycles: 4", "cycles: 80")
@@ -102,6 +104,25 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_resume(tmp_path, unbroken):
     assert all("identical" in line for line in bits(unbroken, done))
     with pytest.raises(NeuroAWSError, match="has finished"):
         resume(found)
+
+
+def test_ctrl_c_does_not_kill_workers_that_are_still_starting(tmp_path):
+    process = start(tmp_path, "--jobs", "2")
+    struck = set()
+    while process.poll() is None:
+        for worker in {w for w in children(process.pid) if is_worker(w)} - struck:
+            os.kill(worker, signal.SIGINT)  # as a terminal does, to all processes in front
+            struck.add(worker)
+        time.sleep(0.002)
+    _, errors = process.communicate()
+    assert len(struck) == 2
+    assert process.returncode == 0, errors  # the parent has had no Ctrl-C
+
+
+def is_worker(pid: int) -> bool:
+    with suppress(OSError):
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def test_from_python_stopping_raises_stopped(tmp_path, tiny):
