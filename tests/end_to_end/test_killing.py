@@ -27,13 +27,13 @@ from tests.branches import OneStep, branch, finish, stop
 from tests.cluster import children
 from tests.conftest import TINY
 
-LONG = TINY.replace("cycles: 6", "cycles: 80").replace("cycles: 4", "cycles: 80")
+LONG = TINY.replace("cycles: 6", "cycles: 240").replace("cycles: 4", "cycles: 240")
 
 
-def start(folder: Path, *more: str) -> subprocess.Popen:
-    (folder / "p.yaml").write_text(LONG)
+def start(folder: Path, *more: str, text: str = LONG) -> subprocess.Popen:
+    (folder / "p.yaml").write_text(text)
     return subprocess.Popen(
-        [sys.executable, "-m", "neuro_aws", "run", "p.yaml", "--save-every", "0.2", *more],
+        [sys.executable, "-m", "neuro_aws", "run", "p.yaml", "--save-every", "0.1", *more],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -107,7 +107,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_resume(tmp_path, unbroken):
 
 
 def test_ctrl_c_does_not_kill_workers_that_are_still_starting(tmp_path):
-    process = start(tmp_path, "--jobs", "2")
+    process = start(tmp_path, "--jobs", "2", text=TINY)
     struck = set()
     while process.poll() is None:
         for worker in {w for w in children(process.pid) if is_worker(w)} - struck:
