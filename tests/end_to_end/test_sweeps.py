@@ -361,8 +361,8 @@ def test_points_that_make_no_grid_stand_beside_each_other():
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_sweep_that_is_stopped_leaves_no_process_and_goes_on(tmp_path, number):
-    (tmp_path / "tiny.yaml").write_text(TINY.replace("cycles: 6", "cycles: 600"))
-    words = ["sweep", "tiny.yaml", "--seeds", "0-1", "--jobs", "2", "--save-every", "0.5"]
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("cycles: 6", "cycles: 2000"))
+    words = ["sweep", "tiny.yaml", "--seeds", "0-1", "--jobs", "2", "--save-every", "0.2"]
     words += ["--step", "written-out"]
     with started(*words, cwd=tmp_path) as process:
         while len(list(tmp_path.glob("sweeps/tiny/runs/*/*/*/parts/*/*/part_00000.h5"))) < 2:
