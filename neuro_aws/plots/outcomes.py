@@ -97,8 +97,14 @@ def _means(initial: pd.DataFrame, name: str, by: list[str]) -> pd.Series:
 
 
 def mark_periods(axes: Axes, run: Run, start: int) -> None:
-    """Mark where a period begins after ``start``, the axis' 0, by a dotted line and its name."""
-    for stretch in run.protocol.tree.arms[run.arms[0]].schedule.stretches:
+    """Mark where a period begins after ``start``, the axis' 0, by a dotted line and its name.
+
+    Nothing is marked where arms have periods of different lengths.
+    """
+    schedules = [run.protocol.tree.arms[arm].schedule.stretches for arm in run.arms]
+    if len({tuple((s.name, s.start) for s in stretches) for stretches in schedules}) > 1:
+        return
+    for stretch in schedules[0]:
         if stretch.start > start:
             at = stretch.start - start
             axes.axvline(at, color="0.6", lw=0.8, ls=":", zorder=0)
@@ -236,8 +242,9 @@ def chosen(metrics: pd.DataFrame, name: str, layer: int, group: str) -> pd.DataF
 
 
 def onset_step(run: Run) -> int:
-    """Return the step at which the arms part."""
-    return max((run.protocol.tree.arms[arm].branch for arm in run.arms), default=0)
+    """Return the step at which the arms part; 0 where they part at different ages."""
+    found = {run.protocol.tree.arms[arm].branch for arm in run.arms} - {0}
+    return found.pop() if len(found) == 1 else 0
 
 
 def references(run: Run) -> dict[str, str]:
