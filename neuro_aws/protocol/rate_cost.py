@@ -10,9 +10,12 @@ from neuro_aws.protocol.schedule import length
 from neuro_aws.protocol.schema import Block, ProtocolSpec
 from neuro_aws.protocol.theories import THEORIES
 
-CALLS_PER_STEP, CALLS_PER_PAIR = 340.0, 330.0
+CALLS_PER_STEP, CALLS_PER_PAIR = 1400.0, 300.0
 """Small-array operations that take as long as one step does beside its matrix products: for the
-step, and for each pair of neighbouring layers."""
+step, and for each pair of neighbouring layers, on average over wake and REM."""
+
+CALLS_OF_HOMEOSTASIS, CALLS_OF_PRIOR = 330.0, 1200.0
+"""The same, added: for each pair of layers whose drives are held, and for a learnt prior."""
 
 CALLS_IN_TIME = 60.0
 """The same for each time step of a sequence, on average over wake and REM."""
@@ -29,9 +32,14 @@ def step_seconds(spec: ProtocolSpec, machine: Machine) -> float:
     if spec.network.recurrent is not None:
         calls = CALLS_IN_TIME * spec.network.recurrent.steps * _work(spec)
         return calls * machine.call + flops_per_step(spec) / machine.products
-    calls = CALLS_PER_STEP + CALLS_PER_PAIR * (len(spec.network.layers) - 1)
+    pairs = len(spec.network.layers) - 1
+    calls = CALLS_PER_STEP + CALLS_PER_PAIR * pairs
     if spec.network.dcgan is None:
         calls *= _work(spec)
+    if spec.network.homeostasis.over != "none":
+        calls += CALLS_OF_HOMEOSTASIS * pairs
+    if spec.network.prior == "learnt":
+        calls += CALLS_OF_PRIOR
     return calls * machine.call + flops_per_step(spec) / machine.products
 
 
