@@ -8,13 +8,43 @@ from neuro_aws.algorithms.base import CHANGES, GATED, Algorithm
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.model.network import Network
 from neuro_aws.model.state import Delta, Deltas, Tensors
-from neuro_aws.phase import KINDS, Phase
+from neuro_aws.phase import FEEDBACK, FEEDFORWARD, KINDS, Phase
 
 
 def name_of(algorithm: Algorithm) -> str:
     """Return an algorithm's class as a protocol would name it."""
     kind = type(algorithm)
     return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def declared(algorithm: Algorithm) -> tuple[dict[Phase, frozenset[str]], frozenset[str]]:
+    """Return what an algorithm declares: the kinds it changes, by phase, and those ACh gates."""
+    name = name_of(algorithm)
+    said, gated = getattr(algorithm, "changes", CHANGES), getattr(algorithm, "gated", GATED)
+    if not isinstance(said, Mapping) or not all(map(_kinds, (gated, *said.values()))):
+        next_step = f"Such as changes = {{WAKE: ({FEEDBACK!r},)}}, gated = ({FEEDFORWARD!r},)"
+        raise _refusal(name, "`changes` or `gated` holds no names of projections", next_step)
+    changes = {phase: frozenset(said.get(phase, ())) for phase in Phase}
+    unknown = frozenset(gated).union(*said.values()).difference(KINDS)
+    if unknown or not said.keys() <= set(Phase):
+        other = ", ".join(sorted({*unknown, *map(str, said.keys() - set(Phase))}))
+        raise _refusal(
+            name,
+            f"declares that it changes {other}",
+            f"Phases are {', '.join(Phase)}; kinds are {', '.join(KINDS)}",
+        )
+    return changes, frozenset(gated)
+
+
+def _kinds(found: object) -> bool:
+    """Say whether something is a collection of names."""
+    return isinstance(found, tuple | list | set | frozenset) and all(
+        isinstance(kind, str) for kind in found
+    )
+
+
+def _refusal(name: str, what: str, next_step: str) -> NeuroAWSError:
+    return NeuroAWSError(what, where=f"algorithm {name}", next_step=next_step)
 
 
 class DeltaCheck:
@@ -28,17 +58,8 @@ class DeltaCheck:
         self.name = name_of(algorithm)
         self.network = network
         self.learning = frozenset(learning)
-        declared: Mapping[Phase, tuple[str, ...]] = getattr(algorithm, "changes", CHANGES)
-        self.gated = frozenset(getattr(algorithm, "gated", GATED))
-        self.changes = {phase: frozenset(declared.get(phase, ())) for phase in Phase}
+        self.changes, self.gated = declared(algorithm)
         self._seen: set[tuple[Phase, str]] = set()
-        unknown = self.gated.union(*self.changes.values()).difference(KINDS)
-        if unknown or not declared.keys() <= set(Phase):
-            other = ", ".join(sorted({*unknown, *(declared.keys() - set(Phase))}))
-            raise self._error(
-                f"declares that it changes {other}",
-                f"Phases are {', '.join(Phase)}; kinds are {', '.join(KINDS)}",
-            )
 
     def __call__(self, deltas: Deltas, phase: Phase) -> None:
         """Refuse Deltas that were not declared, or that do not fit the weights."""
@@ -111,7 +132,7 @@ class DeltaCheck:
         return "no projection of this network"
 
     def _error(self, what: str, next_step: str) -> NeuroAWSError:
-        return NeuroAWSError(what, where=f"algorithm {self.name}", next_step=next_step)
+        return _refusal(self.name, what, next_step)
 
 
 def _is_gated(delta: Delta) -> bool:

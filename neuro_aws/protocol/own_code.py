@@ -102,8 +102,10 @@ def fetch(reference: str, folder: Path) -> Any:
     name, _, attribute = reference.partition(":")
     try:
         module = _beside(name, folder) or importlib.import_module(name)
-    except Exception as error:  # somebody's module may raise anything
+    except (Exception, SystemExit) as error:  # somebody's module may raise anything
         said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, SystemExit):
+            said = "it exits while it is imported"
         if isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]:
             said = f"no {name}.py in {folder}, and no installed module of that name"
         raise NeuroAWSError(f"{reference} cannot be imported ({said})") from error

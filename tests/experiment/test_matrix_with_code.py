@@ -119,3 +119,19 @@ def test_a_matrix_that_was_begun_nowhere_is_none(source, tmp_path):
     facts["source"] = os.fspath(tmp_path / "matrix.yaml")
     (tmp_path / "matrix.json").write_text(json.dumps(facts))
     assert take_up(tmp_path).matrix.origin == facts["source"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("changes = 5", "holds no names of projections"),
+        ("gated = 'feedforward'", "holds no names of projections"),
+        ("changes = {WAKE: (FEEDBACK, 'nonsense')}", "changes nonsense"),
+        ("changes = {'dusk': (FEEDBACK,)}", "changes dusk"),
+    ],
+)
+def test_a_declaration_that_means_nothing_is_refused_before_anything_is_run(line, said, folder):
+    path = folder / "my_code.py"
+    path.write_text(CODE.replace("class Still:\n", f"class Still:\n    {line}\n"))
+    with pytest.raises(NeuroAWSError, match=f"algorithm my_code:Still.*{said}"):
+        expand(Matrix.load(folder / "m.yaml", allow_code=True))

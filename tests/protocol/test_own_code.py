@@ -91,6 +91,13 @@ def test_without_consent_nothing_is_imported_and_its_name_is_known(folder):
         Protocol.load(folder / "own.yaml", allow_code=True)
 
 
+def test_code_that_exits_does_not_take_the_program_with_it(folder):
+    load(folder, SILENCE, APPLY, allow_code=False, more=ALGORITHM)
+    (folder / "my_code.py").write_text("raise SystemExit(0)\n")
+    with pytest.raises(NeuroAWSError, match="my_code:Hebb cannot be imported .it exits while"):
+        Protocol.load(folder / "own.yaml", allow_code=True)
+
+
 WRONG = [
     (ALGORITHM.replace("Hebb", "Heb"), "", "algorithm", "my_code has no Heb"),
     (ALGORITHM.replace("Hebb", "Lame"), "", "algorithm", "has no method propagate"),

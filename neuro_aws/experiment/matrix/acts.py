@@ -7,7 +7,7 @@ a theory does not speak of. What happened in the others is read from their recor
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from neuro_aws.algorithms.base import CHANGES, GATED
+from neuro_aws.algorithms.declaration import declared
 from neuro_aws.backends.rate.build import build_algorithm
 from neuro_aws.phase import DISCRIMINATOR, Phase
 from neuro_aws.protocol import registry
@@ -39,10 +39,9 @@ class Facts:
 def facts_of(spec: ProtocolSpec, phases: tuple[Phase, ...]) -> Facts:
     """Return the facts of the theory that a protocol names."""
     algorithm = build_algorithm(spec.algorithm, spec.network)
-    gated = frozenset(getattr(algorithm, "gated", GATED))  # code of one's own need not say
-    declared = getattr(algorithm, "changes", CHANGES)
+    said, gated = declared(algorithm)
     unheard = frozenset() if gated else frozenset({DISCRIMINATOR})
-    changes = {phase: frozenset(declared.get(phase, ())) - unheard for phase in Phase}
+    changes = {phase: kinds - unheard for phase, kinds in said.items()}
     return Facts(changes, gated, spec.network.homeostasis.over != "none", phases)
 
 
