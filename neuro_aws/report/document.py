@@ -50,11 +50,15 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Verbatim:
-    """A text as it is: a protocol, a command. ``folded`` behind its label."""
+    """A text as it is: a protocol, a command.
+
+    ``folded``: behind its label; ``paper``: in print it is unfolded.
+    """
 
     label: str
     text: str
     folded: bool = False
+    paper: bool = False
     kind: ClassVar[str] = "verbatim"
 
 

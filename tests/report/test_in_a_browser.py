@@ -107,10 +107,12 @@ def test_pointing_at_a_cell_of_a_matrix_shows_all_of_it(of_matrix):
         assert of_matrix.execute_script("return document.documentElement.scrollWidth") <= width
 
 
-def test_on_paper_a_table_stands_in_place_of_the_matrix(of_matrix):
+def test_on_paper_a_table_stands_in_place_of_the_matrix_and_its_file_is_shown(of_matrix):
     of_matrix.execute_script("window.dispatchEvent(new Event('beforeprint'))")
-    unfolded = "return document.querySelector('details.paper').open"
-    assert of_matrix.execute_script(unfolded)
+    unfolded = "return Array.from(document.querySelectorAll('details[open]'), d => d.innerText)"
+    texts = of_matrix.execute_script(unfolded)
+    assert any("matrix_version: 1" in text for text in texts)
+    assert any("Numbers behind this figure" in text for text in texts)
     of_matrix.execute_script("window.dispatchEvent(new Event('afterprint'))")
     assert not of_matrix.execute_script(unfolded)
 

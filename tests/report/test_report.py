@@ -52,6 +52,12 @@ def made(tmp_path_factory):
     return run, text, Page(text)
 
 
+def test_the_protocol_as_it_was_written_is_on_paper_too(made):
+    _, text, _ = made
+    assert '<details class="paper">\n<summary>The protocol as it was written</summary>' in text
+    assert "<details>\n<summary>With every default written out</summary>" in text
+
+
 def test_figures_hold_the_values_of_the_recording(made):
     run, _, found = made
     opened = open_run(run)

@@ -34,7 +34,7 @@ def section(found: Reported) -> Section:
             _theories(found),
             _blocks(found),
             _manipulations(found),
-            Verbatim("The matrix as it was written", study.matrix.text, folded=True),
+            Verbatim("The matrix as it was written", study.matrix.text, folded=True, paper=True),
         ],
     )
 

@@ -29,7 +29,7 @@ def section(run: Run) -> Section:
             Words(paragraphs),
             *tables,
             *([cells] if cells is not None else []),
-            Verbatim("The protocol as it was written", protocol.text, folded=True),
+            Verbatim("The protocol as it was written", protocol.text, folded=True, paper=True),
             Verbatim("With every default written out", protocol.resolved(), folded=True),
         ],
     )

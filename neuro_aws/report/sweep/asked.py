@@ -30,7 +30,7 @@ def section(found: Reported) -> Section:
     blocks.append(_points(found))
     if example is not None:
         text = example.protocol.text
-        blocks.append(Verbatim("The protocol as it was written", text, folded=True))
+        blocks.append(Verbatim("The protocol as it was written", text, folded=True, paper=True))
     return Section("asked", "What was asked", blocks)
 
 
