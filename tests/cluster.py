@@ -116,7 +116,7 @@ class Fire(threading.Thread):
 def children(pid: int) -> list[int]:
     """Return the processes that a process has started, from any of its threads, and not ended."""
     found: list[int] = []
-    with suppress(OSError):  # it, or one of its threads, has just ended
-        for path in Path(f"/proc/{pid}/task").glob("*/children"):
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # that thread has just ended
             found += [int(child) for child in path.read_text().split()]
     return [child for child in found if os.path.exists(f"/proc/{child}")]

@@ -20,7 +20,10 @@ def name_of(algorithm: Algorithm) -> str:
 def declared(algorithm: Algorithm) -> tuple[dict[Phase, frozenset[str]], frozenset[str]]:
     """Return what an algorithm declares: the kinds it changes, by phase, and those ACh gates."""
     name = name_of(algorithm)
-    said, gated = getattr(algorithm, "changes", CHANGES), getattr(algorithm, "gated", GATED)
+    try:
+        said, gated = getattr(algorithm, "changes", CHANGES), getattr(algorithm, "gated", GATED)
+    except Exception as error:  # somebody's property may raise anything
+        raise _refusal(name, f"`changes` or `gated` cannot be read ({error})", "") from error
     if not isinstance(said, Mapping) or not all(map(_kinds, (gated, *said.values()))):
         next_step = f"Such as changes = {{WAKE: ({FEEDBACK!r},)}}, gated = ({FEEDFORWARD!r},)"
         raise _refusal(name, "`changes` or `gated` holds no names of projections", next_step)

@@ -55,4 +55,5 @@ def _answered(request: Request) -> bool:
     say(f"{request.written.source} names code, which can do all that you can:", err=True)
     for line in request.lines():
         say(f"  {line}", err=True)
-    return click.confirm("Run it, now and until it or a .py beside it changes?", err=True)
+    until = f"it or a .py in {request.folder} changes"
+    return click.confirm(f"Run it, now and until {until}?", err=True)

@@ -16,9 +16,9 @@ from neuro_aws.backends.rate import forms
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment.progress import Progress, Silent
 from neuro_aws.experiment.run_folder import end, logged, new_folder, parts_of
+from neuro_aws.experiment.signals import StopOnSignal
 from neuro_aws.experiment.workers import (
     Job,
-    StopOnSignal,
     Task,
     lock,
     run_here,

@@ -15,9 +15,10 @@ from pathlib import Path
 from neuro_aws.errors import NeuroAWSError
 from neuro_aws.experiment import cluster, sweep_manifest, sweep_runs, sweep_table
 from neuro_aws.experiment.run import absolute
+from neuro_aws.experiment.signals import StopOnSignal
 from neuro_aws.experiment.sweep_plan import Options, Plan, Row
 from neuro_aws.experiment.sweep_runs import Errand, Outcome
-from neuro_aws.experiment.workers import StopOnSignal, lock
+from neuro_aws.experiment.workers import lock
 from neuro_aws.protocol.data import data_root, using_data
 from neuro_aws.protocol.start import fitting_processes
 from neuro_aws.recording.folder import refuse_what_leads_out

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from neuro_aws.errors import NeuroAWSError
+from neuro_aws.experiment.signals import held_back
 from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.data import using_data
 from neuro_aws.recording.checkpoint import Place
@@ -224,16 +225,6 @@ def safe_path() -> Iterator[None]:
             os.environ[SAFE_PATH] = before
 
 
-@contextlib.contextmanager
-def held_back(number: signal.Signals) -> Iterator[None]:
-    """Hold a signal back here, and in processes that start meanwhile until they let it through."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 @safe_path()
 def run_spread(
     job: Job, tasks: list[Task], jobs: int, stop: threading.Event, report: Report
@@ -280,28 +271,3 @@ def _drain(reports: Any, report: Report) -> None:
             report(*reports.get_nowait())
         except queue.Empty:
             return
-
-
-class StopOnSignal:
-    """Turns Ctrl-C (and SIGTERM) into an event while a run is under way."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.since = 0.0
-
-    def __enter__(self) -> threading.Event:
-        self._old: dict[int, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._old[number] = signal.signal(number, self._stop)
-        return self.event
-
-    def _stop(self, number: int, frame: object) -> None:
-        if self.event.is_set() and time.monotonic() - self.since > 1:
-            raise KeyboardInterrupt
-        self.since = time.monotonic()
-        self.event.set()
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)

@@ -243,7 +243,7 @@ def chosen(metrics: pd.DataFrame, name: str, layer: int, group: str) -> pd.DataF
 
 def onset_step(run: Run) -> int:
     """Return the step at which the arms part; 0 where they part at different ages."""
-    found = {run.protocol.tree.arms[arm].branch for arm in run.arms} - {0}
+    found = {run.protocol.tree.arms[arm].branch for arm in run.arms}
     return found.pop() if len(found) == 1 else 0
 
 

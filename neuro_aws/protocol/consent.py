@@ -39,7 +39,7 @@ class Request:
     names: tuple[str, ...]
     """The code, as module:attribute."""
     folder: Path
-    """Where the protocol lies; its code is looked for there first."""
+    """Where the file lies that it was begun from; its code is looked for there first."""
 
     @classmethod
     def of(cls, protocol: Protocol, source: str) -> "Request":

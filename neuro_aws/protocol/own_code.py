@@ -127,7 +127,7 @@ def called(found: Any, options: dict[str, Any], *before: object) -> Any:
     """Call the user's class or function, or say in one line why it cannot be called so."""
     try:
         return found(*before, **options)
-    except Exception as error:  # somebody's code may raise anything
+    except (Exception, SystemExit) as error:  # somebody's code may raise anything
         name = getattr(found, "__name__", type(found).__name__)
         said = " ".join(str(error).split()) or type(error).__name__
         raise NeuroAWSError(f"{name} does not take these options ({said})") from error

@@ -23,8 +23,8 @@ def report(
 ) -> Path:
     """Write the report of a folder; return where it is.
 
-    ``consent`` may return a matrix with ``allow_code``: what a theory of the user's own declares
-    is asked of its class.
+    A matrix with code of the user's own needs that code to know its cells: ``consent`` is given the
+    matrix, and may return it with ``allow_code=True`` (``dataclasses.replace``).
     """
     library.refuse_missing()
     folder = Path(path)

@@ -109,7 +109,9 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_resume(tmp_path, unbroken):
 def test_ctrl_c_does_not_kill_workers_that_are_still_starting(tmp_path):
     process = start(tmp_path, "--jobs", "2", text=TINY)
     struck = set()
+    deadline = time.time() + 120
     while process.poll() is None:
+        assert time.time() < deadline
         for worker in {w for w in children(process.pid) if is_worker(w)} - struck:
             os.kill(worker, signal.SIGINT)  # as a terminal does, to all processes in front
             struck.add(worker)

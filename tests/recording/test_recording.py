@@ -1,5 +1,8 @@
 """What is recorded, how it is laid out, and that a killed run leaves it readable and resumable."""
 
+import sys
+from importlib import metadata
+
 import h5py
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from neuro_aws.protocol import Protocol
 from neuro_aws.protocol.branches import TRUNK
 from neuro_aws.protocol.columns import layout
 from neuro_aws.recording.parts import Rows, gather, merge_intervals
+from neuro_aws.recording.provenance import provenance
 from tests.branches import OneStep, branch, finish, stop
 from tests.conftest import TINY
 
@@ -257,3 +261,11 @@ def test_homeostasis_is_recorded_as_the_network_has_it(tiny, tmp_path):
                 assert np.array_equal(recorded[-1], now.numpy())
     threshold = found[f"{here}/layer1/threshold"][-1]
     assert np.array_equal(threshold, network.layers[0].feedforward[1].numpy())
+
+
+def test_a_loaded_library_names_its_build(monkeypatch):
+    monkeypatch.setattr(sys.modules["h5py"], "__version__", "3.0+built")
+    monkeypatch.delitem(sys.modules, "brian2", raising=False)
+    libraries = provenance({})["libraries"]
+    assert libraries["h5py"] == "3.0+built"
+    assert libraries["brian2"] == metadata.version("brian2")

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -13,6 +14,7 @@ from neuro_aws.errors import NeuroAWSError, ProtocolError
 from neuro_aws.experiment.matrix.acts import Facts, facts_of, missing, narrowed, unread
 from neuro_aws.experiment.matrix.measurable import refuse_unmeasured
 from neuro_aws.protocol import Protocol
+from neuro_aws.protocol.consent import Request
 from neuro_aws.protocol.document import assign, key_path
 from neuro_aws.protocol.matrix import Matrix
 from neuro_aws.protocol.own_code import named_in
@@ -68,23 +70,25 @@ def name_of(block: str, theory: str) -> str:
 
 def expand(matrix: Matrix) -> list[RunPlan]:
     """Return every run that a matrix takes; what cannot be run is refused before anything is."""
-    return [
-        _plan(matrix, block, theory)
-        for theory, column in matrix.spec.theories.items()
-        for block in matrix.spec.blocks
-        if not column.blocks or block in column.blocks
-    ]
+    return [_plan(matrix, block, theory) for block, theory in _asked(matrix)]
+
+
+def _asked(matrix: Matrix) -> Iterator[tuple[str, str]]:
+    """Yield every block and theory that is asked in it."""
+    for theory, column in matrix.spec.theories.items():
+        for block in matrix.spec.blocks:
+            if not column.blocks or block in column.blocks:
+                yield block, theory
 
 
 def own_code(matrix: Matrix) -> list[str]:
     """Return the user's own code that a matrix names, as module:attribute; none is imported."""
     unloaded = replace(matrix, allow_code=False)
     found = [own.reference for _, own in named_in(matrix.spec, (), set())]
-    for theory in matrix.spec.theories:
-        for block in matrix.spec.blocks:
-            data, where = _settings(matrix, block, theory)
-            arms = {CONTROL: {}, **_lesions(matrix, block, theory)}
-            found += _loaded({**data, "arms": arms}, where, unloaded).own_code
+    for block, theory in _asked(matrix):
+        data, where = _settings(matrix, block, theory)
+        arms = {CONTROL: {}, **_lesions(matrix, block, theory)}
+        found += _loaded({**data, "arms": arms}, where, unloaded).own_code
     return list(dict.fromkeys(found))
 
 
@@ -178,8 +182,9 @@ def _plan(matrix: Matrix, block: str, theory: str) -> RunPlan:
 def _refuse_unloaded(matrix: Matrix, protocol: Protocol, where: str) -> None:
     """Refuse code of the user's own that nobody consented to, before anything is run."""
     if protocol.own_code and not matrix.allow_code:
+        request = Request.of_matrix(matrix, protocol.own_code)
         raise NeuroAWSError(
-            f"names code of your own that was not loaded: {', '.join(protocol.own_code)}",
+            f"names code of your own that was not loaded ({', '.join(request.lines())})",
             where=where,
             next_step="--allow-code loads it (Python: Matrix.load(..., allow_code=True))",
         )
@@ -215,6 +220,6 @@ def _loaded(data: dict[str, Any], where: str, matrix: Matrix) -> Protocol:
     try:
         return Protocol.from_text(text, matrix.origin, allow_code=matrix.allow_code)
     except ProtocolError as error:
-        ours = re.compile(rf"{re.escape(matrix.origin)}(:\d+)?(: )?")
+        ours = re.compile(rf"(?<!\S){re.escape(matrix.origin)}(:\d+)?: ")
         clean = (ours.sub("", fault) for fault in error.faults)
         raise ProtocolError(f"{where}: {fault}" for fault in clean) from error

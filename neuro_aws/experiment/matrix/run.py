@@ -1,6 +1,5 @@
 """Run a matrix: every block under every theory as an ordinary run, in one folder; resume it."""
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -158,7 +157,7 @@ def _one(
         runner.run(plan.protocol, options=options, progress=progress)
         return
     facts = provenance.read(there)
-    if facts["protocol_sha256"] != hashlib.sha256(plan.protocol.text.encode()).hexdigest():
+    if not _is_of(plan, there, facts):
         raise NeuroAWSError(
             "was run from another expansion of this matrix, maybe by another version",
             where=str(there),
@@ -171,6 +170,18 @@ def _one(
     say("resume")
     options = replace(options, allow_code=study.matrix.allow_code)
     runner.resume(there, options=options, progress=progress)
+
+
+def _is_of(plan: RunPlan, folder: Path, facts: dict[str, Any]) -> bool:
+    """Say whether a run folder is that of a plan: consent to a matrix's code is to that alone."""
+    protocol = plan.protocol
+    same = (
+        read(folder / "protocol.yaml") == protocol.text
+        and facts["overrides"] == list(protocol.overrides)
+        and bool(facts.get("short", False)) == protocol.short
+    )
+    here = facts["protocol"] == runner.absolute(protocol.source)
+    return same and (here or not protocol.allow_code)
 
 
 def _folder_of(place: Path) -> Path | None:
