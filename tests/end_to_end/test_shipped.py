@@ -338,6 +338,14 @@ def test_the_spiking_benchmark_tells_how_cost_grows():
     assert all(float(row[2]) > 0 for row in rows)
 
 
+def test_what_a_step_is_expected_to_take_stands_beside_what_it_takes():
+    done = script(ROOT / "benchmarks" / "estimates.py", "--rounds", "1", "--pairs", "2")
+    assert done.returncode == 0, done.stderr
+    _, *rows = (line.split() for line in done.stdout.splitlines())
+    assert len({" ".join(row[:-5]) for row in rows}) == 11
+    assert all(float(number) > 0 for row in rows for number in (row[-4], row[-2], row[-1]))
+
+
 def test_growth_is_measured_in_both_forms_of_the_step(tmp_path, monkeypatch):
     monkeypatch.setattr("neuro_aws.plots.style.save", SAVE)  # whatever ``drawn`` has put there
     small = ["--rounds", "1", "--largest", "64", "--animals", "1", "--pairs", "4", "--jobs", "1"]

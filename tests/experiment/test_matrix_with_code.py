@@ -111,6 +111,8 @@ def test_a_theory_of_one_s_own_stands_in_a_matrix_like_any_other(folder):
         assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1, line
         assert "my_code:Still" in refused.stderr and "--allow-code" in refused.stderr
     assert command("report", str(study), "--allow-code").returncode == 0
+    page = (study / "report.html").read_text()
+    assert "neuro-aws matrix matrix.yaml --seed 0 --seeds 2 --allow-code" in page
 
 
 @pytest.mark.parametrize("source", ["a\0b", "\ud800"], ids=["null", "surrogate"])

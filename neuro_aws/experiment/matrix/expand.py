@@ -172,8 +172,8 @@ def _plan(matrix: Matrix, block: str, theory: str) -> RunPlan:
     written: dict[str, Any] = {
         name: {**arm, "reference": _reference(name, cells)} for name, arm in arms.made.items()
     }
-    written |= (grown := _lesions(matrix, block, theory))
-    protocol = _loaded({**data, "arms": written}, where, matrix)
+    grown = _lesions(matrix, block, theory)
+    protocol = _loaded({**data, "arms": written | grown}, where, matrix)
     _refuse_unloaded(matrix, protocol, where)
     lesions = {name.removeprefix(f"{LESION}_"): name for name in grown}
     return RunPlan(block, theory, protocol, cells, lesions)

@@ -46,6 +46,7 @@ def reproduce(found: Reported) -> Section:
     words += ["--short"] * study.matrix.short
     for given in study.matrix.overrides:
         words += ["--set", given]
+    words += ["--allow-code"] * study.matrix.allow_code
     said = (
         "Same file, seeds, version and libraries give the same numbers, bit for bit on the same "
         "machine. The file is in the matrix's folder, and above."

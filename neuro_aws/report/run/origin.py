@@ -6,6 +6,7 @@ from typing import Any
 from neuro_aws.recording.provenance import version
 from neuro_aws.recording.reader import Run
 from neuro_aws.report.document import Section, Table, Verbatim, Words
+from neuro_aws.report.origin import commit
 from neuro_aws.report.wording import settings
 
 SAID_APART = {"libraries", "git", "animals", "arms", "outcome"}
@@ -15,10 +16,8 @@ SAID_APART = {"libraries", "git", "animals", "arms", "outcome"}
 def provenance(run: Run) -> Section:
     """Return how the run was made."""
     data = run.provenance
-    commit = data["git"]["commit"] or "none (not in a checkout)"
-    dirty = ", with changes that are not committed" if data["git"]["dirty"] else ""
     rows = [("run folder", run.folder.name), ("outcome", str(data["outcome"]))]
-    rows += [("commit of neuro-aws", f"{commit}{dirty}")]
+    rows += [("commit of neuro-aws", commit(data))]
     rows += [
         (key.replace("_", " "), _told(key, value))
         for key, value in data.items()
